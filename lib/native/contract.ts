@@ -1,0 +1,347 @@
+/**
+ * The one typed contract of the native addon (`native/addon`). Nothing else in `lib/` knows what the addon looks like.
+ *
+ * Rules that hold for every member:
+ * - A call that starts work returns a {@link NativeJob}; the work runs on the model's own native thread, in the order
+ *   of the calls. `cancel()` is idempotent and may be called at any time; a cancelled job rejects with code `ERR_ABORTED`.
+ * - Rejections are `Error` objects with a `code` from {@link NativeErrorCode}; TypeScript turns them into typed errors.
+ * - Events arrive on the JS thread, in order, and never after the job's promise has settled.
+ * - The addon checks types and ranges that could harm the process; everything a person can get wrong is checked, with a
+ *   good message, in TypeScript first.
+ */
+
+/** Codes the addon rejects with. */
+export type NativeErrorCode =
+  | 'ERR_ABORTED'
+  | 'ERR_BACKEND_UNAVAILABLE'
+  | 'ERR_DISPOSED'
+  | 'ERR_ENGINE'
+  | 'ERR_INVALID_OPTION'
+  | 'ERR_MODEL_CORRUPT'
+  | 'ERR_MODEL_NOT_FOUND'
+  | 'ERR_MODEL_UNSUPPORTED'
+  | 'ERR_OUT_OF_MEMORY';
+
+/** Phases of a job, as the engine goes through them. */
+export type NativePhase = 'load' | 'encode' | 'sample' | 'decode' | 'tile' | 'upscale';
+
+export interface NativeProgressEvent {
+  readonly type: 'progress';
+  readonly phase: NativePhase;
+  /** Steps, tiles or tensors done so far, 0..total. */
+  readonly step: number;
+  readonly total: number;
+  /** Seconds per step as measured by the engine; 0 until the first step is done. */
+  readonly secondsPerStep: number;
+  /** Bytes read so far (`load` only, else 0). */
+  readonly bytes: number;
+  /** Bytes to read in all (`load` only, else 0). */
+  readonly totalBytes: number;
+}
+
+export interface NativePreviewEvent {
+  readonly type: 'preview';
+  readonly step: number;
+  readonly image: NativeImage;
+}
+
+export type NativeEvent = NativeProgressEvent | NativePreviewEvent;
+
+export interface NativeJob<T> {
+  readonly promise: Promise<T>;
+  cancel(): void;
+}
+
+/** 8-bit interleaved pixels. `channels` is 1 (mask) or 3 (RGB); data.length = width * height * channels. */
+export interface NativeImage {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+  readonly data: Uint8Array;
+}
+
+/** Row-major f32 tensor; for a latent the shape is [1, channels, height / f, width / f]. */
+export interface NativeTensor {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** Result of one backend module that was tried. */
+export interface NativeBackendReport {
+  readonly file: string;
+  readonly loaded: boolean;
+  /** Empty when loaded. */
+  readonly reason: string;
+}
+
+export interface NativeDevice {
+  /** Name to pass as `device`, e.g. `CPU`, `CUDA0`, `Vulkan0`. */
+  readonly name: string;
+  readonly description: string;
+  readonly type: 'cpu' | 'gpu' | 'igpu' | 'accel';
+  /** Registry the device belongs to: `CPU`, `CUDA`, `Vulkan`, … */
+  readonly backend: string;
+  /** Bytes. */
+  readonly memoryFree: number;
+  readonly memoryTotal: number;
+}
+
+export interface NativeVersions {
+  readonly engine: string;
+  readonly engineCommit: string;
+  readonly ggml: string;
+  readonly ggmlCommit: string;
+  readonly compiler: string;
+  readonly napi: number;
+}
+
+/** The engine's own name tables, index = enum value; our unions are tested against them. */
+export interface NativeTables {
+  readonly samplers: readonly string[];
+  readonly schedules: readonly string[];
+  readonly rngs: readonly string[];
+  readonly predictions: readonly string[];
+  readonly previews: readonly string[];
+  readonly weightTypes: readonly string[];
+  /** The engine's display names of model families, e.g. `SD 1.x`, `SDXL`. */
+  readonly architectures: readonly string[];
+}
+
+/** Absolute paths of the files that make a model; at least `checkpoint` or `diffusionModel`. */
+export interface NativeModelFiles {
+  readonly checkpoint?: string;
+  readonly diffusionModel?: string;
+  readonly vae?: string;
+  readonly taesd?: string;
+  readonly clipL?: string;
+  readonly clipG?: string;
+  readonly clipVision?: string;
+  readonly t5xxl?: string;
+  readonly llm?: string;
+  readonly llmVision?: string;
+  readonly controlNet?: string;
+}
+
+export interface NativeLoadOptions {
+  readonly files: NativeModelFiles;
+  /** Device name of {@link NativeDevice}; empty string: the engine's first choice among loaded backends. */
+  readonly device: string;
+  /** 0: number of physical cores. */
+  readonly threads: number;
+  /** `taesd` replaces the VAE for the final picture too (false), or serves previews only (true). */
+  readonly taesdPreviewOnly: boolean;
+  /** Type of {@link NativeTables.weightTypes} or empty string to keep the file's. */
+  readonly weightType: string;
+  /** The engine's rule syntax: `regex=type,regex=type`. */
+  readonly tensorTypeRules: string;
+  readonly mmap: boolean;
+  readonly flashAttention: boolean;
+  readonly diffusionConvDirect: boolean;
+  readonly vaeConvDirect: boolean;
+  readonly keepTextEncoderOnCpu: boolean;
+  readonly keepVaeOnCpu: boolean;
+  readonly keepControlNetOnCpu: boolean;
+  /** Keep parameters in host memory and bring them to the device when used. */
+  readonly offloadToCpu: boolean;
+  /** GiB; 0: no limit. */
+  readonly maxVram: number;
+  readonly circularX: boolean;
+  readonly circularY: boolean;
+  /** Name of {@link NativeTables.predictions} or empty string to detect. */
+  readonly prediction: string;
+  /** Name of {@link NativeTables.rngs}. */
+  readonly rng: string;
+  readonly samplerRng: string;
+  /** Without the VAE's encoder: less memory, but img2img is impossible. */
+  readonly vaeDecodeOnly: boolean;
+}
+
+/** Part of a loaded model. */
+export interface NativeComponent {
+  readonly name: 'textEncoder' | 'diffusionModel' | 'vae' | 'previewVae' | 'controlNet';
+  /** Bytes of parameters. */
+  readonly bytes: number;
+  readonly tensors: number;
+  readonly device: string;
+}
+
+export interface NativeModelInfo {
+  /** One of {@link NativeTables.architectures}. */
+  readonly architecture: string;
+  /** Latent channels: 4 (SD1, SD2, SDXL), 16 (SD3, FLUX.1…), … */
+  readonly latentChannels: number;
+  /** Pixels per latent cell: 8 for most VAEs. */
+  readonly scaleFactor: number;
+  /** Width and height must be multiples of this. */
+  readonly sizeMultiple: number;
+  readonly defaultSampler: string;
+  readonly defaultSchedule: string;
+  readonly prediction: string;
+  readonly isInpaint: boolean;
+  readonly isEdit: boolean;
+  readonly isControl: boolean;
+  readonly isDit: boolean;
+  readonly isVideo: boolean;
+  readonly isSdxl: boolean;
+  readonly hasControlNet: boolean;
+  readonly usesTaesd: boolean;
+  readonly canEncodeImages: boolean;
+  readonly tensors: number;
+  readonly components: readonly NativeComponent[];
+}
+
+/** Header facts of model files, no weights read. */
+export interface NativeInspection {
+  /** One of {@link NativeTables.architectures}, or empty string: not a model the engine knows. */
+  readonly architecture: string;
+  readonly tensors: readonly { readonly name: string; readonly type: string; readonly shape: readonly number[] }[];
+}
+
+export interface NativeEncodePromptParams {
+  readonly prompt: string;
+  /** Layers to skip from the end of CLIP; -1: the architecture's default. */
+  readonly clipSkip: number;
+  /** Size conditioning (SDXL). */
+  readonly width: number;
+  readonly height: number;
+  /** True for SDXL's empty negative prompt, as the reference implementation does. */
+  readonly zeroOutMasked: boolean;
+  /** Reference images for vision-language text encoders (Qwen-Image-Edit); usually empty. */
+  readonly refImages: readonly NativeImage[];
+}
+
+/** Opaque conditioning held in native memory; freed by garbage collection or `dispose()`. */
+export interface NativeConditioning {
+  readonly bytes: number;
+  /** Shape of the cross-attention context, e.g. [1, 77, 768]. */
+  readonly shape: readonly number[];
+  dispose(): void;
+}
+
+export interface NativeSigmaParams {
+  readonly steps: number;
+  /** Empty string: the model's default for the sampler. */
+  readonly schedule: string;
+  /** Empty string: the model's default sampler. */
+  readonly sampler: string;
+  readonly width: number;
+  readonly height: number;
+  /** NaN: the model's default. */
+  readonly flowShift: number;
+}
+
+export interface NativeTiling {
+  readonly enabled: boolean;
+  /** Latent cells; 0: the engine's default (32). */
+  readonly tileSizeX: number;
+  readonly tileSizeY: number;
+  /** 0..0.5, share of the tile that overlaps its neighbour. */
+  readonly overlap: number;
+}
+
+export type NativeCacheMode = 'none' | 'easycache' | 'ucache' | 'dbcache' | 'taylorseer' | 'cache-dit' | 'spectrum';
+
+export interface NativeSampleParams {
+  readonly cond: NativeConditioning;
+  /** null: no classifier-free guidance (cfgScale 1). */
+  readonly uncond: NativeConditioning | null;
+  /** Start latent; zeros for txt2img. */
+  readonly latent: NativeTensor;
+  /** Gaussian noise of the latent's shape; null: drawn from `seed` with the model's generator. */
+  readonly noise: NativeTensor | null;
+  /** 0..2^53-1. Seeds the noise and the sampler's own noise. */
+  readonly seed: number;
+  /** Decreasing, ends in 0; length = steps + 1. */
+  readonly sigmas: Float32Array;
+  /** Name of {@link NativeTables.samplers}; empty string: the model's default. */
+  readonly sampler: string;
+  /** NaN: the sampler's default. */
+  readonly eta: number;
+  readonly cfgScale: number;
+  /** NaN: same as cfgScale. Only inpaint and edit models use it. */
+  readonly imageCfgScale: number;
+  /** Distilled guidance (FLUX); default 3.5. */
+  readonly guidance: number;
+  readonly slgLayers: Int32Array;
+  readonly slgStart: number;
+  readonly slgEnd: number;
+  /** 0: skip-layer guidance off. */
+  readonly slgScale: number;
+  readonly flowShift: number;
+  /** SDXL timestep shift (0: off). */
+  readonly shiftedTimestep: number;
+  /** [1, 1, height / f, width / f], 1 = repaint, 0 = keep; null: repaint everything. */
+  readonly mask: NativeTensor | null;
+  /** Concatenated channels of inpaint and edit models, conditional and unconditional. */
+  readonly concat: NativeTensor | null;
+  readonly uncondConcat: NativeTensor | null;
+  readonly refLatents: readonly NativeTensor[];
+  readonly increaseRefIndex: boolean;
+  readonly controlImage: NativeImage | null;
+  readonly controlStrength: number;
+  readonly cacheMode: NativeCacheMode;
+  /** NaN: the mode's default. */
+  readonly cacheThreshold: number;
+  readonly cacheStart: number;
+  readonly cacheEnd: number;
+  /** `none`, `proj`, `tae` or `vae`. */
+  readonly preview: string;
+  /** Preview every n steps; >= 1. */
+  readonly previewInterval: number;
+}
+
+export interface NativeEncodeImageParams {
+  /** Encoded one after the other with one generator seeded once, so order matters. */
+  readonly images: readonly { readonly image: NativeImage; readonly mask: NativeImage | null }[];
+  readonly seed: number;
+  readonly tiling: NativeTiling;
+}
+
+export interface NativeDecodeParams {
+  readonly latent: NativeTensor;
+  readonly tiling: NativeTiling;
+}
+
+export interface NativeModel {
+  readonly info: NativeModelInfo;
+  encodePrompt(params: NativeEncodePromptParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeConditioning>;
+  sigmas(params: NativeSigmaParams): NativeJob<Float32Array>;
+  sample(params: NativeSampleParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeTensor>;
+  encodeImages(params: NativeEncodeImageParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeTensor[]>;
+  decodeLatent(params: NativeDecodeParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeImage>;
+  /** Waits for running work, frees the weights, ends the thread. Idempotent. */
+  dispose(): Promise<void>;
+}
+
+export interface NativeUpscalerOptions {
+  readonly file: string;
+  readonly device: string;
+  readonly threads: number;
+  /** Pixels. */
+  readonly tileSize: number;
+  readonly convDirect: boolean;
+  readonly offloadToCpu: boolean;
+}
+
+export interface NativeUpscaler {
+  readonly scale: number;
+  upscale(image: NativeImage, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeImage>;
+  dispose(): Promise<void>;
+}
+
+export type NativeLogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export interface NativeAddon {
+  readonly versions: NativeVersions;
+  readonly tables: NativeTables;
+  /** Loads every ggml backend module of a directory (absolute path) once per process; further calls report again. */
+  loadBackends(directory: string): NativeBackendReport[];
+  devices(): NativeDevice[];
+  /** CPU features of the chosen variant, e.g. `AVX2`, `FMA`. */
+  cpuFeatures(): Record<string, boolean>;
+  /** Engine log lines of this environment; null turns it off. Never keeps the process alive. */
+  setLogger(level: NativeLogLevel, logger: ((level: NativeLogLevel, text: string) => void) | null): void;
+  inspect(files: NativeModelFiles): NativeJob<NativeInspection>;
+  loadModel(options: NativeLoadOptions, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeModel>;
+  loadUpscaler(options: NativeUpscalerOptions, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeUpscaler>;
+}
