@@ -1,0 +1,1 @@
+export { DiffusionError, type ErrorCode, type ErrorDetails, errorCodes, invalidOption, show } from './errors.js';
