@@ -1,0 +1,13 @@
+import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
+
+// Stands in for `here.ts` in the CommonJS door (tsconfig.cjs.json); the build gives its output the same name.
+
+/** Folder of our modules, absolute: `dist/cjs` in the package. */
+export const here: string = __dirname;
+
+/** Folder of the package (where package.json lies), absolute. */
+export const packageRoot: string = resolve(here, '../..');
+
+/** `require` of this package, for what cannot be imported: binaries, and packages whose ES module needs a newer Node. */
+export const requireHere: NodeJS.Require = createRequire(__filename);

@@ -1,0 +1,129 @@
+import { DiffusionError, invalidOption } from '../errors/index.js';
+import { resolveSampler } from '../options/index.js';
+import {
+  type Field,
+  fieldsAfterSize,
+  fieldsBeforeSize,
+  generatorField,
+  type InfotextModel,
+  type InfotextRequest,
+  sizeKey,
+} from './infotext-fields.js';
+import { formatInfotext, isInfotextKey, type ParsedInfotext, parseInfotext } from './infotext-syntax.js';
+
+/** Everything infotext is written from. Fields that are left out, or NaN, are not written. */
+export interface InfotextParams extends Omit<InfotextRequest, 'sigmas' | 'negativePrompt' | 'skipLayerGuidance' | 'stepCache' | 'tiling'>, InfotextModel {
+  readonly negativePrompt?: string;
+  readonly steps: number;
+  readonly seed: number;
+  readonly width: number;
+  readonly height: number;
+  readonly sigmas?: readonly number[] | Float32Array;
+  readonly skipLayerGuidance?: object;
+  readonly stepCache?: object;
+  readonly tiling?: boolean | object;
+  /** Further pairs, e.g. `{ 'Init image hash': '…' }`. Keys: letters, digits, `_`, `-`, `/` and spaces. */
+  readonly extra?: Readonly<Record<string, string | number | boolean>>;
+}
+
+const allFields = [...fieldsBeforeSize, ...fieldsAfterSize, generatorField];
+const knownKeys: ReadonlySet<string> = new Set([...allFields.map((field) => field.key), sizeKey, 'Prompt', 'Negative prompt']);
+
+/**
+ * A1111's text of a request: prompt, negative prompt, and `Steps: 20, Sampler: Euler a, Schedule type: Karras, …,
+ * Version: …`. {@link infotextToRequest} gives the same request back.
+ * @throws DiffusionError `ERR_INVALID_OPTION` for a key of `extra` that cannot be read back or is written anyway.
+ */
+export function buildInfotext(params: InfotextParams): string {
+  const pairs: [string, string][] = [];
+  const add = (fields: readonly Field[]): void => {
+    for (const field of fields) {
+      const value = params[field.name];
+      const text = value === undefined ? undefined : field.write(value);
+      if (text !== undefined) pairs.push([field.key, text]);
+    }
+  };
+  add(fieldsBeforeSize);
+  pairs.push([sizeKey, `${String(params.width)}x${String(params.height)}`]);
+  add(fieldsAfterSize);
+  for (const [key, value] of Object.entries(params.extra ?? {})) {
+    if (!isInfotextKey(key) || knownKeys.has(key)) {
+      throw invalidOption(`extra.${key}`, key, 'an unused name of letters, digits, spaces, "_", "-" and "/"');
+    }
+    pairs.push([key, typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value)]);
+  }
+  add([generatorField]);
+  return formatInfotext(params.prompt, params.negativePrompt ?? '', pairs);
+}
+
+export interface FromInfotextOptions {
+  /** False: values that this engine cannot follow (a sampler it lacks, `Steps: many`) are left out. Default: true. */
+  readonly strict?: boolean;
+}
+
+/**
+ * The request that infotext describes, by our option names. What the text does not say is left out. That includes
+ * `Clip skip`: A1111 leaves it out for "as the model likes it", which is 1 for SD1 but 2 for SD2 and SDXL here.
+ * @throws DiffusionError `ERR_INVALID_OPTION` naming `infotext.<key>`, unless `strict` is false.
+ */
+export function infotextToRequest(infotext: string | ParsedInfotext, options: FromInfotextOptions = {}): InfotextRequest {
+  const parsed = typeof infotext === 'string' ? parseInfotext(infotext) : infotext;
+  const { strict = true } = options;
+  const values = readFields(parsed, [...fieldsBeforeSize, ...fieldsAfterSize], strict);
+  const { model, modelHash, vae, vaeHash, rng, samplerRng, weightType, circular, ...request } = values;
+  // Of A1111's hires fix the strength belongs to the second pass, not to the request.
+  if ('Hires upscaler' in parsed.parameters) delete request.denoisingStrength;
+  const size = attempt(strict, () => readSize(parsed.parameters[sizeKey]));
+  const schedule = request.schedule ?? attempt(strict, () => scheduleOfSampler(parsed.parameters));
+  return {
+    prompt: parsed.prompt,
+    negativePrompt: parsed.negativePrompt,
+    ...request,
+    ...(schedule === undefined ? {} : { schedule }),
+    ...size,
+  };
+}
+
+/** The model and the program that infotext names. Values that make no sense are left out. */
+export function infotextToModel(infotext: string | ParsedInfotext): InfotextModel {
+  const parsed = typeof infotext === 'string' ? parseInfotext(infotext) : infotext;
+  const { model, modelHash, vae, vaeHash, rng, samplerRng, weightType, circular, generator } = readFields(parsed, allFields, false);
+  const facts = { model, modelHash, vae, vaeHash, rng, samplerRng, weightType, circular, generator };
+  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+type Values = Mutable<Omit<InfotextRequest, 'prompt' | 'negativePrompt'> & InfotextModel>;
+
+function readFields(parsed: ParsedInfotext, fields: readonly Field[], strict: boolean): Values {
+  const values: Record<string, unknown> = {};
+  for (const field of fields) {
+    const text = Object.hasOwn(parsed.parameters, field.key) ? parsed.parameters[field.key] : undefined;
+    const value = text === undefined ? undefined : attempt(strict, () => field.read(text, `infotext.${field.key}`));
+    if (value !== undefined) values[field.name] = value;
+  }
+  return values;
+}
+
+/** Old texts name the schedule behind the sampler: `Sampler: DPM++ 2M Karras`. */
+function scheduleOfSampler(parameters: Readonly<Record<string, string>>): InfotextRequest['schedule'] {
+  const name = parameters.Sampler;
+  return name === undefined || 'Schedule type' in parameters ? undefined : resolveSampler(name, 'infotext.Sampler').schedule;
+}
+
+function readSize(text: string | undefined): { width: number; height: number } | undefined {
+  if (text === undefined) return undefined;
+  const match = /^(?<width>\d{1,5})x(?<height>\d{1,5})$/.exec(text.trim())?.groups;
+  if (match === undefined) throw invalidOption(`infotext.${sizeKey}`, text, 'width and height, e.g. 512x768');
+  return { width: Number(match.width), height: Number(match.height) };
+}
+
+function attempt<T>(strict: boolean, read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (strict || !(error instanceof DiffusionError)) throw error;
+    return undefined;
+  }
+}

@@ -1,0 +1,1 @@
+export { here, packageRoot } from '../here.js';

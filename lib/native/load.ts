@@ -1,0 +1,83 @@
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { DiffusionError } from '../errors/index.js';
+import { type Attempt, loadAdvice } from './advice.js';
+import { binaryCandidates, type Candidate, packageVersion } from './candidates.js';
+import type { NativeAddon, NativeBackendReport } from './contract.js';
+import { packageRoot } from './here.js';
+import { platformTag } from './platform.js';
+
+export interface LoadedAddon {
+  readonly addon: NativeAddon;
+  /** Absolute path of the binary. */
+  readonly path: string;
+  readonly backends: readonly NativeBackendReport[];
+  /** Every place that was looked at, the used one last. */
+  readonly attempts: readonly Attempt[];
+}
+
+export interface LoadAddonOptions {
+  /** Path of the addon; used or failed, nothing else is tried. */
+  readonly binary?: string | undefined;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly root?: string;
+  readonly tag?: string;
+  /** How a binary is loaded; for tests. */
+  readonly require?: (path: string) => unknown;
+}
+
+const loaded = new Map<string, LoadedAddon>();
+
+/** Version of this package, from its package.json. */
+export function ownVersion(root: string = packageRoot): string {
+  return packageVersion(join(root, 'package.json'));
+}
+
+/**
+ * Finds and loads the addon, then its backend modules from the same directory. Loaded once per binary and thread.
+ * Order: option `binary`, NODE_DIFFUSION_BINARY, build/Release, prebuilds/, the platform package of the same version.
+ * @throws DiffusionError `ERR_BACKEND_UNAVAILABLE` that lists what was tried and names one command that fixes it.
+ */
+export function loadAddon(options: LoadAddonOptions = {}): LoadedAddon {
+  const root = options.root ?? packageRoot;
+  const tag = options.tag ?? platformTag();
+  const version = ownVersion(root);
+  const candidates = binaryCandidates({ binary: options.binary, env: options.env ?? process.env, root, tag, version });
+  const load = options.require ?? createRequire(join(root, 'package.json'));
+  const attempts: Attempt[] = [];
+  const causes: unknown[] = [];
+  for (const candidate of candidates) {
+    const known = options.require === undefined ? loaded.get(candidate.path) : undefined;
+    if (known !== undefined) return known;
+    const { source, path } = candidate;
+    if (candidate.problem !== undefined) {
+      attempts.push({ source, path, problem: candidate.problem });
+      continue;
+    }
+    try {
+      const addon = asAddon(load(path), candidate);
+      const backends = addon.loadBackends(dirname(path));
+      const result: LoadedAddon = { addon, path, backends, attempts: [...attempts, { source, path, problem: '' }] };
+      if (options.require === undefined) loaded.set(path, result);
+      return result;
+    } catch (error) {
+      // A binary that is there but does not load is remembered, never skipped in silence; a later one may still serve.
+      causes.push(error);
+      attempts.push({ source, path, problem: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  const tried = attempts.map(({ source, path, problem }) => `  - ${source}: ${path}: ${problem}`).join('\n');
+  const hint = loadAdvice({ root, tag, version, attempts });
+  throw new DiffusionError('ERR_BACKEND_UNAVAILABLE', `No native binary for ${tag} could be loaded. Tried:\n${tried}\n${hint}`, {
+    field: 'binary',
+    hint,
+    ...(causes.length > 0 ? { cause: causes[0] } : {}),
+  });
+}
+
+function asAddon(value: unknown, { path }: Candidate): NativeAddon {
+  if (typeof value === 'object' && value !== null && 'loadModel' in value && 'loadBackends' in value) {
+    return value as NativeAddon;
+  }
+  throw new TypeError(`${path} is a Node addon, but not the one of this package`);
+}

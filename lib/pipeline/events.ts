@@ -1,0 +1,79 @@
+import type { GeneratedImage, RawImage } from '../image/index.js';
+
+/** Phases of a job in the order they happen; `tile` is the VAE or the upscaler at work tile by tile. */
+export type Phase = 'load' | 'encode' | 'sample' | 'decode' | 'tile' | 'upscale';
+
+export interface ProgressEvent {
+  readonly type: 'progress';
+  readonly phase: Phase;
+  /** Steps, tiles, prompts or tensors of this phase that are done, 0..total. */
+  readonly step: number;
+  readonly total: number;
+  /** Image of the batch that is worked on, from 1; 0 while nothing belongs to one image (load, encode). */
+  readonly image: number;
+  /** Size of the batch; 0 when loading. */
+  readonly images: number;
+  /** Seconds per step of this phase; 0 until the first is done. */
+  readonly secondsPerStep: number;
+  /** Seconds until the whole job is done, estimated; null until something was measured. */
+  readonly eta: number | null;
+  /** Bytes read (phase `load`), else 0. */
+  readonly bytes: number;
+  /** Bytes to read (phase `load`), else 0. */
+  readonly totalBytes: number;
+  /** Share of the whole job that is done, 0..1, never decreasing. */
+  readonly fraction: number;
+}
+
+export interface PreviewEvent {
+  readonly type: 'preview';
+  /** Step it was taken after, 1..total. */
+  readonly step: number;
+  readonly total: number;
+  /** Image of the batch, from 1. */
+  readonly image: number;
+  readonly images: number;
+  /** RGB pixels; smaller than the final picture with `projection`. */
+  readonly preview: RawImage;
+}
+
+export interface ImageEvent {
+  readonly type: 'image';
+  /** Image of the batch, from 1. */
+  readonly image: number;
+  readonly images: number;
+  readonly result: GeneratedImage;
+}
+
+/** What a stream yields. */
+export type GenerateEvent = ProgressEvent | PreviewEvent | ImageEvent;
+
+/** Kind of a job in the queue of a model. */
+export type JobKind =
+  | 'txt2img'
+  | 'img2img'
+  | 'inpaint'
+  | 'encodePrompt'
+  | 'sample'
+  | 'encodeImage'
+  | 'decodeLatent'
+  | 'sigmas'
+  | 'upscale';
+
+/**
+ * `queued`: the job waits. `moved`: its position changed. `started`: its native work begins.
+ * `finished`, `failed`, `aborted`: it has left the queue and the next may start.
+ */
+export type QueueState = 'queued' | 'moved' | 'started' | 'finished' | 'failed' | 'aborted';
+
+export interface QueueEvent {
+  readonly type: 'queue';
+  readonly state: QueueState;
+  /** Number of the job, counted from 1 per model. */
+  readonly id: number;
+  readonly kind: JobKind;
+  /** Jobs before this one; 0 when it runs or has ended. */
+  readonly position: number;
+  /** Jobs in the queue, the running one included. */
+  readonly length: number;
+}

@@ -1,0 +1,72 @@
+import type { NativeTiling } from '../native/index.js';
+import type { ModelFacts } from './facts.js';
+import type { Preview } from './preview.js';
+import type { PassMode } from './request.js';
+import type { Sampling } from './sampling.js';
+import { batchSeeds } from './seeds.js';
+
+/**
+ * One run of the sampler over one image of the batch. Plain, frozen data: the mode belongs to the pass and nothing
+ * that compiles, loads or samples can change it.
+ */
+export interface Pass {
+  readonly mode: PassMode;
+  /** Pixels. */
+  readonly width: number;
+  readonly height: number;
+  readonly sampling: Sampling;
+  /** Of img2img and inpaint; null for txt2img. */
+  readonly denoisingStrength: number | null;
+}
+
+/** Everything that is decided about a request before any native work. */
+export interface Plan {
+  readonly prompt: string;
+  readonly negativePrompt: string;
+  /** -1: the architecture's. */
+  readonly clipSkip: number;
+  /** In order; each begins with the latents of the one before. */
+  readonly passes: readonly [Pass, ...Pass[]];
+  readonly seeds: readonly number[];
+  readonly tiling: NativeTiling;
+  readonly preview: Preview;
+}
+
+export interface PlanInput {
+  readonly mode: PassMode;
+  readonly prompt: string;
+  readonly negativePrompt: string;
+  readonly clipSkip: number | undefined;
+  readonly width: number;
+  readonly height: number;
+  readonly batchSize: number;
+  readonly denoisingStrength: number | undefined;
+  readonly sampling: Sampling;
+  readonly tiling: NativeTiling;
+  readonly preview: Preview;
+}
+
+export function makePlan(input: PlanInput): Plan {
+  const { mode, prompt, negativePrompt, clipSkip = -1, width, height, sampling, tiling, preview } = input;
+  const denoisingStrength = mode === 'txt2img' ? null : (input.denoisingStrength ?? 0.75);
+  const pass: Pass = Object.freeze({ mode, width, height, sampling: Object.freeze(sampling), denoisingStrength });
+  const seeds = Object.freeze(batchSeeds(sampling.seed, input.batchSize));
+  return Object.freeze({ prompt, negativePrompt, clipSkip, passes: Object.freeze([pass] as const), seeds, tiling, preview });
+}
+
+/** True when a prediction without the prompt is needed. */
+export function needsUncond({ cfgScale, imageCfgScale }: Sampling): boolean {
+  return cfgScale !== 1 || imageCfgScale !== cfgScale;
+}
+
+/** Evaluations of the diffusion model per step. */
+export function evaluations(sampling: Sampling): number {
+  return 1 + (needsUncond(sampling) ? 1 : 0) + (sampling.imageCfgScale === sampling.cfgScale ? 0 : 1);
+}
+
+/** Size that a picture of free size is made in: rounded down to the multiple, at least one, at most 8192. */
+export function fitSize(size: number, facts: Pick<ModelFacts, 'sizeMultiple'>): number {
+  const multiple = facts.sizeMultiple;
+  const most = Math.floor(8192 / multiple);
+  return Math.min(most, Math.max(1, Math.floor(size / multiple))) * multiple;
+}

@@ -1,0 +1,164 @@
+import { JobScope } from '../native/index.js';
+import type { JobKind, QueueEvent, QueueState } from './events.js';
+import { notify } from './listeners.js';
+
+export interface QueuedJob {
+  readonly id: number;
+  readonly kind: JobKind;
+  /** Jobs before this one; 0 for the running one. */
+  readonly position: number;
+  readonly running: boolean;
+}
+
+/** What people see of the queue of a model. */
+export interface QueueView {
+  /** Jobs in the queue, the running one included. */
+  readonly length: number;
+  readonly jobs: readonly QueuedJob[];
+  /** Calls the listener with every event of this queue; the result unsubscribes. */
+  subscribe(listener: (event: QueueEvent) => void): () => void;
+}
+
+export interface EnqueueOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onQueue?: ((event: QueueEvent) => void) | undefined;
+  /** Preparation that goes on while the job waits; when it fails, the job leaves the queue at once. */
+  readonly ready?: Promise<unknown> | undefined;
+}
+
+interface Entry {
+  readonly id: number;
+  readonly kind: JobKind;
+  readonly controller: AbortController;
+  readonly onQueue: ((event: QueueEvent) => void) | undefined;
+  readonly start: () => Promise<QueueState>;
+  position: number;
+}
+
+/**
+ * First in, first out; one job runs at a time. A job keeps its place until its native work has let go, even when its
+ * promise was rejected by an abort before: the next one never meets the leftovers of the one before.
+ */
+export class JobQueue implements QueueView {
+  readonly #entries: Entry[] = [];
+  readonly #listeners = new Set<(event: QueueEvent) => void>();
+  #lastId = 0;
+  #busy = false;
+  #running: Promise<void> = Promise.resolve();
+  #closed: unknown;
+
+  get length(): number {
+    return this.#entries.length;
+  }
+
+  get jobs(): readonly QueuedJob[] {
+    return this.#entries.map(({ id, kind }, position) => ({ id, kind, position, running: position === 0 }));
+  }
+
+  subscribe(listener: (event: QueueEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Adds a job. The promise rejects with exactly `signal.reason` as soon as the signal aborts: a waiting job is taken
+   * out, a running one is cancelled. With a signal that is aborted already nothing is queued.
+   */
+  enqueue<T>(kind: JobKind, options: EnqueueOptions, run: (scope: JobScope) => Promise<T>): Promise<T> {
+    const { signal, onQueue, ready } = options;
+    return new Promise<T>((resolve, reject) => {
+      if (this.#closed !== undefined) {
+        reject(this.#closed);
+        return;
+      }
+      if (signal?.aborted === true) {
+        reject(signal.reason);
+        return;
+      }
+      const controller = new AbortController();
+      const onAbort = (): void => {
+        controller.abort(signal?.reason);
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const forget = (): void => signal?.removeEventListener('abort', onAbort);
+      const start = async (): Promise<QueueState> => {
+        const scope = new JobScope(controller.signal);
+        let state: QueueState = 'finished';
+        try {
+          const value = await run(scope);
+          scope.check();
+          forget();
+          resolve(value);
+        } catch (error) {
+          state = controller.signal.aborted ? 'aborted' : 'failed';
+          reject(error);
+        }
+        await scope.idle();
+        forget();
+        return state;
+      };
+      const entry: Entry = { id: ++this.#lastId, kind, controller, onQueue, start, position: this.#entries.length };
+      const giveUp = (state: QueueState, reason: unknown): void => {
+        reject(reason);
+        // The running one leaves by itself, when its native work has let go.
+        if (this.#entries.indexOf(entry) <= 0) return;
+        forget();
+        this.#leave(entry, state);
+      };
+      controller.signal.addEventListener('abort', () => {
+        giveUp('aborted', controller.signal.reason);
+      });
+      this.#entries.push(entry);
+      this.#emit(entry, 'queued');
+      this.#next();
+      ready?.catch((error: unknown) => {
+        giveUp('failed', error);
+      });
+    });
+  }
+
+  /**
+   * Takes no more jobs. Those that wait are rejected with `reason`; the running one is waited for, or with `abort`
+   * cancelled and rejected with that. Resolves when nothing runs any more.
+   */
+  async close(reason: unknown, abort?: unknown): Promise<void> {
+    this.#closed ??= reason;
+    for (const entry of this.#entries.slice(1).reverse()) entry.controller.abort(reason);
+    if (abort !== undefined) this.#entries[0]?.controller.abort(abort);
+    await this.#running;
+  }
+
+  #next(): void {
+    const entry = this.#entries[0];
+    if (entry === undefined || this.#busy) return;
+    this.#busy = true;
+    this.#running = this.#run(entry);
+  }
+
+  async #run(entry: Entry): Promise<void> {
+    this.#emit(entry, 'started');
+    const state = await entry.start();
+    this.#busy = false;
+    this.#leave(entry, state);
+    this.#next();
+  }
+
+  #leave(entry: Entry, state: QueueState): void {
+    const index = this.#entries.indexOf(entry);
+    if (index < 0) return;
+    this.#entries.splice(index, 1);
+    entry.position = 0;
+    this.#emit(entry, state);
+    for (const [position, other] of this.#entries.entries()) {
+      if (other.position === position) continue;
+      other.position = position;
+      this.#emit(other, 'moved');
+    }
+  }
+
+  #emit({ id, kind, position, onQueue }: Entry, state: QueueState): void {
+    const event: QueueEvent = { type: 'queue', state, id, kind, position, length: this.#entries.length };
+    notify(onQueue, event);
+    for (const listener of this.#listeners) notify(listener, event);
+  }
+}

@@ -1,0 +1,135 @@
+import type { GeneratedImage, ImageInput } from '../image/index.js';
+import type { Sampler, Schedule, StepCacheMode } from '../options/index.js';
+import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
+
+/** Skip-layer guidance of DiT models (SD3.x): the difference to a prediction with some layers left out is added. */
+export interface SkipLayerGuidance {
+  /** Indices of the transformer layers to skip. Default: [7, 8, 9]. */
+  readonly layers?: readonly number[] | undefined;
+  /** Share of the steps after which it begins, 0..1. Default: 0.01. */
+  readonly start?: number | undefined;
+  /** Share of the steps after which it ends, 0..1. Default: 0.2. */
+  readonly end?: number | undefined;
+  /** Strength; 0 turns it off. Default: 2.5. */
+  readonly scale?: number | undefined;
+}
+
+/** Work through the VAE tile by tile: less memory, more time, slightly different pixels. */
+export interface TilingOptions {
+  /** Edge of a tile in latent cells (pixels / scaleFactor), 4..4096, or one value per axis. Default: 32. */
+  readonly tileSize?: number | { readonly x: number; readonly y: number };
+  /** Share of a tile that overlaps its neighbour, 0..0.5. Default: 0.5. */
+  readonly overlap?: number | undefined;
+}
+
+/** Reuse of work between steps. Faster, but the picture changes a little. */
+export interface StepCacheOptions {
+  /** `easycache`, `dbcache`, `taylorseer`, `cache-dit` are for DiT models, `ucache` for UNet models, `spectrum` for both. */
+  readonly mode: StepCacheMode;
+  /** How much change is tolerated before a step is computed again, > 0. Default: the mode's own. */
+  readonly threshold?: number | undefined;
+  /** Share of the steps computed in full at the beginning, 0..1. Default: 0.15. */
+  readonly start?: number | undefined;
+  /** Share of the steps after which all are computed in full again, 0..1. Default: 0.95. */
+  readonly end?: number | undefined;
+}
+
+/** Pictures of the unfinished latent while it is sampled. */
+export interface PreviewOptions {
+  /**
+   * `projection`: a linear map of the latent channels, costs nothing, one pixel per latent cell.
+   * `taesd`: the tiny autoencoder (load it with `taesd`). `vae`: the full VAE, slow. Default: `projection`.
+   */
+  readonly mode?: 'projection' | 'taesd' | 'vae' | undefined;
+  /** A preview every n steps, >= 1. Default: 1. */
+  readonly every?: number | undefined;
+}
+
+/** What every picture request has. `model.info.defaults` holds the defaults that depend on the model. */
+export interface BaseRequest {
+  /** What the picture shows. Required, a string; may be empty. */
+  readonly prompt: string;
+  /** What it must not show. Has no effect when cfgScale is 1. Default: ''. */
+  readonly negativePrompt?: string | undefined;
+  /** Pixels, a multiple of `model.info.sizeMultiple` (64 for UNet models), up to 8192. Default: by model (SD1 512, SDXL 1024, embedded 128). */
+  readonly width?: number | undefined;
+  /** Pixels, as width. */
+  readonly height?: number | undefined;
+  /** Denoising steps, 1..1000. Default: by model (20 for most, 4 for distilled ones). */
+  readonly steps?: number | undefined;
+  /** Classifier-free guidance, 0..100; 1 turns it off and halves the work. Default: by model (SD1 7, FLUX 1, embedded 3). */
+  readonly cfgScale?: number | undefined;
+  /** Sampler by the engine's name, an alias that A1111 users know is accepted too. Default: `model.info.defaultSampler`. */
+  readonly sampler?: Sampler | (string & {});
+  /** Noise schedule by the engine's name or A1111's. Default: by model and sampler. */
+  readonly schedule?: Schedule | (string & {});
+  /** 0..2^53-1, or -1 for a random one, which the result reports. Image i of a batch uses seed + i. Default: -1. */
+  readonly seed?: number | undefined;
+  /** Pictures to make, one after the other, 1..1000. Default: 1. */
+  readonly batchSize?: number | undefined;
+  /** Layers of CLIP to stop before the end, 1..12; 1 is the last layer. Default: by model (SD1 1, SD2 and SDXL 2). */
+  readonly clipSkip?: number | undefined;
+  /** Noise that ancestral samplers and DDIM/TCD add, 0..1. Default: by sampler. */
+  readonly eta?: number | undefined;
+  /** Guidance towards the picture; inpaint and edit models only. Default: cfgScale. */
+  readonly imageCfgScale?: number | undefined;
+  /** Distilled guidance of FLUX-like models, 0..100. Default: 3.5 (Flux Fill 30). */
+  readonly guidance?: number | undefined;
+  /** Shift of the timesteps of flow models (SD3, FLUX, Qwen-Image), > 0. Default: by model. */
+  readonly flowShift?: number | undefined;
+  readonly skipLayerGuidance?: SkipLayerGuidance | undefined;
+  /** Own noise levels in place of `schedule` and `steps`: decreasing, the last 0, 2..1001 numbers. */
+  readonly sigmas?: readonly number[] | Float32Array | undefined;
+  /** Tiled VAE. `true` means the defaults of {@link TilingOptions}. Default: false. */
+  readonly tiling?: boolean | TilingOptions | undefined;
+  /** Picture for the loaded ControlNet (already preprocessed), or for a control model (FLUX control). */
+  readonly controlImage?: ImageInput | undefined;
+  /** 0..2. Default: 0.9. */
+  readonly controlStrength?: number | undefined;
+  /** Reference pictures of edit models (FLUX Kontext, Qwen-Image-Edit, InstructPix2Pix), at most 16. */
+  readonly refImages?: readonly ImageInput[] | undefined;
+  readonly stepCache?: StepCacheOptions | undefined;
+  /** Default: previews are made (`projection`, every step) only when somebody listens. */
+  readonly preview?: PreviewOptions | undefined;
+  /** Aborting rejects the promise with the signal's reason and stops the native work within one model evaluation. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called on progress of this job only. What it throws becomes a process warning and does not break the job. */
+  readonly onProgress?: ((event: ProgressEvent) => void) | undefined;
+  /** Called with previews of this job only. */
+  readonly onPreview?: ((event: PreviewEvent) => void) | undefined;
+  /** Called when this job is queued, moves up, starts and ends. */
+  readonly onQueue?: ((event: QueueEvent) => void) | undefined;
+}
+
+export type Txt2ImgRequest = BaseRequest;
+
+export interface Img2ImgRequest extends BaseRequest {
+  /** Start picture, scaled to width x height. Width and height default to its own size rounded down to the multiple. */
+  readonly image: ImageInput;
+  /** How much of the picture is made anew, 0..1: floor(steps * strength) + 1 steps are run. Default: 0.75. */
+  readonly denoisingStrength?: number | undefined;
+}
+
+export interface InpaintRequest extends Img2ImgRequest {
+  /** White (> 127) is painted anew, black is kept; scaled to width x height with nearest neighbour. */
+  readonly mask: ImageInput;
+}
+
+/** Seconds spent in each part of a job. */
+export interface JobTimings {
+  readonly queued: number;
+  readonly encode: number;
+  readonly sample: number;
+  readonly decode: number;
+  /** From start to end, without the wait in the queue. */
+  readonly total: number;
+}
+
+export interface GenerateResult {
+  /** In order of their seeds: seed, seed + 1, … */
+  readonly images: readonly GeneratedImage[];
+  readonly timings: JobTimings;
+}
+
+/** What a pass does. It belongs to the pass, so nothing that compiles or loads can change it. */
+export type PassMode = 'txt2img' | 'img2img' | 'inpaint';

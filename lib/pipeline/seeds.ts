@@ -1,0 +1,11 @@
+import { randomInt } from 'node:crypto';
+
+/** Random seeds stay within 32 bits, as people are used to from A1111. */
+export function resolveSeed(seed: number, random: () => number = () => randomInt(2 ** 32)): number {
+  return seed === -1 ? random() : seed;
+}
+
+/** Seeds of a batch: seed, seed + 1, … */
+export function batchSeeds(seed: number, batchSize: number): number[] {
+  return Array.from({ length: batchSize }, (_, index) => seed + index);
+}

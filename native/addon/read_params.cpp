@@ -1,0 +1,236 @@
+// One function for each params struct of lib/native/contract.ts.
+#include <cmath>
+
+#include "async_job.h"
+#include "reader.h"
+
+namespace nd::addon {
+namespace {
+
+constexpr int maxThreads = 1024;
+constexpr int maxSteps = 10000;
+constexpr int maxSide = 16384;
+
+Tiling readTiling(const Reader& reader) {
+  Tiling tiling;
+  tiling.enabled = reader.flag("enabled");
+  tiling.tileSizeX = reader.integer("tileSizeX", 0, maxSide);
+  tiling.tileSizeY = reader.integer("tileSizeY", 0, maxSide);
+  tiling.overlap = static_cast<float>(reader.number("overlap", 0, 0.5));
+  return tiling;
+}
+
+std::vector<float> readSigmaList(const Reader& reader) {
+  const Napi::Value value = reader.value("sigmas");
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float32_array) {
+    reader.fail("sigmas", "a Float32Array");
+  }
+  const auto array = value.As<Napi::Float32Array>();
+  std::vector<float> sigmas(array.Data(), array.Data() + array.ElementLength());
+  if (sigmas.size() < 2 || sigmas.size() > maxSteps + 1) reader.fail("sigmas", "2 to 10001 numbers");
+  for (const float sigma : sigmas) {
+    if (!std::isfinite(sigma) || sigma < 0) reader.fail("sigmas", "finite numbers, none negative");
+  }
+  return sigmas;
+}
+
+// Everything that meets the latent in the engine's arithmetic must have its size, or the engine asserts.
+void checkAgainst(const Reader& reader, const char* key, const std::optional<Tensor>& tensor, const Tensor& latent,
+                  int64_t channels) {
+  if (!tensor) return;
+  const bool fits = tensor->shape[0] == 1 && tensor->shape[2] == latent.shape[2] && tensor->shape[3] == latent.shape[3] &&
+                    (channels == 0 || tensor->shape[1] == channels);
+  if (!fits) reader.fail(key, "a tensor of the latent's height and width");
+}
+
+void checkLatent(const Reader& reader, const char* key, const Tensor& latent, const ModelInfo& info) {
+  const int64_t multiple = info.sizeMultiple / info.scaleFactor;
+  const bool fits = latent.shape[0] == 1 && latent.shape[1] == info.latentChannels && latent.shape[2] % multiple == 0 &&
+                    latent.shape[3] % multiple == 0;
+  if (!fits) {
+    reader.fail(key, "a latent of shape [1, " + std::to_string(info.latentChannels) + ", height, width]" +
+                         (multiple > 1 ? " with sizes that are multiples of " + std::to_string(multiple) : ""));
+  }
+}
+
+}  // namespace
+
+ModelFiles readModelFiles(const Napi::Value& value) {
+  const Reader reader(value, "files");
+  ModelFiles files;
+  files.checkpoint = reader.text("checkpoint");
+  files.diffusionModel = reader.text("diffusionModel");
+  files.vae = reader.text("vae");
+  files.taesd = reader.text("taesd");
+  files.clipL = reader.text("clipL");
+  files.clipG = reader.text("clipG");
+  files.clipVision = reader.text("clipVision");
+  files.t5xxl = reader.text("t5xxl");
+  files.llm = reader.text("llm");
+  files.llmVision = reader.text("llmVision");
+  files.controlNet = reader.text("controlNet");
+  if (files.checkpoint.empty() && files.diffusionModel.empty()) reader.fail("checkpoint", "given, or diffusionModel");
+  return files;
+}
+
+LoadOptions readLoadOptions(const Napi::Value& value) {
+  const Reader reader(value);
+  LoadOptions options;
+  options.files = readModelFiles(reader.value("files"));
+  options.device = reader.text("device");
+  options.threads = reader.integer("threads", 0, maxThreads);
+  options.taesdPreviewOnly = reader.flag("taesdPreviewOnly");
+  options.weightType = reader.text("weightType");
+  options.tensorTypeRules = reader.text("tensorTypeRules");
+  options.mmap = reader.flag("mmap");
+  options.flashAttention = reader.flag("flashAttention");
+  options.diffusionConvDirect = reader.flag("diffusionConvDirect");
+  options.vaeConvDirect = reader.flag("vaeConvDirect");
+  options.keepTextEncoderOnCpu = reader.flag("keepTextEncoderOnCpu");
+  options.keepVaeOnCpu = reader.flag("keepVaeOnCpu");
+  options.keepControlNetOnCpu = reader.flag("keepControlNetOnCpu");
+  options.offloadToCpu = reader.flag("offloadToCpu");
+  options.maxVram = static_cast<float>(reader.number("maxVram", 0, 1e6));
+  options.circularX = reader.flag("circularX");
+  options.circularY = reader.flag("circularY");
+  options.prediction = reader.text("prediction");
+  options.rng = reader.text("rng");
+  options.samplerRng = reader.text("samplerRng");
+  options.vaeDecodeOnly = reader.flag("vaeDecodeOnly");
+  return options;
+}
+
+UpscalerOptions readUpscalerOptions(const Napi::Value& value) {
+  const Reader reader(value);
+  UpscalerOptions options;
+  options.file = reader.text("file");
+  if (options.file.empty()) reader.fail("file", "a path");
+  options.device = reader.text("device");
+  options.threads = reader.integer("threads", 0, maxThreads);
+  options.tileSize = reader.integer("tileSize", 16, maxSide);
+  options.convDirect = reader.flag("convDirect");
+  options.offloadToCpu = reader.flag("offloadToCpu");
+  return options;
+}
+
+EncodePromptParams readEncodePrompt(const Napi::Value& value) {
+  const Reader reader(value);
+  EncodePromptParams params;
+  params.prompt = reader.text("prompt");
+  params.clipSkip = reader.integer("clipSkip", -1, 32);
+  params.width = reader.integer("width", 1, maxSide);
+  params.height = reader.integer("height", 1, maxSide);
+  params.zeroOutMasked = reader.flag("zeroOutMasked");
+  if (reader.has("refImages")) {
+    const auto images = reader.value("refImages").As<Napi::Array>();
+    for (uint32_t i = 0; i < images.Length(); ++i) {
+      params.refImages.push_back(Reader::imageOf(images[i], "refImages[" + std::to_string(i) + "]"));
+    }
+  }
+  return params;
+}
+
+SigmaParams readSigmas(const Napi::Value& value) {
+  const Reader reader(value);
+  SigmaParams params;
+  params.steps = reader.integer("steps", 1, maxSteps);
+  params.schedule = reader.text("schedule");
+  params.sampler = reader.text("sampler");
+  params.width = reader.integer("width", 1, maxSide);
+  params.height = reader.integer("height", 1, maxSide);
+  params.flowShift = reader.real("flowShift");
+  return params;
+}
+
+EncodeImageParams readEncodeImages(const Napi::Value& value, const ModelInfo& info) {
+  const Reader reader(value);
+  EncodeImageParams params;
+  params.seed = reader.seed("seed");
+  params.tiling = readTiling(reader.object("tiling"));
+  if (!reader.value("images").IsArray()) reader.fail("images", "an array");
+  const auto images = reader.value("images").As<Napi::Array>();
+  for (uint32_t i = 0; i < images.Length(); ++i) {
+    const Reader item(images[i], "images[" + std::to_string(i) + "]");
+    Image image = item.image("image");
+    const auto multiple = static_cast<uint32_t>(info.sizeMultiple);
+    if (image.channels != 3 || image.width % multiple != 0 || image.height % multiple != 0) {
+      item.fail("image", "RGB with a width and height that are multiples of " + std::to_string(multiple));
+    }
+    std::optional<Image> mask;
+    if (item.has("mask")) {
+      mask = item.image("mask");
+      if (mask->channels != 1 || mask->width != image.width || mask->height != image.height) {
+        item.fail("mask", "of one channel and the size of the image");
+      }
+    }
+    params.images.emplace_back(std::move(image), std::move(mask));
+  }
+  return params;
+}
+
+DecodeParams readDecode(const Napi::Value& value, const ModelInfo& info) {
+  const Reader reader(value);
+  DecodeParams params;
+  params.latent = reader.tensor("latent");
+  checkLatent(reader, "latent", params.latent, info);
+  params.tiling = readTiling(reader.object("tiling"));
+  return params;
+}
+
+SampleParams readSample(const Napi::Value& value, const ModelInfo& info) {
+  const Reader reader(value);
+  SampleParams params;
+  params.latent = reader.tensor("latent");
+  checkLatent(reader, "latent", params.latent, info);
+  params.noise = reader.optionalTensor("noise");
+  checkAgainst(reader, "noise", params.noise, params.latent, info.latentChannels);
+  params.seed = reader.seed("seed");
+  params.sigmas = readSigmaList(reader);
+  params.sampler = reader.text("sampler");
+  params.eta = reader.real("eta");
+  params.cfgScale = static_cast<float>(reader.number("cfgScale", -1000, 1000));
+  params.imageCfgScale = reader.real("imageCfgScale");
+  params.guidance = static_cast<float>(reader.number("guidance", -1000, 1000));
+  if (reader.has("slgLayers")) {
+    const auto layers = reader.value("slgLayers").As<Napi::Int32Array>();
+    params.slgLayers.assign(layers.Data(), layers.Data() + layers.ElementLength());
+  }
+  params.slgStart = static_cast<float>(reader.number("slgStart", 0, 1));
+  params.slgEnd = static_cast<float>(reader.number("slgEnd", 0, 1));
+  params.slgScale = static_cast<float>(reader.number("slgScale", -1000, 1000));
+  params.flowShift = reader.real("flowShift");
+  params.shiftedTimestep = reader.integer("shiftedTimestep", 0, 1000);
+  params.mask = reader.optionalTensor("mask");
+  checkAgainst(reader, "mask", params.mask, params.latent, 1);
+  params.concat = reader.optionalTensor("concat");
+  checkAgainst(reader, "concat", params.concat, params.latent, 0);
+  params.uncondConcat = reader.optionalTensor("uncondConcat");
+  checkAgainst(reader, "uncondConcat", params.uncondConcat, params.latent, 0);
+  if (reader.has("refLatents")) {
+    const auto latents = reader.value("refLatents").As<Napi::Array>();
+    for (uint32_t i = 0; i < latents.Length(); ++i) {
+      params.refLatents.push_back(Reader::tensorOf(latents[i], "refLatents[" + std::to_string(i) + "]"));
+      checkLatent(reader, "refLatents", params.refLatents.back(), info);
+    }
+  }
+  params.increaseRefIndex = reader.flag("increaseRefIndex");
+  if (reader.has("controlImage")) {
+    Image image = reader.image("controlImage");
+    const auto factor = static_cast<int64_t>(info.scaleFactor);
+    if (image.channels != 3 || image.width != params.latent.shape[3] * factor ||
+        image.height != params.latent.shape[2] * factor) {
+      reader.fail("controlImage", "RGB of the picture's size");
+    }
+    params.controlImage = std::move(image);
+  }
+  params.controlStrength = static_cast<float>(reader.number("controlStrength", 0, 100));
+  params.cacheMode = reader.text("cacheMode");
+  params.cacheThreshold = reader.real("cacheThreshold");
+  params.cacheStart = reader.real("cacheStart");
+  params.cacheEnd = reader.real("cacheEnd");
+  params.preview = reader.text("preview");
+  params.previewInterval = reader.integer("previewInterval", 1, maxSteps);
+  return params;
+}
+
+}  // namespace nd::addon

@@ -1,0 +1,165 @@
+#include "values.h"
+
+#include <algorithm>
+
+namespace nd::addon {
+namespace {
+
+const char* phaseName(Phase phase) {
+  switch (phase) {
+    case Phase::Load: return "load";
+    case Phase::Encode: return "encode";
+    case Phase::Sample: return "sample";
+    case Phase::Decode: return "decode";
+    case Phase::Tile: return "tile";
+    case Phase::Upscale: return "upscale";
+  }
+  return "load";
+}
+
+template <typename Item, typename Convert>
+Napi::Array arrayOf(Napi::Env env, const std::vector<Item>& items, Convert convert) {
+  Napi::Array array = Napi::Array::New(env, items.size());
+  for (size_t i = 0; i < items.size(); ++i) array.Set(static_cast<uint32_t>(i), convert(items[i]));
+  return array;
+}
+
+Napi::Number number(Napi::Env env, uint64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
+
+}  // namespace
+
+Napi::Array shapeToJs(Napi::Env env, const std::vector<int64_t>& shape) {
+  return arrayOf(env, shape, [&](int64_t size) { return Napi::Number::New(env, static_cast<double>(size)); });
+}
+
+Napi::Value toJs(Napi::Env env, const Progress& progress) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("type", "progress");
+  object.Set("phase", phaseName(progress.phase));
+  object.Set("step", progress.step);
+  object.Set("total", progress.total);
+  object.Set("secondsPerStep", progress.secondsPerStep);
+  object.Set("bytes", number(env, progress.bytes));
+  object.Set("totalBytes", number(env, progress.totalBytes));
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, Image&& image) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("width", image.width);
+  object.Set("height", image.height);
+  object.Set("channels", image.channels);
+  const size_t bytes = image.bytes();
+  uint8_t* data = image.data.release();
+  object.Set("data", Napi::Buffer<uint8_t>::NewOrCopy(
+                         env, data, bytes, [](Napi::BasicEnv, uint8_t* owned) { const MallocBytes freed(owned); }));
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const std::vector<float>& values) {
+  Napi::Float32Array array = Napi::Float32Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
+Napi::Value toJs(Napi::Env env, const Tensor& tensor) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("shape", shapeToJs(env, tensor.shape));
+  object.Set("data", toJs(env, tensor.data));
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const std::vector<std::string>& list) {
+  return arrayOf(env, list, [&](const std::string& text) { return Napi::String::New(env, text); });
+}
+
+Napi::Value toJs(Napi::Env env, const ModelInfo& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("architecture", info.architecture);
+  object.Set("latentChannels", info.latentChannels);
+  object.Set("scaleFactor", info.scaleFactor);
+  object.Set("sizeMultiple", info.sizeMultiple);
+  object.Set("defaultSampler", info.defaultSampler);
+  object.Set("defaultSchedule", info.defaultSchedule);
+  object.Set("prediction", info.prediction);
+  object.Set("isInpaint", info.isInpaint);
+  object.Set("isEdit", info.isEdit);
+  object.Set("isControl", info.isControl);
+  object.Set("isDit", info.isDit);
+  object.Set("isVideo", info.isVideo);
+  object.Set("isSdxl", info.isSdxl);
+  object.Set("hasControlNet", info.hasControlNet);
+  object.Set("usesTaesd", info.usesTaesd);
+  object.Set("canEncodeImages", info.canEncodeImages);
+  object.Set("tensors", number(env, info.tensors));
+  object.Set("components", arrayOf(env, info.components, [&](const Component& part) {
+               Napi::Object entry = Napi::Object::New(env);
+               entry.Set("name", part.name);
+               entry.Set("bytes", number(env, part.bytes));
+               entry.Set("tensors", number(env, part.tensors));
+               entry.Set("device", part.device);
+               return entry;
+             }));
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const Inspection& inspection) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("architecture", inspection.architecture);
+  object.Set("tensors", arrayOf(env, inspection.tensors, [&](const TensorHeader& tensor) {
+               Napi::Object entry = Napi::Object::New(env);
+               entry.Set("name", tensor.name);
+               entry.Set("type", tensor.type);
+               entry.Set("shape", shapeToJs(env, tensor.shape));
+               return entry;
+             }));
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const std::vector<BackendReport>& reports) {
+  return arrayOf(env, reports, [&](const BackendReport& report) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("file", report.file);
+    entry.Set("loaded", report.loaded);
+    entry.Set("reason", report.reason);
+    return entry;
+  });
+}
+
+Napi::Value toJs(Napi::Env env, const std::vector<Device>& devices) {
+  return arrayOf(env, devices, [&](const Device& device) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", device.name);
+    entry.Set("description", device.description);
+    entry.Set("type", device.type);
+    entry.Set("backend", device.backend);
+    entry.Set("memoryFree", number(env, device.memoryFree));
+    entry.Set("memoryTotal", number(env, device.memoryTotal));
+    return entry;
+  });
+}
+
+Napi::Value toJs(Napi::Env env, const Versions& versions) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("engine", versions.engine);
+  object.Set("engineCommit", versions.engineCommit);
+  object.Set("ggml", versions.ggml);
+  object.Set("ggmlCommit", versions.ggmlCommit);
+  object.Set("compiler", versions.compiler);
+  object.Set("napi", NAPI_VERSION);
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const NameTables& tables) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("samplers", toJs(env, tables.samplers));
+  object.Set("schedules", toJs(env, tables.schedules));
+  object.Set("rngs", toJs(env, tables.rngs));
+  object.Set("predictions", toJs(env, tables.predictions));
+  object.Set("previews", toJs(env, tables.previews));
+  object.Set("weightTypes", toJs(env, tables.weightTypes));
+  object.Set("architectures", toJs(env, tables.architectures));
+  return object;
+}
+
+}  // namespace nd::addon

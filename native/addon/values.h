@@ -1,0 +1,26 @@
+// Values of the engine as JavaScript values (lib/native/contract.ts). JS thread only.
+#pragma once
+
+#include <napi.h>
+
+#include "runtime.h"
+#include "types.h"
+#include "upstream.h"
+
+namespace nd::addon {
+
+Napi::Value toJs(Napi::Env env, const Progress& progress);
+// Zero-copy where the runtime allows external buffers, else a copy; either way the memory is freed once.
+Napi::Value toJs(Napi::Env env, Image&& image);
+Napi::Value toJs(Napi::Env env, const Tensor& tensor);
+Napi::Value toJs(Napi::Env env, const std::vector<float>& values);
+Napi::Value toJs(Napi::Env env, const std::vector<std::string>& list);
+Napi::Value toJs(Napi::Env env, const ModelInfo& info);
+Napi::Value toJs(Napi::Env env, const Inspection& inspection);
+Napi::Value toJs(Napi::Env env, const std::vector<BackendReport>& reports);
+Napi::Value toJs(Napi::Env env, const std::vector<Device>& devices);
+Napi::Value toJs(Napi::Env env, const Versions& versions);
+Napi::Value toJs(Napi::Env env, const NameTables& tables);
+Napi::Array shapeToJs(Napi::Env env, const std::vector<int64_t>& shape);
+
+}  // namespace nd::addon

@@ -1,0 +1,219 @@
+// Plain values that cross between the addon and the engine. No Node, no engine types.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace nd {
+
+// Codes of lib/errors that native code can reject with; errorCodeName gives the spelling.
+enum class ErrorCode {
+  Aborted,
+  BackendUnavailable,
+  Disposed,
+  Engine,
+  InvalidOption,
+  ModelCorrupt,
+  ModelNotFound,
+  ModelUnsupported,
+  OutOfMemory,
+};
+
+const char* errorCodeName(ErrorCode code);
+
+class EngineError : public std::runtime_error {
+ public:
+  EngineError(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  ErrorCode code() const noexcept { return code_; }
+
+ private:
+  ErrorCode code_;
+};
+
+struct FreeDeleter {
+  void operator()(void* pointer) const noexcept { std::free(pointer); }  // NOLINT(*-owning-memory,*-no-malloc)
+};
+using MallocBytes = std::unique_ptr<uint8_t, FreeDeleter>;
+
+// 8-bit interleaved pixels; the bytes come from malloc because the engine hands them out that way.
+struct Image {
+  uint32_t width = 0;
+  uint32_t height = 0;
+  uint32_t channels = 0;
+  MallocBytes data;
+
+  size_t bytes() const { return static_cast<size_t>(width) * height * channels; }
+  explicit operator bool() const { return data != nullptr; }
+};
+
+// Row-major f32; a latent is [1, channels, height / f, width / f].
+struct Tensor {
+  std::vector<int64_t> shape;
+  std::vector<float> data;
+};
+
+enum class Phase { Load, Encode, Sample, Decode, Tile, Upscale };
+
+struct Progress {
+  Phase phase = Phase::Load;
+  int step = 0;
+  int total = 0;
+  float secondsPerStep = 0.0F;
+  uint64_t bytes = 0;
+  uint64_t totalBytes = 0;
+};
+
+struct ModelFiles {
+  std::string checkpoint, diffusionModel, vae, taesd, clipL, clipG, clipVision, t5xxl, llm, llmVision, controlNet;
+};
+
+struct LoadOptions {
+  ModelFiles files;
+  std::string device;
+  int threads = 0;
+  bool taesdPreviewOnly = false;
+  std::string weightType;
+  std::string tensorTypeRules;
+  bool mmap = false;
+  bool flashAttention = false;
+  bool diffusionConvDirect = false;
+  bool vaeConvDirect = false;
+  bool keepTextEncoderOnCpu = false;
+  bool keepVaeOnCpu = false;
+  bool keepControlNetOnCpu = false;
+  bool offloadToCpu = false;
+  float maxVram = 0.0F;
+  bool circularX = false;
+  bool circularY = false;
+  std::string prediction;
+  std::string rng;
+  std::string samplerRng;
+  bool vaeDecodeOnly = false;
+};
+
+struct Component {
+  std::string name;
+  uint64_t bytes = 0;
+  size_t tensors = 0;
+  std::string device;
+};
+
+struct ModelInfo {
+  std::string architecture;
+  int latentChannels = 0;
+  int scaleFactor = 0;
+  int sizeMultiple = 0;
+  std::string defaultSampler;
+  std::string defaultSchedule;
+  std::string prediction;
+  bool isInpaint = false;
+  bool isEdit = false;
+  bool isControl = false;
+  bool isDit = false;
+  bool isVideo = false;
+  bool isSdxl = false;
+  bool hasControlNet = false;
+  bool usesTaesd = false;
+  bool canEncodeImages = false;
+  size_t tensors = 0;
+  std::vector<Component> components;
+};
+
+struct TensorHeader {
+  std::string name;
+  std::string type;
+  std::vector<int64_t> shape;
+};
+
+struct Inspection {
+  std::string architecture;
+  std::vector<TensorHeader> tensors;
+};
+
+struct Tiling {
+  bool enabled = false;
+  int tileSizeX = 0;
+  int tileSizeY = 0;
+  float overlap = 0.5F;
+};
+
+struct EncodePromptParams {
+  std::string prompt;
+  int clipSkip = -1;
+  int width = 0;
+  int height = 0;
+  bool zeroOutMasked = false;
+  std::vector<Image> refImages;
+};
+
+struct SigmaParams {
+  int steps = 0;
+  std::string schedule;
+  std::string sampler;
+  int width = 0;
+  int height = 0;
+  float flowShift = 0.0F;  // NaN: the model's default
+};
+
+class Conditioning;
+
+struct SampleParams {
+  std::shared_ptr<const Conditioning> cond;
+  std::shared_ptr<const Conditioning> uncond;
+  Tensor latent;
+  std::optional<Tensor> noise;
+  int64_t seed = 0;
+  std::vector<float> sigmas;
+  std::string sampler;
+  float eta = 0.0F;            // NaN: the sampler's default
+  float cfgScale = 7.0F;
+  float imageCfgScale = 0.0F;  // NaN: cfgScale
+  float guidance = 3.5F;
+  std::vector<int> slgLayers;
+  float slgStart = 0.01F;
+  float slgEnd = 0.2F;
+  float slgScale = 0.0F;
+  float flowShift = 0.0F;
+  int shiftedTimestep = 0;
+  std::optional<Tensor> mask;
+  std::optional<Tensor> concat;
+  std::optional<Tensor> uncondConcat;
+  std::vector<Tensor> refLatents;
+  bool increaseRefIndex = false;
+  std::optional<Image> controlImage;
+  float controlStrength = 0.0F;
+  std::string cacheMode;
+  float cacheThreshold = 0.0F;
+  float cacheStart = 0.0F;
+  float cacheEnd = 0.0F;
+  std::string preview;
+  int previewInterval = 1;
+};
+
+struct EncodeImageParams {
+  std::vector<std::pair<Image, std::optional<Image>>> images;
+  int64_t seed = 0;
+  Tiling tiling;
+};
+
+struct DecodeParams {
+  Tensor latent;
+  Tiling tiling;
+};
+
+struct UpscalerOptions {
+  std::string file;
+  std::string device;
+  int threads = 0;
+  int tileSize = 128;
+  bool convDirect = false;
+  bool offloadToCpu = false;
+};
+
+}  // namespace nd

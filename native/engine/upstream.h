@@ -1,0 +1,86 @@
+// Our own small interface over stable-diffusion.cpp. upstream.cpp behind it is the one translation unit that sees the
+// engine's internals; everything else in native/ sees only this header.
+//
+// Threads: a Model or Upscaler belongs to one thread at a time (the addon gives each its own, see worker.h); different
+// models may work at once. Every function may throw EngineError; a cancelled job throws ErrorCode::Aborted and leaves the
+// model as it was before the call.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "job.h"
+#include "types.h"
+
+namespace nd {
+
+// Text conditioning in host memory, immutable; may outlive the model that made it.
+class Conditioning {
+ public:
+  struct Impl;
+  explicit Conditioning(std::unique_ptr<Impl> impl);
+  ~Conditioning();
+  Conditioning(const Conditioning&) = delete;
+  Conditioning& operator=(const Conditioning&) = delete;
+
+  size_t bytes() const;
+  std::vector<int64_t> shape() const;
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+class Model {
+ public:
+  static std::unique_ptr<Model> load(const LoadOptions& options, Job& job);
+  ~Model();
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  const ModelInfo& info() const { return info_; }
+  std::shared_ptr<const Conditioning> encodePrompt(const EncodePromptParams& params, Job& job);
+  std::vector<float> sigmas(const SigmaParams& params);
+  Tensor sample(const SampleParams& params, Job& job);
+  std::vector<Tensor> encodeImages(const EncodeImageParams& params, Job& job);
+  Image decodeLatent(const DecodeParams& params, Job& job);
+
+ private:
+  struct Impl;
+  explicit Model(std::unique_ptr<Impl> impl);
+  ModelInfo describe() const;
+
+  std::unique_ptr<Impl> impl_;
+  ModelInfo info_;
+};
+
+class Upscaler {
+ public:
+  static std::unique_ptr<Upscaler> load(const UpscalerOptions& options, Job& job);
+  ~Upscaler();
+  Upscaler(const Upscaler&) = delete;
+  Upscaler& operator=(const Upscaler&) = delete;
+
+  int scale() const;
+  Image upscale(const Image& image, Job& job);
+
+ private:
+  struct Impl;
+  explicit Upscaler(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Header facts only; no weights are read.
+Inspection inspect(const ModelFiles& files);
+
+// The engine's own name tables, index = enum value.
+struct NameTables {
+  std::vector<std::string> samplers, schedules, rngs, predictions, previews, weightTypes, architectures;
+};
+NameTables nameTables();
+
+// Installs the routing of the engine's process-wide callbacks to the job of the calling thread. Once per process.
+void installCallbacks();
+
+}  // namespace nd

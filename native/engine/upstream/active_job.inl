@@ -1,0 +1,121 @@
+// The job that this thread is working on. The engine's callbacks are process-wide and carry no owner, but it calls them on
+// the thread that started the work, so a thread-local says whose they are.
+
+namespace nd::upstream {
+
+struct ActiveJob {
+  Job& job;
+  Phase phase;
+  std::string device;            // for jobBackend()
+  bool abortGraphs = false;      // a CPU graph may stop between nodes: the caller checks for the empty result
+  bool tiled = false;
+  uint64_t bytesTotal = 0;
+  std::atomic<uint64_t> bytes{0};
+  preview_t previewMode = PREVIEW_NONE;
+  int previewInterval = 1;
+  int step = 0;                  // last reported
+  std::string loadError;         // set by JobLoader, thrown after the engine has cleaned up
+  ErrorCode loadErrorCode = ErrorCode::ModelCorrupt;
+  int64_t lastReport = 0;
+};
+
+inline thread_local ActiveJob* active = nullptr;  // NOLINT(*-avoid-non-const-global-variables)
+
+class ActiveJobScope {
+ public:
+  explicit ActiveJobScope(ActiveJob& job) : previous_(active) {
+    active = &job;
+    takeErrorLines();
+  }
+  ~ActiveJobScope() { active = previous_; }
+  ActiveJobScope(const ActiveJobScope&) = delete;
+  ActiveJobScope& operator=(const ActiveJobScope&) = delete;
+
+ private:
+  ActiveJob* previous_;
+};
+
+// Lets CPU graphs of this thread's job stop in the middle while it lives.
+class AbortableGraphs {
+ public:
+  AbortableGraphs() : previous_(active != nullptr && active->abortGraphs) {
+    if (active != nullptr) active->abortGraphs = true;
+  }
+  ~AbortableGraphs() {
+    if (active != nullptr) active->abortGraphs = previous_;
+  }
+  AbortableGraphs(const AbortableGraphs&) = delete;
+  AbortableGraphs& operator=(const AbortableGraphs&) = delete;
+
+ private:
+  bool previous_;
+};
+
+inline bool shouldAbort(void* job) { return static_cast<const Job*>(job)->cancelled(); }
+
+inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
+  ggml_backend_dev_t device = ggml_backend_get_device(backend);
+  const bool cpu = device != nullptr && ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_CPU;
+  if (active == nullptr || !active->abortGraphs || !cpu) return ggml_backend_graph_compute(backend, graph);
+  if (active->job.cancelled()) return GGML_STATUS_ABORTED;
+  const auto setAbort = reinterpret_cast<ggml_backend_set_abort_callback_t>(
+      ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), "ggml_backend_set_abort_callback"));
+  if (setAbort == nullptr) return ggml_backend_graph_compute(backend, graph);
+  setAbort(backend, shouldAbort, &active->job);
+  const ggml_status status = ggml_backend_graph_compute(backend, graph);
+  setAbort(backend, nullptr, nullptr);
+  return status;
+}
+
+inline ggml_backend_t jobBackend() {
+  if (active == nullptr || active->device.empty()) return sd_get_default_backend();
+  return ggml_backend_init_by_name(active->device.c_str(), nullptr);
+}
+
+// Called by the engine for sampling steps, VAE and upscaler tiles, and while it reads tensors.
+inline void onEngineProgress(int step, int steps, float seconds, void* /*data*/) {
+  if (active == nullptr) return;
+  Progress progress;
+  progress.phase = active->phase;
+  progress.step = step;
+  progress.total = steps;
+  progress.secondsPerStep = seconds;
+  if (active->phase == Phase::Load) {
+    constexpr int64_t everyMs = 33;
+    const int64_t now = ggml_time_ms();
+    if (step < steps && now - active->lastReport < everyMs) return;
+    active->lastReport = now;
+    progress.secondsPerStep = 0;
+    progress.bytes = active->bytes.load(std::memory_order_relaxed);
+    progress.totalBytes = active->bytesTotal;
+  } else if (active->tiled) {
+    progress.phase = Phase::Tile;
+  }
+  active->step = step;
+  active->job.onProgress(progress);
+}
+
+inline Image copyImage(const sd_image_t& source) {
+  Image image;
+  image.width = source.width;
+  image.height = source.height;
+  image.channels = source.channel;
+  image.data.reset(static_cast<uint8_t*>(std::malloc(image.bytes())));  // NOLINT(*-owning-memory,*-no-malloc)
+  if (!image) throw EngineError(ErrorCode::OutOfMemory, "No memory for an image.");
+  std::memcpy(image.data.get(), source.data, image.bytes());
+  return image;
+}
+
+inline void onEnginePreview(int step, int frames, sd_image_t* images, bool /*noisy*/, void* /*data*/) {
+  if (active != nullptr && frames > 0 && images != nullptr) active->job.onPreview(std::abs(step), copyImage(images[0]));
+}
+
+inline sd_preview_cb_t previewCallback() {
+  return active != nullptr && active->previewMode != PREVIEW_NONE ? onEnginePreview : nullptr;
+}
+inline void* previewData() { return nullptr; }
+inline preview_t previewMode() { return active == nullptr ? PREVIEW_NONE : active->previewMode; }
+// Asked before the step is reported, hence + 1.
+inline bool shouldPreview() { return active != nullptr && (active->step + 1) % active->previewInterval == 0; }
+
+}  // namespace nd::upstream

@@ -1,0 +1,54 @@
+// Text to conditioning, and the schedule of sigmas.
+
+namespace nd {
+
+Conditioning::Conditioning(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Conditioning::~Conditioning() = default;
+
+size_t Conditioning::bytes() const {
+  const SDCondition& value = impl_->value;
+  size_t count = value.c_crossattn.numel() + value.c_vector.numel() + value.c_concat.numel() + value.c_t5_ids.numel() +
+                 value.c_t5_weights.numel();
+  for (const auto& extra : value.extra_c_crossattns) count += extra.numel();
+  return count * sizeof(float);
+}
+
+std::vector<int64_t> Conditioning::shape() const { return upstream::fromEngine(impl_->value.c_crossattn).shape; }
+
+std::shared_ptr<const Conditioning> Model::encodePrompt(const EncodePromptParams& params, Job& job) {
+  upstream::ActiveJob active{job, Phase::Encode, {}};
+  return upstream::runOperation(active, "encode the prompt", [&] {
+    upstream::report(job, Phase::Encode, 0, 1);
+    StableDiffusionGGML& sd = impl_->sd;
+    std::vector<sd::Tensor<float>> references;
+    for (const Image& image : params.refImages) references.push_back(upstream::toEngine(image));
+    ConditionerParams request;
+    request.text = params.prompt;
+    request.clip_skip = params.clipSkip;
+    request.width = params.width;
+    request.height = params.height;
+    request.adm_in_channels = static_cast<int>(sd.diffusion_model->get_adm_in_channels());
+    request.zero_out_masked = params.zeroOutMasked;
+    request.ref_images = &references;
+    auto impl = std::make_unique<Conditioning::Impl>();
+    // Not abortable in the middle: the engine asserts that the text encoder's graphs succeed.
+    impl->value = sd.cond_stage_model->get_learned_condition(sd.n_threads, request);
+    job.throwIfCancelled();
+    if (impl->value.empty()) upstream::throwEmpty(job, "encode the prompt");
+    upstream::report(job, Phase::Encode, 1, 1);
+    return std::make_shared<const Conditioning>(std::move(impl));
+  });
+}
+
+std::vector<float> Model::sigmas(const SigmaParams& params) {
+  StableDiffusionGGML& sd = impl_->sd;
+  const sample_method_t sampler = resolve_sample_method(
+      &impl_->context, upstream::fromName("sampler", params.sampler, str_to_sample_method, SAMPLE_METHOD_COUNT));
+  const scheduler_t schedule = resolve_scheduler(
+      &impl_->context, upstream::fromName("schedule", params.schedule, str_to_scheduler, SCHEDULER_COUNT), sampler);
+  sd.set_flow_shift(std::isnan(params.flowShift) ? INFINITY : params.flowShift);
+  return sd.denoiser->get_sigmas(static_cast<uint32_t>(params.steps), sd.get_image_seq_len(params.height, params.width),
+                                 schedule, sd.version);
+}
+
+}  // namespace nd

@@ -1,0 +1,80 @@
+// Pixels to latents and back.
+
+namespace nd {
+namespace upstream {
+
+// Circular axes and tile sizes for one size, set as generate_image() sets them and restored afterwards.
+class VaeScope {
+ public:
+  VaeScope(sd_ctx_t& context, const Tiling& tiling, int64_t width, int64_t height)
+      : params_(imageParams(tiling, width, height)), request_(&context, &params_), axes_(&context, &params_, request_) {
+    context.sd->vae_tiling_params = params_.vae_tiling_params;
+    if (active != nullptr) active->tiled = tiling.enabled;
+  }
+  ~VaeScope() {
+    if (active != nullptr) active->tiled = false;
+  }
+  VaeScope(const VaeScope&) = delete;
+  VaeScope& operator=(const VaeScope&) = delete;
+
+ private:
+  static sd_img_gen_params_t imageParams(const Tiling& tiling, int64_t width, int64_t height) {
+    sd_img_gen_params_t params;
+    sd_img_gen_params_init(&params);
+    params.width = static_cast<int>(width);
+    params.height = static_cast<int>(height);
+    params.seed = 0;
+    params.vae_tiling_params = toEngine(tiling);
+    return params;
+  }
+
+  sd_img_gen_params_t params_;
+  GenerationRequest request_;
+  ImageVaeAxesGuard axes_;
+};
+
+}  // namespace upstream
+
+std::vector<Tensor> Model::encodeImages(const EncodeImageParams& params, Job& job) {
+  upstream::ActiveJob active{job, Phase::Encode, {}};
+  return upstream::runOperation(active, "encode the image", [&] {
+    StableDiffusionGGML& sd = impl_->sd;
+    sd.rng->manual_seed(static_cast<uint64_t>(params.seed));
+    std::vector<Tensor> latents;
+    const int total = static_cast<int>(params.images.size());
+    for (const auto& [image, mask] : params.images) {
+      upstream::report(job, Phase::Encode, static_cast<int>(latents.size()), total);
+      const upstream::VaeScope scope(impl_->context, params.tiling, image.width, image.height);
+      const upstream::AbortableGraphs abortable;
+      sd::Tensor<float> pixels = upstream::toEngine(image);
+      if (mask) {  // the part to repaint becomes grey
+        const sd::Tensor<float> repaint = sd::ops::round(upstream::toEngine(*mask));
+        pixels = ((1.0F - repaint) * (pixels - 0.5F)) + 0.5F;
+      }
+      const sd::Tensor<float> latent = sd.encode_first_stage(pixels);
+      if (latent.empty() || job.cancelled()) upstream::throwEmpty(job, "encode the image");
+      latents.push_back(upstream::fromEngine(latent));
+    }
+    upstream::report(job, Phase::Encode, total, total);
+    return latents;
+  });
+}
+
+Image Model::decodeLatent(const DecodeParams& params, Job& job) {
+  upstream::ActiveJob active{job, Phase::Decode, {}};
+  return upstream::runOperation(active, "decode the latent", [&] {
+    upstream::report(job, Phase::Decode, 0, 1);
+    StableDiffusionGGML& sd = impl_->sd;
+    const auto& shape = params.latent.shape;
+    const int64_t factor = sd.get_vae_scale_factor();
+    const upstream::VaeScope scope(impl_->context, params.tiling, shape[3] * factor, shape[2] * factor);
+    const upstream::AbortableGraphs abortable;
+    const sd::Tensor<float> pixels = sd.decode_first_stage(upstream::toEngine(params.latent));
+    if (pixels.empty() || job.cancelled()) upstream::throwEmpty(job, "decode the latent");
+    Image image = upstream::takeImage(tensor_to_sd_image(pixels));
+    upstream::report(job, Phase::Decode, 1, 1);
+    return image;
+  });
+}
+
+}  // namespace nd

@@ -1,0 +1,91 @@
+// Loading a model: our options to the engine's parameters, and what went wrong in our words.
+
+namespace nd {
+
+struct Conditioning::Impl {
+  SDCondition value;
+};
+
+struct Model::Impl {
+  StableDiffusionGGML sd;
+  sd_ctx_t context{&sd};
+  bool hasTaesd = false;
+  bool loaded = false;
+};
+
+namespace upstream {
+
+inline sd_ctx_params_t engineParams(const LoadOptions& options) {
+  sd_ctx_params_t params;
+  sd_ctx_params_init(&params);
+  const ModelFiles& files = options.files;
+  params.model_path = files.checkpoint.c_str();
+  params.diffusion_model_path = files.diffusionModel.c_str();
+  params.vae_path = files.vae.c_str();
+  params.taesd_path = files.taesd.c_str();
+  params.clip_l_path = files.clipL.c_str();
+  params.clip_g_path = files.clipG.c_str();
+  params.clip_vision_path = files.clipVision.c_str();
+  params.t5xxl_path = files.t5xxl.c_str();
+  params.llm_path = files.llm.c_str();
+  params.llm_vision_path = files.llmVision.c_str();
+  params.control_net_path = files.controlNet.c_str();
+  params.n_threads = options.threads > 0 ? options.threads : sd_get_num_physical_cores();
+  params.wtype = fromName("weightType", options.weightType, str_to_sd_type, SD_TYPE_COUNT);
+  params.tensor_type_rules = options.tensorTypeRules.c_str();
+  params.rng_type = fromName("rng", options.rng, str_to_rng_type, RNG_TYPE_COUNT);
+  if (params.rng_type == RNG_TYPE_COUNT) params.rng_type = CUDA_RNG;
+  params.sampler_rng_type = fromName("samplerRng", options.samplerRng, str_to_rng_type, RNG_TYPE_COUNT);
+  params.prediction = fromName("prediction", options.prediction, str_to_prediction, PREDICTION_COUNT);
+  params.vae_decode_only = options.vaeDecodeOnly;
+  params.free_params_immediately = false;
+  params.offload_params_to_cpu = options.offloadToCpu;
+  params.enable_mmap = options.mmap;
+  params.keep_clip_on_cpu = options.keepTextEncoderOnCpu;
+  params.keep_vae_on_cpu = options.keepVaeOnCpu;
+  params.keep_control_net_on_cpu = options.keepControlNetOnCpu;
+  params.flash_attn = options.flashAttention;
+  params.diffusion_flash_attn = options.flashAttention;
+  params.tae_preview_only = options.taesdPreviewOnly;
+  params.diffusion_conv_direct = options.diffusionConvDirect;
+  params.vae_conv_direct = options.vaeConvDirect;
+  params.circular_x = options.circularX;
+  params.circular_y = options.circularY;
+  params.max_vram = options.maxVram;
+  return params;
+}
+
+inline void checkDevice(const std::string& device) {
+  if (device.empty() || ggml_backend_dev_by_name(device.c_str()) != nullptr) return;
+  throw EngineError(ErrorCode::BackendUnavailable, "There is no device \"" + device + "\".");
+}
+
+[[noreturn]] inline void throwLoadFailure(const ActiveJob& job) {
+  job.job.throwIfCancelled();
+  if (!job.loadError.empty()) throw EngineError(job.loadErrorCode, job.loadError);
+  const std::string why = takeErrorLines();
+  const bool unknown = why.find("get sd version") != std::string::npos;
+  throw EngineError(unknown ? ErrorCode::ModelUnsupported : ErrorCode::ModelCorrupt,
+                    unknown ? "The files hold no model of an architecture that the engine knows."
+                            : "The engine could not load the model: " + (why.empty() ? "no reason given" : why) + ".");
+}
+
+}  // namespace upstream
+
+std::unique_ptr<Model> Model::load(const LoadOptions& options, Job& job) {
+  upstream::checkDevice(options.device);
+  const sd_ctx_params_t params = upstream::engineParams(options);
+  upstream::ActiveJob active{job, Phase::Load, options.device};
+  return upstream::runOperation(active, "load the model", [&] {
+    auto impl = std::make_unique<Impl>();
+    impl->hasTaesd = !options.files.taesd.empty() && !options.taesdPreviewOnly;
+    if (!impl->sd.init(&params)) upstream::throwLoadFailure(active);
+    job.throwIfCancelled();
+    return std::unique_ptr<Model>(new Model(std::move(impl)));
+  });
+}
+
+Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)), info_(describe()) {}
+Model::~Model() = default;
+
+}  // namespace nd

@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+/**
+ * `npm test`: sets everything up, then linters, vitest rooms, ctest and package checks. Everything runs even when
+ * something failed before it; the exit code is 0 only when all of it passed. The last line counts the tests.
+ */
+import { setup } from './setup.mjs';
+import { lintChecks, packageChecks, runChecks } from './lint.mjs';
+import { ctest, vitest } from './tools/testers.mjs';
+import { entry, say, since } from './tools/say.mjs';
+
+const rooms = ['unit', 'native', 'parity', 'package'];
+
+entry(import.meta.url, async () => {
+  const start = performance.now();
+  await setup({ define: ['ND_BUILD_TESTS=ON', 'ND_BUILD_SD_CLI=ON'] });
+  const lint = await runChecks(lintChecks);
+  const tests = [];
+  for (const room of rooms) tests.push(await vitest(room));
+  tests.push(await ctest());
+  const packaging = await runChecks(packageChecks);
+
+  const failedChecks = [...lint.failed, ...packaging.failed];
+  const left = [...lint.left, ...packaging.left];
+  for (const { name, passed, failed, skipped } of tests) {
+    say(`${name}: ${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+  }
+  say(`checks: ${failedChecks.length === 0 ? 'all clean' : `FAILED: ${failedChecks.join(', ')}`}`);
+  if (left.length > 0) say(`checks left out because the tool is missing: ${left.join(', ')}`);
+  say(`all of it took ${since(start)}`);
+
+  const sum = (key) => tests.reduce((total, test) => total + test[key], 0);
+  const skipped = sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : '';
+  process.stdout.write(`${sum('passed')} passed, ${sum('failed')} failed${skipped}\n`);
+  return sum('failed') === 0 && failedChecks.length === 0 ? 0 : 1;
+});

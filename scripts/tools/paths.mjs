@@ -1,0 +1,14 @@
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The package's folder, absolute. */
+export const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+
+/** Where CMake builds, absolute. */
+export const buildDir = join(root, 'build');
+
+/** The built addon, absolute; its libraries and backend modules lie beside it. */
+export const addonFile = join(buildDir, 'Release', 'node-diffusion.node');
+
+/** Where the engine's source is unpacked, absolute. */
+export const vendorDir = join(root, 'native/vendor/stable-diffusion.cpp');

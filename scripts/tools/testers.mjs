@@ -1,0 +1,43 @@
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildDir } from './paths.mjs';
+import { run, runTool } from './run.mjs';
+import { say } from './say.mjs';
+
+/** Counts of one runner. A runner that failed without naming a test, or ran none, counts as one failed. */
+function counts(name, code, { passed, failed, skipped }) {
+  const unnamed = failed === 0 && (code !== 0 || passed === 0) ? 1 : 0;
+  if (unnamed > 0) say(`${name}: ${code === 0 ? 'ran no test' : `ended with exit code ${code} outside any test`}`);
+  return { name, passed, failed: failed + unnamed, skipped };
+}
+
+/** Runs one room of vitest (vitest.config.ts) and counts from its JSON report. */
+export async function vitest(room) {
+  const report = join(buildDir, 'reports', `${room}.json`);
+  mkdirSync(join(buildDir, 'reports'), { recursive: true });
+  rmSync(report, { force: true });
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const workers = room === 'unit' ? ['--maxWorkers=2'] : [];
+  const code = await runTool('vitest', ['run', '--project', room, ...reporters, ...workers], { allowFailure: true });
+  const json = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : {};
+  return counts(`vitest ${room}`, code, {
+    passed: json.numPassedTests ?? 0,
+    failed: json.numFailedTests ?? 0,
+    skipped: (json.numPendingTests ?? 0) + (json.numTodoTests ?? 0),
+  });
+}
+
+/** Runs the C++ tests and counts from ctest's own summary (its JUnit report needs a CMake newer than our lowest). */
+export async function ctest() {
+  let total = 0;
+  let failed = 0;
+  let skipped = 0;
+  const onLine = (line) => {
+    const summary = /tests passed, (\d+) tests? failed out of (\d+)/.exec(line);
+    if (summary !== null) [failed, total] = summary.slice(1).map(Number);
+    if (/\*\*\*Skipped/.test(line)) skipped++;
+  };
+  const args = ['--output-on-failure', '--no-tests=error'];
+  const code = await run('ctest', args, { cwd: buildDir, allowFailure: true, onLine });
+  return counts('ctest', code, { passed: total - failed - skipped, failed, skipped });
+}

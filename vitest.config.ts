@@ -1,0 +1,26 @@
+import { defineConfig } from 'vitest/config';
+
+/** One room of tests. Every file runs in a process of its own, so a native crash fails one file and no other. */
+function room(name: string, include: string[], seconds: number) {
+  return {
+    extends: true as const,
+    test: { name, include, testTimeout: seconds * 1000, hookTimeout: seconds * 1000 },
+  };
+}
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    // Native tests use every core by themselves: one file at a time. `npm run test:unit` asks for more.
+    maxWorkers: 1,
+    minWorkers: 1,
+    passWithNoTests: false,
+    projects: [
+      room('unit', ['test/unit/**/*.test.ts'], 20),
+      room('native', ['test/native/**/*.test.ts'], 600),
+      room('parity', ['test/parity/**/*.test.ts'], 600),
+      room('package', ['test/package/**/*.test.ts'], 300),
+      room('full', ['test/full/**/*.test.ts'], 3600),
+    ],
+  },
+});
