@@ -1,1 +1,66 @@
-export * from './errors/index.js';
+export { DiffusionError, type ErrorCode, errorCodes } from './errors/index.js';
+export {
+  buildInfotext,
+  GeneratedImage,
+  type ImageInput,
+  type InfotextParams,
+  infotextToModel,
+  infotextToRequest,
+  type ParsedInfotext,
+  parseInfotext,
+  type RawImage,
+  readInfotext,
+  type SaveOptions,
+} from './image/index.js';
+export { type EmbeddedModelInfo, embeddedModelInfo, ensureEmbeddedModel } from './model/embedded/index.js';
+export { fileSha256 } from './model/identity.js';
+export type { ModelInspection } from './model/inspect.js';
+export {
+  type Prediction,
+  predictions,
+  type Rng,
+  rngs,
+  type Sampler,
+  samplers,
+  type Schedule,
+  schedules,
+  type StepCacheMode,
+  stepCacheModes,
+  type WeightType,
+  weightTypes,
+} from './options/index.js';
+export {
+  type BaseRequest,
+  Conditioning,
+  type DecodedImages,
+  type DecodeLatentOptions,
+  type EncodeImageOptions,
+  type EncodePromptOptions,
+  type GenerateEvent,
+  type GenerateResult,
+  type ImageEvent,
+  type Img2ImgRequest,
+  type InpaintRequest,
+  type JobKind,
+  type JobTimings,
+  Latent,
+  type LatentShape,
+  type LatentSpace,
+  type ModelDefaults,
+  type OperationOptions,
+  type Phase,
+  type PreviewEvent,
+  type PreviewOptions,
+  type ProgressEvent,
+  type QueuedJob,
+  type QueueEvent,
+  type QueueState,
+  type QueueView,
+  type SampleOptions,
+  type SigmasOptions,
+  type SkipLayerGuidance,
+  type StepCacheOptions,
+  type TilingOptions,
+  type Txt2ImgRequest,
+} from './pipeline/index.js';
+export * from './sdk/index.js';

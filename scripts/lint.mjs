@@ -21,7 +21,7 @@ const checks = {
   'clang-format': () => run('clang-format', ['--dry-run', '--Werror', ...cppFiles()], { allowFailure }),
   'clang-tidy': () => clangTidy(),
   publint: () => runTool('publint', ['--strict'], { allowFailure }),
-  attw: () => runTool('@arethetypeswrong/cli', ['--pack', '.'], { allowFailure, tool: 'attw' }),
+  attw: () => runTool('@arethetypeswrong/cli', ['--pack', '.', '--no-color'], { allowFailure, tool: 'attw' }),
   knip: () => runTool('knip', [], { allowFailure }),
 };
 

@@ -7,8 +7,9 @@ export async function abortable<T>(work: () => Promise<T>, signal: AbortSignal |
   signal.throwIfAborted();
   let stop = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {
-    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the reason is the caller's to choose
-    stop = () => reject(signal.reason);
+    stop = () => {
+      reject(signal.reason);
+    };
     signal.addEventListener('abort', stop, { once: true });
   });
   try {

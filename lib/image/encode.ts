@@ -62,7 +62,11 @@ export async function encodeJpeg(pixels: Pixels, infotext: string, given: JpegOp
   return options.infotext && infotext !== '' ? insertJpegExif(jpeg, writeUserComment(infotext)) : jpeg;
 }
 
-async function encode(pixels: Pixels, signal: AbortSignal | undefined, format: (image: Sharp) => Sharp): Promise<Buffer> {
+async function encode(
+  pixels: Pixels,
+  signal: AbortSignal | undefined,
+  format: (image: Sharp) => Sharp,
+): Promise<Buffer> {
   signal?.throwIfAborted();
   const sharp = await loadSharp();
   const { width, height, data } = pixels;
@@ -74,6 +78,12 @@ async function encode(pixels: Pixels, signal: AbortSignal | undefined, format: (
     return await abortable(() => output.toBuffer(), signal);
   } catch (cause) {
     signal?.throwIfAborted();
-    throw invalidImage('image', `${String(width)} x ${String(height)} pixels`, 'pixels this format can hold', `${reason(cause)}.`, cause);
+    throw invalidImage(
+      'image',
+      `${String(width)} x ${String(height)} pixels`,
+      'pixels this format can hold',
+      `${reason(cause)}.`,
+      cause,
+    );
   }
 }

@@ -11,7 +11,12 @@ export function insertJpegExif(jpeg: Uint8Array, tiff: Uint8Array): Buffer {
   const payload = Buffer.concat([Buffer.from('Exif\u0000\u0000', 'latin1'), tiff]);
   if (payload.length > maxSegment) {
     const hint = 'Save as PNG or WebP, or pass infotext: false.';
-    throw invalidOption('infotext', `${String(payload.length)} bytes`, `at most ${String(maxSegment)} bytes of EXIF in a JPEG`, hint);
+    throw invalidOption(
+      'infotext',
+      `${String(payload.length)} bytes`,
+      `at most ${String(maxSegment)} bytes of EXIF in a JPEG`,
+      hint,
+    );
   }
   const bytes = Buffer.from(jpeg.buffer, jpeg.byteOffset, jpeg.byteLength);
   const jfif = bytes.readUInt16BE(2) === 0xffe0;
@@ -39,7 +44,12 @@ export function insertWebpExif(webp: Uint8Array, tiff: Uint8Array, width: number
     extended.writeUIntLE(height - 1, 7, 3);
   }
   extended[0] = (extended[0] ?? 0) | hasExif;
-  const content = Buffer.concat([Buffer.from('WEBP', 'latin1'), riffChunk('VP8X', extended), body, riffChunk('EXIF', tiff)]);
+  const content = Buffer.concat([
+    Buffer.from('WEBP', 'latin1'),
+    riffChunk('VP8X', extended),
+    body,
+    riffChunk('EXIF', tiff),
+  ]);
   return riffChunk('RIFF', content);
 }
 

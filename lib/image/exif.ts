@@ -52,7 +52,8 @@ function findEntry(tiff: Buffer, at: number, tag: number, little: boolean): { co
   for (let i = 0; i < entries; i++) {
     const entry = at + 2 + 12 * i;
     if (entry + 12 > tiff.length) return null;
-    if (u16(tiff, entry, little) === tag) return { count: u32(tiff, entry + 4, little), value: u32(tiff, entry + 8, little) };
+    if (u16(tiff, entry, little) === tag)
+      return { count: u32(tiff, entry + 4, little), value: u32(tiff, entry + 8, little) };
   }
   return null;
 }
@@ -89,5 +90,7 @@ function decodeUtf16(body: Buffer, little: boolean): string {
 }
 
 function trimNul(text: string): string {
-  return text.replace(/\u0000+$/, '');
+  let end = text.length;
+  while (end > 0 && text.charCodeAt(end - 1) === 0) end--;
+  return text.slice(0, end);
 }

@@ -77,13 +77,19 @@ export class GeneratedImage implements RawImage {
    * Writes a file whose format its extension names: .png, .webp, .jpg or .jpeg. The file appears whole or not at all;
    * an existing one is replaced. The folder must exist.
    * @returns The absolute path.
-   * @throws DiffusionError `ERR_INVALID_OPTION` for another extension, a missing folder, or a file that cannot be written.
+   * @throws DiffusionError `ERR_INVALID_OPTION` for another extension, a missing folder, or a file that cannot be
+   *   written.
    */
   async save(path: string | URL, options: SaveOptions = {}): Promise<string> {
     const target = filePath().check(path, 'path');
     const encode = writers.get(extname(target).toLowerCase());
     if (encode === undefined) {
-      throw invalidOption('path', target, `a file name that ends in ${[...writers.keys()].join(', ')}`, 'Add one of these extensions.');
+      throw invalidOption(
+        'path',
+        target,
+        `a file name that ends in ${[...writers.keys()].join(', ')}`,
+        'Add one of these extensions.',
+      );
     }
     await writeFileAtomic(target, await encode(this, options), options.signal);
     return target;
@@ -92,20 +98,17 @@ export class GeneratedImage implements RawImage {
 
 type Writer = (image: GeneratedImage, options: SaveOptions) => Promise<Buffer>;
 
-/** An object with the common keys and some of a format's own that are set. */
-function pick<K extends keyof SaveOptions>(options: SaveOptions, ...keys: K[]): Pick<SaveOptions, K> {
-  const { ...rest } = options;
-  for (const key of ['compression', 'quality', 'lossless'] as const) {
-    if (!keys.some((kept) => kept === key)) delete (rest as Partial<Record<string, unknown>>)[key];
-  }
-  return rest;
+/** The options without those of other formats. */
+function without<K extends keyof SaveOptions>(options: SaveOptions, ...others: K[]): Omit<SaveOptions, K> {
+  const left: ReadonlySet<string> = new Set(others);
+  return Object.fromEntries(Object.entries(options).filter(([key]) => !left.has(key))) as Omit<SaveOptions, K>;
 }
 
-const jpeg: Writer = (image, options) => image.toJpeg(pick(options, 'quality', 'infotext', 'signal'));
+const jpeg: Writer = (image, options) => image.toJpeg(without(options, 'compression', 'lossless'));
 
 const writers: ReadonlyMap<string, Writer> = new Map<string, Writer>([
-  ['.png', (image, options) => image.toPng(pick(options, 'compression', 'infotext', 'signal'))],
-  ['.webp', (image, options) => image.toWebp(pick(options, 'quality', 'lossless', 'infotext', 'signal'))],
+  ['.png', (image, options) => image.toPng(without(options, 'quality', 'lossless'))],
+  ['.webp', (image, options) => image.toWebp(without(options, 'compression'))],
   ['.jpg', jpeg],
   ['.jpeg', jpeg],
 ]);

@@ -1,6 +1,12 @@
 export { type EncodeOptions, type JpegOptions, type PngOptions, type WebpOptions } from './encode.js';
 export { GeneratedImage, type GeneratedImageInit, type SaveOptions } from './generated-image.js';
-export { buildInfotext, type FromInfotextOptions, type InfotextParams, infotextToModel, infotextToRequest } from './infotext.js';
+export {
+  buildInfotext,
+  type FromInfotextOptions,
+  type InfotextParams,
+  infotextToModel,
+  infotextToRequest,
+} from './infotext.js';
 export type { InfotextModel, InfotextRequest } from './infotext-fields.js';
 export { type ParsedInfotext, parseInfotext } from './infotext-syntax.js';
 export { checkPixels, type ImageInput, maxEdge, type RawImage, type RawImageInput } from './pixels.js';

@@ -14,7 +14,7 @@ import {
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
-/** What infotext says about a request, by our option names. Nested options are as they stand in the text: check them. */
+/** What infotext says about a request, by our option names. Nested options are unchecked, as the text has them. */
 export interface InfotextRequest {
   readonly prompt: string;
   readonly negativePrompt: string;
@@ -119,7 +119,8 @@ function generator(name: Field['name'], key: string): Field {
     write: (value) => rngLabels[value as EngineRng],
     read: (text, field) => {
       const lower = text.toLowerCase();
-      const found = rngs.find((rng) => rng === lower) ?? (Object.hasOwn(rngAliases, lower) ? rngAliases[lower] : undefined);
+      const found =
+        rngs.find((rng) => rng === lower) ?? (Object.hasOwn(rngAliases, lower) ? rngAliases[lower] : undefined);
       if (found === undefined) throw invalidOption(field, text, 'CPU, GPU, NV or std');
       return found;
     },
@@ -181,6 +182,19 @@ export const fieldsAfterSize: readonly Field[] = [
   json('sigmas', 'Sigmas'),
   textual('weightType', 'Weight type'),
 ];
+
+/** Fields that are about the model and the program, not the request. */
+export const modelNames: ReadonlySet<Field['name']> = new Set([
+  'model',
+  'modelHash',
+  'vae',
+  'vaeHash',
+  'rng',
+  'samplerRng',
+  'weightType',
+  'circular',
+  'generator',
+] satisfies (keyof InfotextModel)[]);
 
 /** The last key, as in A1111. */
 export const generatorField = textual('generator', 'Version');

@@ -52,8 +52,9 @@ export function parseInfotext(text: string): ParsedInfotext {
     // As long as a part is empty, a blank line adds nothing to it.
     if (line !== '' || prompts[part].length > 0) prompts[part].push(line);
   }
-  // Pairs named like the prompts replace them, as in A1111's dictionary.
-  const { Prompt, 'Negative prompt': negative, ...parameters } = Object.fromEntries(pairs) as Record<string, string>;
+  // As in A1111: pairs without a value count above but set nothing; pairs named like the prompts replace them.
+  const values = pairs.filter(([, value]) => value !== '').map(([key, value]) => [key, unquote(value)] as const);
+  const { Prompt, 'Negative prompt': negative, ...parameters } = Object.fromEntries(values) as Record<string, string>;
   const clipSkip = Number(parameters['Clip skip'] ?? 1);
   return {
     prompt: Prompt ?? prompts[0].join('\n'),
@@ -69,8 +70,8 @@ const quoted = /"(?:\\.|[^\\"])+"(?=,|$)/y;
 const plain = /[^,]*/y;
 
 /**
- * All `key: value` pairs of a line, the value up to a comma or a JSON string. Same pairs as A1111's regular expression
- * finds, in linear time.
+ * All `key: value` pairs of a line, the value up to a comma or a JSON string with its quotes, perhaps empty.
+ * Same pairs as A1111's regular expression finds, in linear time.
  */
 function parsePairs(line: string): [key: string, value: string][] {
   const pairs: [string, string][] = [];
@@ -82,8 +83,7 @@ function parsePairs(line: string): [key: string, value: string][] {
     let at = end + 1;
     while (at < line.length && leadingSpace.test(line.charAt(at))) at++;
     const value = sticky(quoted, line, at) ?? sticky(plain, line, at) ?? '';
-    // A1111 drops pairs without a value.
-    if (value !== '') pairs.push([run[0].slice(start), unquote(value)]);
+    pairs.push([run[0].slice(start), value]);
     keyRun.lastIndex = at + value.length;
   }
   return pairs;
@@ -106,7 +106,8 @@ function unquote(value: string): string {
 
 /** A value as it stands behind `key: `; JSON when it would not be read back as it is. */
 function quote(value: string): string {
-  const safe = value !== '' && !/[,:\n\r]/.test(value) && !value.startsWith('"') && strip(value) === value;
+  const control = Array.from(value).some((character) => character < ' ');
+  const safe = value !== '' && !control && !/[,:]/.test(value) && !value.startsWith('"') && strip(value) === value;
   return safe ? value : JSON.stringify(value);
 }
 
@@ -115,7 +116,11 @@ function quote(value: string): string {
  * with `Negative prompt:`) are repeated, quoted, as parameters, which A1111 reads too.
  * @param pairs At least three, or they are not read back; keys as {@link isInfotextKey} allows.
  */
-export function formatInfotext(prompt: string, negativePrompt: string, pairs: readonly (readonly [string, string])[]): string {
+export function formatInfotext(
+  prompt: string,
+  negativePrompt: string,
+  pairs: readonly (readonly [string, string])[],
+): string {
   const all = pairs.map(([key, value]) => `${key}: ${quote(value)}`);
   const head = negativePrompt === '' ? prompt : `${prompt}\n${negativeMark} ${negativePrompt}`;
   const write = (): string => strip(`${head}\n${all.join(', ')}`);

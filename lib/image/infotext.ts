@@ -5,6 +5,7 @@ import {
   fieldsAfterSize,
   fieldsBeforeSize,
   generatorField,
+  modelNames,
   type InfotextModel,
   type InfotextRequest,
   sizeKey,
@@ -12,7 +13,9 @@ import {
 import { formatInfotext, isInfotextKey, type ParsedInfotext, parseInfotext } from './infotext-syntax.js';
 
 /** Everything infotext is written from. Fields that are left out, or NaN, are not written. */
-export interface InfotextParams extends Omit<InfotextRequest, 'sigmas' | 'negativePrompt' | 'skipLayerGuidance' | 'stepCache' | 'tiling'>, InfotextModel {
+export interface InfotextParams
+  extends Omit<InfotextRequest, 'sigmas' | 'negativePrompt' | 'skipLayerGuidance' | 'stepCache' | 'tiling'>,
+    InfotextModel {
   readonly negativePrompt?: string;
   readonly steps: number;
   readonly seed: number;
@@ -27,7 +30,14 @@ export interface InfotextParams extends Omit<InfotextRequest, 'sigmas' | 'negati
 }
 
 const allFields = [...fieldsBeforeSize, ...fieldsAfterSize, generatorField];
-const knownKeys: ReadonlySet<string> = new Set([...allFields.map((field) => field.key), sizeKey, 'Prompt', 'Negative prompt']);
+const modelFields = allFields.filter((field) => modelNames.has(field.name));
+const requestFields = allFields.filter((field) => !modelNames.has(field.name));
+const knownKeys: ReadonlySet<string> = new Set([
+  ...allFields.map((field) => field.key),
+  sizeKey,
+  'Prompt',
+  'Negative prompt',
+]);
 
 /**
  * A1111's text of a request: prompt, negative prompt, and `Steps: 20, Sampler: Euler a, Schedule type: Karras, …,
@@ -66,11 +76,13 @@ export interface FromInfotextOptions {
  * `Clip skip`: A1111 leaves it out for "as the model likes it", which is 1 for SD1 but 2 for SD2 and SDXL here.
  * @throws DiffusionError `ERR_INVALID_OPTION` naming `infotext.<key>`, unless `strict` is false.
  */
-export function infotextToRequest(infotext: string | ParsedInfotext, options: FromInfotextOptions = {}): InfotextRequest {
+export function infotextToRequest(
+  infotext: string | ParsedInfotext,
+  options: FromInfotextOptions = {},
+): InfotextRequest {
   const parsed = typeof infotext === 'string' ? parseInfotext(infotext) : infotext;
   const { strict = true } = options;
-  const values = readFields(parsed, [...fieldsBeforeSize, ...fieldsAfterSize], strict);
-  const { model, modelHash, vae, vaeHash, rng, samplerRng, weightType, circular, ...request } = values;
+  const request = readFields(parsed, requestFields, strict);
   // Of A1111's hires fix the strength belongs to the second pass, not to the request.
   if ('Hires upscaler' in parsed.parameters) delete request.denoisingStrength;
   const size = attempt(strict, () => readSize(parsed.parameters[sizeKey]));
@@ -87,9 +99,7 @@ export function infotextToRequest(infotext: string | ParsedInfotext, options: Fr
 /** The model and the program that infotext names. Values that make no sense are left out. */
 export function infotextToModel(infotext: string | ParsedInfotext): InfotextModel {
   const parsed = typeof infotext === 'string' ? parseInfotext(infotext) : infotext;
-  const { model, modelHash, vae, vaeHash, rng, samplerRng, weightType, circular, generator } = readFields(parsed, allFields, false);
-  const facts = { model, modelHash, vae, vaeHash, rng, samplerRng, weightType, circular, generator };
-  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
+  return readFields(parsed, modelFields, false);
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -109,7 +119,9 @@ function readFields(parsed: ParsedInfotext, fields: readonly Field[], strict: bo
 /** Old texts name the schedule behind the sampler: `Sampler: DPM++ 2M Karras`. */
 function scheduleOfSampler(parameters: Readonly<Record<string, string>>): InfotextRequest['schedule'] {
   const name = parameters.Sampler;
-  return name === undefined || 'Schedule type' in parameters ? undefined : resolveSampler(name, 'infotext.Sampler').schedule;
+  return name === undefined || 'Schedule type' in parameters
+    ? undefined
+    : resolveSampler(name, 'infotext.Sampler').schedule;
 }
 
 function readSize(text: string | undefined): { width: number; height: number } | undefined {

@@ -16,11 +16,15 @@ export function loadSharp(): Promise<SharpFactory> {
     (cause: unknown) => {
       loaded = undefined;
       const hint = 'Install it for this platform: npm install --include=optional sharp.';
-      throw new DiffusionError('ERR_BACKEND_UNAVAILABLE', `The package sharp, which reads and writes pictures, cannot be loaded. ${hint}`, {
-        field: 'sharp',
-        hint,
-        cause,
-      });
+      throw new DiffusionError(
+        'ERR_BACKEND_UNAVAILABLE',
+        `The package sharp, which reads and writes pictures, cannot be loaded. ${hint}`,
+        {
+          field: 'sharp',
+          hint,
+          cause,
+        },
+      );
     },
   );
   return loaded;

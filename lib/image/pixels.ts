@@ -64,6 +64,7 @@ export function checkPixels(pixels: Pixels, field: string, channelCounts: readon
 /** Checks one edge of a picture. */
 export function checkEdge(value: unknown, field: string): asserts value is number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= maxEdge) return;
-  const hint = typeof value === 'number' && value > maxEdge ? `Scale it down; ${show(value)} pixels are too many.` : undefined;
+  const hint =
+    typeof value === 'number' && value > maxEdge ? `Scale it down; ${show(value)} pixels are too many.` : undefined;
   throw invalidImage(field, value, `an integer, 1 to ${String(maxEdge)}`, hint);
 }

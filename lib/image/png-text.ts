@@ -19,11 +19,14 @@ export function isPng(bytes: Uint8Array): boolean {
  * which is what Pillow writes for A1111.
  */
 export function insertPngText(png: Uint8Array, keyword: string, text: string): Buffer {
-  const latin1 = /^[\u0001-\u00ff]*$/.test(text);
+  const latin1 = !/[\u0100-\uffff]/.test(text);
   const chunk = latin1
     ? pngChunk('tEXt', Buffer.from(`${keyword}\u0000${text}`, 'latin1'))
     : // Keyword, NUL, compression flag and method 0, empty language tag, empty translated keyword.
-      pngChunk('iTXt', Buffer.concat([Buffer.from(`${keyword}\u0000\u0000\u0000\u0000\u0000`, 'latin1'), Buffer.from(text, 'utf8')]));
+      pngChunk(
+        'iTXt',
+        Buffer.concat([Buffer.from(`${keyword}\u0000\u0000\u0000\u0000\u0000`, 'latin1'), Buffer.from(text, 'utf8')]),
+      );
   return Buffer.concat([png.subarray(0, headerLength), chunk, png.subarray(headerLength)]);
 }
 

@@ -37,12 +37,18 @@ export interface ReadImageOptions {
  * @throws DiffusionError `ERR_IMAGE_INVALID` for missing, broken, truncated or oversized pictures and for raw pixels
  *   whose size does not fit, naming the field; the library's error is its `cause`.
  */
-export function readImage(input: ImageInput, options: ReadImageOptions = {}): Promise<RawImage & { readonly channels: 3 }> {
+export function readImage(
+  input: ImageInput,
+  options: ReadImageOptions = {},
+): Promise<RawImage & { readonly channels: 3 }> {
   return read(input, options, 3, 'white', 'lanczos3', options.field ?? 'image');
 }
 
 /** As {@link readImage} but grey, one byte per pixel. Colours become their luminance; grey values stay as they are. */
-export function readMask(input: ImageInput, options: ReadImageOptions = {}): Promise<RawImage & { readonly channels: 1 }> {
+export function readMask(
+  input: ImageInput,
+  options: ReadImageOptions = {},
+): Promise<RawImage & { readonly channels: 1 }> {
   return read(input, options, 1, 'black', 'nearest', options.field ?? 'mask');
 }
 
@@ -63,7 +69,8 @@ async function read<C extends 1 | 3>(
   if (isPixels(input)) {
     checkPixels(input, field);
     const { width, height, data } = input;
-    if (input.channels === channels && resize === undefined) return { width, height, channels, data: Uint8Array.from(data) };
+    if (input.channels === channels && resize === undefined)
+      return { width, height, channels, data: Uint8Array.from(data) };
   }
   const opened = await openPicture(input, field, signal);
   let pipeline = opened.autoOrient().flatten({ background });
@@ -73,11 +80,18 @@ async function read<C extends 1 | 3>(
   }
   pipeline = channels === 1 ? pipeline.greyscale().toColourspace('b-w') : pipeline.toColourspace('srgb');
   const raw = pipeline.raw({ depth: 'uchar' });
-  const { data, info } = await abortable(() => raw.toBuffer({ resolveWithObject: true }), signal).catch((cause: unknown) => {
-    signal?.throwIfAborted();
-    throw invalidImage(field, describe(input), `${formatNames} that is whole`, `${reason(cause)}.`, cause);
-  });
-  const image = { width: info.width, height: info.height, channels, data: new Uint8Array(data.buffer, data.byteOffset, data.length) };
+  const { data, info } = await abortable(() => raw.toBuffer({ resolveWithObject: true }), signal).catch(
+    (cause: unknown) => {
+      signal?.throwIfAborted();
+      throw invalidImage(field, describe(input), `${formatNames} that is whole`, `${reason(cause)}.`, cause);
+    },
+  );
+  const image = {
+    width: info.width,
+    height: info.height,
+    channels,
+    data: new Uint8Array(data.buffer, data.byteOffset, data.length),
+  };
   checkPixels(image, field);
   return image;
 }
@@ -94,7 +108,8 @@ async function openPicture(input: ImageInput, field: string, signal: AbortSignal
     // 'error' also fails on truncated data; warnings (an odd colour profile, say) are let through.
     const pipeline = sharp(bytes, { failOn: 'error', limitInputPixels: maxEdge * maxEdge });
     const header = await abortable(() => pipeline.metadata(), signal);
-    if (!formats.includes(header.format)) throw invalidImage(field, describe(input), formatNames, `It is ${header.format}.`);
+    if (!formats.includes(header.format))
+      throw invalidImage(field, describe(input), formatNames, `It is ${header.format}.`);
     checkEdge(header.width, `${field}.width`);
     checkEdge(header.height, `${field}.height`);
     return pipeline;

@@ -33,6 +33,12 @@ export async function readInfotext(
   } catch (cause) {
     signal?.throwIfAborted();
     if (cause instanceof DiffusionError) throw cause;
-    throw invalidImage('image', typeof input === 'string' ? input : undefined, 'a picture file', `${reason(cause)}.`, cause);
+    throw invalidImage(
+      'image',
+      typeof input === 'string' ? input : undefined,
+      'a picture file',
+      `${reason(cause)}.`,
+      cause,
+    );
   }
 }

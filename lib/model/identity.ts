@@ -17,11 +17,11 @@ const remembered = new Map<string, { readonly stamp: string; readonly sha256: st
 /**
  * SHA-256 of a file's content, 64 lower-case hex digits: its identity, whatever it is called.
  *
- * Read once, then cached in memory and in `identity/` of the cache directory. A cached hash holds while real path, size,
- * modification time (ns) and inode stay the same. A cache that cannot be read or written only costs time.
+ * Read once, then cached in memory and in `identity/` of the cache directory. A cached hash holds while real path,
+ * size, modification time (ns) and inode stay the same. A cache that cannot be read or written only costs time.
  *
- * @throws DiffusionError `ERR_MODEL_NOT_FOUND` when there is no such file or it cannot be read, `ERR_MODEL_CORRUPT` when
- * it changes while it is read; the signal's reason when aborted.
+ * @throws DiffusionError `ERR_MODEL_NOT_FOUND` when there is no such file or it cannot be read, `ERR_MODEL_CORRUPT`
+ * when it changes while it is read; the signal's reason when aborted.
  */
 export async function fileSha256(path: string, options: FileSha256Options = {}): Promise<string> {
   options.signal?.throwIfAborted();
@@ -71,7 +71,12 @@ function stampOf({ size, mtimeNs, ino }: BigIntStats): string {
 
 function unreadable(path: string, cause: unknown): never {
   const code = (cause as NodeJS.ErrnoException | undefined)?.code;
-  const what = cause === undefined || code === 'EISDIR' ? 'is not a file' : code === 'ENOENT' ? 'does not exist' : 'cannot be read';
+  const what =
+    cause === undefined || code === 'EISDIR'
+      ? 'is not a file'
+      : code === 'ENOENT'
+        ? 'does not exist'
+        : 'cannot be read';
   const hint = 'Check the path and its permissions.';
   throw new DiffusionError('ERR_MODEL_NOT_FOUND', `The file ${path} ${what}. ${hint}`, { given: path, hint, cause });
 }

@@ -172,6 +172,8 @@ export async function inspectModel(
   let single: string | undefined;
   if (typeof model === 'string' || model instanceof URL) single = modelPath(model, 'path');
   else if (isFiles(model)) {
+    const unknown = Object.keys(model).find((key) => !modelFileFields.some((field) => field === key));
+    if (unknown !== undefined) throw invalidOption(unknown, 'an unknown field', `one of ${modelFileFields.join(', ')}`);
     for (const field of modelFileFields) {
       const value = model[field];
       if (value !== undefined) files[field] = modelPath(value, field);

@@ -24,7 +24,8 @@ export function loadAdvice({ root, tag, version, attempts }: AdviceContext): str
   const broken = attempts.find((attempt) => attempt.problem !== 'no such file' && attempt.problem !== 'not installed');
   if (broken !== undefined) return brokenAdvice(broken, tag, version);
   const named = attempts.find((a) => a.source === 'option "binary"' || a.source === 'NODE_DIFFUSION_BINARY');
-  if (named !== undefined) return `Point ${named.source} at a file node-diffusion.node, or leave it out to search for one.`;
+  if (named !== undefined)
+    return `Point ${named.source} at a file node-diffusion.node, or leave it out to search for one.`;
   if (existsSync(join(root, 'CMakeLists.txt')) && existsSync(join(root, '.git'))) return 'Build it: npm run build';
   if (!prebuiltTags.includes(tag)) {
     const musl = tag.startsWith('linuxmusl') ? ' (this system uses musl; the prebuilt binaries need glibc)' : '';
@@ -46,7 +47,8 @@ function brokenAdvice({ problem }: Attempt, tag: string, version: string): strin
   if (glibc !== undefined) {
     return `This system's C or C++ library is older than ${glibc}. Build from source: npm explore node-diffusion -- npm run build`;
   }
-  if (/is version .*, this package is/.test(problem)) return `Install both in one version: npm install node-diffusion@${version}`;
+  if (/is version .*, this package is/.test(problem))
+    return `Install both in one version: npm install node-diffusion@${version}`;
   if (/invalid ELF header|wrong ELF class|not a valid Win32|incompatible architecture|not a mach-o/i.test(problem)) {
     return `The file is not a binary for ${tag}. Install again on this system: npm ci`;
   }

@@ -26,8 +26,9 @@ export interface CandidateContext {
 /** Every place to look for the addon, in order. */
 export function binaryCandidates(context: CandidateContext): Candidate[] {
   const { binary, env, root, tag } = context;
-  if (binary !== undefined) return [checked({ source: 'option "binary"', path: unpacked(resolve(binary)), only: true })];
-  const named = env['NODE_DIFFUSION_BINARY'];
+  if (binary !== undefined)
+    return [checked({ source: 'option "binary"', path: unpacked(resolve(binary)), only: true })];
+  const named = env.NODE_DIFFUSION_BINARY;
   if (named !== undefined && named !== '') {
     return [checked({ source: 'NODE_DIFFUSION_BINARY', path: unpacked(resolve(named)), only: true })];
   }

@@ -2,5 +2,5 @@ export type { Attempt } from './advice.js';
 export type * from './contract.js';
 export { fromNative } from './errors.js';
 export { JobScope, type RunningJob, runJob } from './job.js';
-export { loadAddon, type LoadAddonOptions, type LoadedAddon, ownVersion } from './load.js';
+export { loadAddon, type LoadAddonOptions, type LoadedAddon, LoadError, ownVersion } from './load.js';
 export { platformTag } from './platform.js';

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { DiffusionError } from '../errors/index.js';
+import { DiffusionError, type ErrorDetails } from '../errors/index.js';
 import { type Attempt, loadAdvice } from './advice.js';
 import { binaryCandidates, type Candidate, packageVersion } from './candidates.js';
 import type { NativeAddon, NativeBackendReport } from './contract.js';
@@ -24,6 +24,16 @@ export interface LoadAddonOptions {
   readonly tag?: string;
   /** How a binary is loaded; for tests. */
   readonly require?: (path: string) => unknown;
+}
+
+/** `ERR_BACKEND_UNAVAILABLE` because no binary could be loaded. */
+export class LoadError extends DiffusionError {
+  readonly attempts: readonly Attempt[];
+
+  constructor(message: string, attempts: readonly Attempt[], details: ErrorDetails) {
+    super('ERR_BACKEND_UNAVAILABLE', message, details);
+    this.attempts = attempts;
+  }
 }
 
 const loaded = new Map<string, LoadedAddon>();
@@ -68,7 +78,7 @@ export function loadAddon(options: LoadAddonOptions = {}): LoadedAddon {
   }
   const tried = attempts.map(({ source, path, problem }) => `  - ${source}: ${path}: ${problem}`).join('\n');
   const hint = loadAdvice({ root, tag, version, attempts });
-  throw new DiffusionError('ERR_BACKEND_UNAVAILABLE', `No native binary for ${tag} could be loaded. Tried:\n${tried}\n${hint}`, {
+  throw new LoadError(`No native binary for ${tag} could be loaded. Tried:\n${tried}\n${hint}`, attempts, {
     field: 'binary',
     hint,
     ...(causes.length > 0 ? { cause: causes[0] } : {}),

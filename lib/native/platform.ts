@@ -15,7 +15,7 @@ export function platformTag(
  */
 export function usesMusl(): boolean {
   try {
-    return /\/ld-musl-/.test(readFileSync('/proc/self/maps', 'latin1'));
+    return readFileSync('/proc/self/maps', 'latin1').includes('/ld-musl-');
   } catch {
     return false;
   }

@@ -38,8 +38,19 @@ export function checkFields<S extends Spec>(given: object, spec: S, prefix: stri
   return Object.freeze(result) as Checked<S>;
 }
 
-function unknownOption(field: string, given: unknown, key: string, names: readonly string[], name: string): DiffusionError {
+function unknownOption(
+  field: string,
+  given: unknown,
+  key: string,
+  names: readonly string[],
+  name: string,
+): DiffusionError {
   const allowed = `one of ${names.join(', ')}`;
   const hint = didYouMean(suggestOption(key, names)) ?? `Allowed: ${names.join(', ')}.`;
-  return new DiffusionError('ERR_INVALID_OPTION', `Unknown option "${field}" of ${name}. ${hint}`, { field, given, allowed, hint });
+  return new DiffusionError('ERR_INVALID_OPTION', `Unknown option "${field}" of ${name}. ${hint}`, {
+    field,
+    given,
+    allowed,
+    hint,
+  });
 }

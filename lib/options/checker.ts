@@ -6,7 +6,7 @@ export interface Checker<Out, In = Out> {
   readonly presence: 'required';
   /** What is allowed, in words that fit after "expected". */
   readonly allowed: string;
-  check(value: unknown, field: string): Out;
+  readonly check: (value: unknown, field: string) => Out;
   /** Never set; carries the input type for {@link Given}. */
   readonly given?: In;
 }
@@ -27,7 +27,7 @@ export type AnyChecker = Checker<unknown> | OptionalChecker<unknown> | Defaulted
 /** Option names with what each may be. */
 export type Spec = Readonly<Record<string, AnyChecker>>;
 
-type OutOf<C> = C extends { check(value: unknown, field: string): infer Out } ? Out : never;
+type OutOf<C> = C extends { readonly check: (value: unknown, field: string) => infer Out } ? Out : never;
 type InOf<C> = C extends { readonly given?: infer In } ? Exclude<In, undefined> : never;
 type KeysWith<S extends Spec, P> = { [K in keyof S]: S[K]['presence'] extends P ? K : never }[keyof S];
 type Flat<T> = { [K in keyof T]: T[K] };

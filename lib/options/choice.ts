@@ -8,17 +8,17 @@ type Aliases<T extends string> = Readonly<Record<string, T>>;
  * One of a list of names, upper and lower case alike, or an alias of one. The result is the name as in the list.
  * Callers' editors complete the names, yet any string passes the type so that aliases do.
  */
-export function oneOf<T extends string>(
+export function oneOf<const T extends string>(
   names: readonly T[],
-  options: { readonly aliases?: Aliases<T>; readonly default: T },
+  options: { readonly aliases?: Aliases<NoInfer<T>>; readonly default: NoInfer<T> },
 ): DefaultedChecker<T, T | (string & {})>;
-export function oneOf<T extends string>(
+export function oneOf<const T extends string>(
   names: readonly T[],
-  options?: { readonly aliases?: Aliases<T>; readonly default?: undefined },
+  options?: { readonly aliases?: Aliases<NoInfer<T>>; readonly default?: undefined },
 ): Checker<T, T | (string & {})>;
-export function oneOf<T extends string>(
+export function oneOf<const T extends string>(
   names: readonly T[],
-  options: { readonly aliases?: Aliases<T>; readonly default?: T | undefined } = {},
+  options: { readonly aliases?: Aliases<NoInfer<T>>; readonly default?: NoInfer<T> | undefined } = {},
 ): Checker<T, T | (string & {})> | DefaultedChecker<T, T | (string & {})> {
   const known = new Map<string, T>();
   for (const [alias, name] of Object.entries(options.aliases ?? {})) known.set(alias.toLowerCase(), name);

@@ -10,7 +10,10 @@ export interface LengthRange {
 }
 
 /** An array; entries are named `field[i]` in errors. The result is a frozen copy. */
-export function arrayOf<Out, In>(inner: Checker<Out, In>, range: LengthRange = {}): Checker<readonly Out[], readonly In[]> {
+export function arrayOf<Out, In>(
+  inner: Checker<Out, In>,
+  range: LengthRange = {},
+): Checker<readonly Out[], readonly In[]> {
   const { min = 0, max = 65_536 } = range;
   const allowed = `an array of ${String(min)} to ${String(max)} entries, each ${inner.allowed}`;
   return checker(allowed, (value, field) => {
@@ -47,10 +50,12 @@ export function sigmas(maxSteps = 1000): Checker<Float32Array, Floats> {
     const levels = floats.check(value, field);
     for (let i = 1; i < levels.length; i++) {
       const [before, here] = [levels[i - 1] ?? NaN, levels[i] ?? NaN];
-      if (!(here < before)) throw invalidOption(`${field}[${String(i)}]`, here, `less than ${String(before)}, the one before`);
+      if (!(here < before))
+        throw invalidOption(`${field}[${String(i)}]`, here, `less than ${String(before)}, the one before`);
     }
     const last = levels[levels.length - 1] ?? NaN;
-    if (last !== 0) throw invalidOption(`${field}[${String(levels.length - 1)}]`, last, '0', 'The last noise level is 0.');
+    if (last !== 0)
+      throw invalidOption(`${field}[${String(levels.length - 1)}]`, last, '0', 'The last noise level is 0.');
     return levels;
   });
 }
@@ -65,7 +70,9 @@ export function object<S extends Spec>(spec: S): Checker<Checked<S>, Given<S>> {
 }
 
 /** An object used as a map: any keys, every value checked, named `field.key` in errors. The result is a frozen copy. */
-export function recordOf<Out, In>(inner: Checker<Out, In>): Checker<Readonly<Record<string, Out>>, Readonly<Record<string, In>>> {
+export function recordOf<Out, In>(
+  inner: Checker<Out, In>,
+): Checker<Readonly<Record<string, Out>>, Readonly<Record<string, In>>> {
   const allowed = `an object whose values are each ${inner.allowed}`;
   return checker(allowed, (value, field) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidOption(field, value, allowed);

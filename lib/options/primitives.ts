@@ -58,7 +58,7 @@ export function number(range: NumberRange = {}): Checker<number> | DefaultedChec
   return numeric('a finite number', range, false);
 }
 
-/** Width or height in pixels; a multiple of `multipleOf` (default 64), `min` (default one multiple) to `max` (default 8192). */
+/** Width or height in pixels: a multiple of `multipleOf` (default 64), `min` (one multiple) to `max` (8192). */
 export function size(range: NumberRange & { readonly default: number }): DefaultedChecker<number>;
 export function size(range?: NumberRange): Checker<number>;
 export function size(range: NumberRange = {}): Checker<number> | DefaultedChecker<number> {
@@ -69,7 +69,9 @@ export function size(range: NumberRange = {}): Checker<number> | DefaultedChecke
 /** `true` or `false`; nothing else counts as either. */
 export function boolean(options: { readonly default: boolean }): DefaultedChecker<boolean>;
 export function boolean(options?: { readonly default?: undefined }): Checker<boolean>;
-export function boolean(options: { readonly default?: boolean | undefined } = {}): Checker<boolean> | DefaultedChecker<boolean> {
+export function boolean(
+  options: { readonly default?: boolean | undefined } = {},
+): Checker<boolean> | DefaultedChecker<boolean> {
   const allowed = 'true or false';
   const inner = checker(allowed, (value, field) => {
     if (typeof value !== 'boolean') throw invalidOption(field, value, allowed);

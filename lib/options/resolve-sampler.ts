@@ -37,7 +37,7 @@ export interface SamplerChoice {
 /**
  * The engine's sampler for a name of the engine, A1111, ComfyUI or diffusers: `euler_a`, `Euler a`,
  * `k_euler_ancestral`, `DPM++ 2M Karras` (which also names the schedule).
- * @throws DiffusionError `ERR_INVALID_OPTION` for unknown names and for samplers the engine lacks, with the nearest one.
+ * @throws DiffusionError `ERR_INVALID_OPTION` for unknown names and for samplers the engine lacks, with the nearest.
  */
 export function resolveSampler(name: string, field = 'sampler'): SamplerChoice {
   const whole = samplerTable.get(samplerKey(name));
@@ -51,9 +51,9 @@ export function resolveSampler(name: string, field = 'sampler'): SamplerChoice {
 }
 
 /**
- * The engine's schedule for a name of the engine, A1111 or ComfyUI: `Align Your Steps` is `ays`, `Uniform` is `discrete`.
+ * The engine's schedule for a name of the engine, A1111 or ComfyUI: `Align Your Steps` is `ays`.
  * A1111's `Automatic` is no schedule; leave the option out for it (see {@link isAutomatic}).
- * @throws DiffusionError `ERR_INVALID_OPTION` for unknown names and for schedules the engine lacks, with the nearest one.
+ * @throws DiffusionError `ERR_INVALID_OPTION` for unknown names and schedules the engine lacks, with the nearest.
  */
 export function resolveSchedule(name: string, field = 'schedule'): Schedule {
   const found = scheduleTable.get(samplerKey(name));
@@ -80,7 +80,8 @@ function unknown<T extends string>(
 ): DiffusionError {
   const allowed = `one of ${names.join(', ')}`;
   const lacking = Object.hasOwn(missing, key) ? missing[key] : undefined;
-  if (lacking !== undefined) return invalidOption(field, given, allowed, `The engine does not have it; the nearest is "${lacking}".`);
+  if (lacking !== undefined)
+    return invalidOption(field, given, allowed, `The engine does not have it; the nearest is "${lacking}".`);
   const near = nearest(key, [...known.keys()]);
   return invalidOption(field, given, allowed, didYouMean(near === undefined ? undefined : known.get(near)));
 }

@@ -38,8 +38,8 @@ export const scheduleLabels: Readonly<Record<Schedule, string>> = {
 };
 
 /**
- * Further names, as {@link samplerKey} writes them: A1111's short names, ComfyUI, diffusers. `ddim` follows the engine's own server,
- * which runs it as `ddim_trailing`; the timesteps differ from A1111's DDIM, so pictures are alike but not the same.
+ * Further names, as {@link samplerKey} writes them: A1111's short names, ComfyUI, diffusers. `ddim` follows the
+ * engine's own server, which runs it as `ddim_trailing`; the timesteps differ from A1111's DDIM, so pictures are alike but not the same.
  */
 export const samplerAliases: Readonly<Record<string, Sampler>> = {
   eulerdiscretescheduler: 'euler',
@@ -62,7 +62,7 @@ export const scheduleAliases: Readonly<Record<string, Schedule>> = {
   alignyoursteps: 'ays',
 };
 
-/** Samplers of A1111 and ComfyUI that the engine lacks, with the nearest it has. Keys as {@link samplerKey} writes them. */
+/** Samplers of others that the engine lacks, with the nearest it has. Keys as {@link samplerKey} writes them. */
 export const missingSamplers: Readonly<Record<string, Sampler>> = {
   'ddimcfg++': 'ddim_trailing',
   ddpm: 'euler_a',

@@ -47,7 +47,12 @@ export type EngineRng = (typeof rngs)[number];
 export type Rng = EngineRng | 'std';
 
 /** The engine's name of a generator. */
-export const rngAliases: Readonly<Record<string, EngineRng>> = { std: 'std_default', philox: 'cuda', nv: 'cuda', gpu: 'cuda' };
+export const rngAliases: Readonly<Record<string, EngineRng>> = {
+  std: 'std_default',
+  philox: 'cuda',
+  nv: 'cuda',
+  gpu: 'cuda',
+};
 
 export const predictions = ['eps', 'v', 'edm_v', 'sd3_flow', 'flux_flow', 'flux2_flow'] as const;
 
@@ -93,6 +98,14 @@ export const weightTypeAliases: Readonly<Record<string, WeightType>> = {
 };
 
 /** Ways to reuse work between steps, as the native contract names them. */
-export const stepCacheModes = ['none', 'easycache', 'ucache', 'dbcache', 'taylorseer', 'cache-dit', 'spectrum'] as const;
+export const stepCacheModes = [
+  'none',
+  'easycache',
+  'ucache',
+  'dbcache',
+  'taylorseer',
+  'cache-dit',
+  'spectrum',
+] as const;
 
 export type StepCacheMode = (typeof stepCacheModes)[number];

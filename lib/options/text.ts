@@ -47,7 +47,9 @@ export function text(options: TextOptions = {}): Checker<string> | DefaultedChec
 /** A prompt: as {@link text}, up to {@link maxPromptLength}, may be empty; throws `ERR_INVALID_PROMPT`. */
 export function prompt(options: { readonly default: string }): DefaultedChecker<string>;
 export function prompt(options?: { readonly default?: undefined }): Checker<string>;
-export function prompt(options: { readonly default?: string | undefined } = {}): Checker<string> | DefaultedChecker<string> {
+export function prompt(
+  options: { readonly default?: string | undefined } = {},
+): Checker<string> | DefaultedChecker<string> {
   const allowed = `a string of at most ${String(maxPromptLength)} characters, without NUL or lone surrogates`;
   const inner = checker(allowed, (value, field) => {
     const fault = typeof value === 'string' ? textFault(value, maxPromptLength) : 'it is not a string';
@@ -75,7 +77,9 @@ export function filePath(): Checker<string, string | URL> {
     }
     if (typeof value !== 'string' || value === '') throw invalidOption(field, value, allowed);
     if (/^(?:https?|data|file):/i.test(value)) {
-      const hint = /^file:/i.test(value) ? 'Pass new URL(…) rather than its text.' : 'Only local files are read; download it first.';
+      const hint = /^file:/i.test(value)
+        ? 'Pass new URL(…) rather than its text.'
+        : 'Only local files are read; download it first.';
       throw invalidOption(field, value, allowed, hint);
     }
     const fault = textFault(value, maxPromptLength);

@@ -13,7 +13,8 @@ export function requestOf(plan: Plan, index: number, facts: ModelFacts): Caption
   const [pass] = plan.passes;
   const { sampling } = pass;
   const { skipLayers, stepCache } = sampling;
-  const set = (condition: boolean, values: Partial<CaptionRequest>): Partial<CaptionRequest> => (condition ? values : {});
+  const set = (condition: boolean, values: Partial<CaptionRequest>): Partial<CaptionRequest> =>
+    condition ? values : {};
   const tile = plan.tiling;
   return {
     mode: pass.mode,
@@ -33,7 +34,9 @@ export function requestOf(plan: Plan, index: number, facts: ModelFacts): Caption
     ...set(!Number.isNaN(sampling.flowShift), { flowShift: sampling.flowShift }),
     ...set(skipLayers.scale !== 0, { skipLayerGuidance: skipLayers }),
     ...set(stepCache.mode !== 'none', { stepCache }),
-    ...set(tile.enabled, { tiling: tile.tileSizeX > 0 ? { tileSize: { x: tile.tileSizeX, y: tile.tileSizeY }, overlap: tile.overlap } : true }),
+    ...set(tile.enabled, {
+      tiling: tile.tileSizeX > 0 ? { tileSize: { x: tile.tileSizeX, y: tile.tileSizeY }, overlap: tile.overlap } : true,
+    }),
     ...(pass.denoisingStrength === null ? {} : { denoisingStrength: pass.denoisingStrength }),
     ...set(facts.hasControlNet, { controlStrength: sampling.controlStrength }),
   };

@@ -31,7 +31,12 @@ export type Finish = (image: NativeImage, index: number) => GeneratedImage;
  * only the decoding of an image comes right after its sampling, which changes no byte and shows it sooner.
  */
 export async function generate(
-  context: ModelContext, scope: JobScope, plan: Plan, inputs: Inputs, listeners: GenerateListeners, finish: Finish,
+  context: ModelContext,
+  scope: JobScope,
+  plan: Plan,
+  inputs: Inputs,
+  listeners: GenerateListeners,
+  finish: Finish,
 ): Promise<GenerateOutput> {
   const { native, facts } = context;
   const started = performance.now();
@@ -56,7 +61,11 @@ export async function generate(
       images.push(result);
       notify(listeners.onImage, { type: 'image', image: index + 1, images: plan.seeds.length, result });
     }
-    const seconds = { encode: tracker.seconds('encode'), sample: tracker.seconds('sample'), decode: tracker.seconds('decode') };
+    const seconds = {
+      encode: tracker.seconds('encode'),
+      sample: tracker.seconds('sample'),
+      decode: tracker.seconds('decode'),
+    };
     return { images, timings: { ...seconds, total: (performance.now() - started) / 1000 } };
   } finally {
     // After an abort the native side may still read the conditioning.
@@ -67,7 +76,11 @@ export async function generate(
 }
 
 async function encodeInputs(
-  { native }: ModelContext, scope: JobScope, tracker: ProgressTracker, plan: Plan, { items }: EncodePlan,
+  { native }: ModelContext,
+  scope: JobScope,
+  tracker: ProgressTracker,
+  plan: Plan,
+  { items }: EncodePlan,
 ): Promise<NativeTensor[]> {
   if (items.length === 0) return [];
   const params = { images: items, seed: plan.passes[0].sampling.seed, tiling: plan.tiling };
@@ -76,7 +89,12 @@ async function encodeInputs(
 
 /** Positive first, then negative where guidance needs it. */
 async function encodePrompts(
-  context: ModelContext, scope: JobScope, tracker: ProgressTracker, plan: Plan, inputs: Inputs, leases: Lease[],
+  context: ModelContext,
+  scope: JobScope,
+  tracker: ProgressTracker,
+  plan: Plan,
+  inputs: Inputs,
+  leases: Lease[],
 ): Promise<void> {
   const { width, height, sampling } = plan.passes[0];
   const parts = { ...plan, width, height, refImages: inputs.refImages };
@@ -96,15 +114,30 @@ async function noiseLevels({ native }: ModelContext, scope: JobScope, pass: Pass
 }
 
 function sampleImage(
-  { native, facts }: ModelContext, scope: JobScope, tracker: ProgressTracker, plan: Plan, latents: PreparedLatents,
-  inputs: Inputs, leases: readonly Lease[], sigmas: Float32Array, seed: number,
+  { native, facts }: ModelContext,
+  scope: JobScope,
+  tracker: ProgressTracker,
+  plan: Plan,
+  latents: PreparedLatents,
+  inputs: Inputs,
+  leases: readonly Lease[],
+  sigmas: Float32Array,
+  seed: number,
 ): Promise<NativeTensor> {
   const [cond, uncond] = leases;
   if (cond === undefined) throw new Error('The prompt was not encoded');
   const { sampling } = plan.passes[0];
   const controlImage = facts.hasControlNet ? inputs.controlImage : null;
   const params = sampleParams({
-    cond: cond.handle, uncond: uncond?.handle ?? null, latents, noise: null, seed, sigmas, controlImage, sampling, preview: plan.preview,
+    cond: cond.handle,
+    uncond: uncond?.handle ?? null,
+    latents,
+    noise: null,
+    seed,
+    sigmas,
+    controlImage,
+    sampling,
+    preview: plan.preview,
   });
   return tracker.stage((onEvent) => scope.run(() => native.sample(params, onEvent)));
 }

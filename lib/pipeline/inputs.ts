@@ -27,7 +27,12 @@ export interface Inputs {
 /** Refuses pictures that the model cannot use, before anything is read or queued. */
 export function checkImages(given: GivenImages, facts: ModelFacts): void {
   if (given.controlImage !== undefined && !facts.hasControlNet && !facts.isControl) {
-    throw invalidOption('controlImage', given.controlImage, 'a model with a ControlNet', 'Load the model with the option controlNet.');
+    throw invalidOption(
+      'controlImage',
+      given.controlImage,
+      'a model with a ControlNet',
+      'Load the model with the option controlNet.',
+    );
   }
   const refs = given.refImages ?? [];
   if (refs.length > 0 && !facts.isDit && !facts.isEdit) {
@@ -36,18 +41,31 @@ export function checkImages(given: GivenImages, facts: ModelFacts): void {
   const field = given.image !== undefined ? 'image' : refs.length > 0 ? 'refImages' : undefined;
   if (field !== undefined && !facts.canEncodeImages) {
     const hint = 'Load the model without vaeDecodeOnly.';
-    throw new DiffusionError('ERR_MODEL_UNSUPPORTED', `"${field}" needs the VAE's encoder, which was not loaded. ${hint}`, { field, hint });
+    throw new DiffusionError(
+      'ERR_MODEL_UNSUPPORTED',
+      `"${field}" needs the VAE's encoder, which was not loaded. ${hint}`,
+      { field, hint },
+    );
   }
 }
 
 /** Size that a picture is used in, from its own. */
-type Fit = (own: { readonly width: number; readonly height: number }) => { readonly width: number; readonly height: number };
+type Fit = (own: { readonly width: number; readonly height: number }) => {
+  readonly width: number;
+  readonly height: number;
+};
 
 /**
  * A picture at the size that `fit` wants. One that has that size already is not resampled, so its pixels stay exact.
  * @param read `readImage` or `readMask`.
  */
-async function readFitted(read: typeof readImage | typeof readMask, input: ImageInput, fit: Fit, field: string, signal?: AbortSignal): Promise<NativeImage> {
+async function readFitted(
+  read: typeof readImage | typeof readMask,
+  input: ImageInput,
+  fit: Fit,
+  field: string,
+  signal?: AbortSignal,
+): Promise<NativeImage> {
   const options = { field, ...(signal === undefined ? {} : { signal }) };
   const own = await read(input, options);
   const { width, height } = fit(own);
@@ -63,14 +81,22 @@ export interface WantedSize {
  * Reads all pictures of a request; those with a place in the picture are scaled to its size, which without a wish is
  * the start picture's own, rounded down to the model's multiple.
  */
-export async function readInputs(given: GivenImages, wanted: WantedSize, facts: ModelFacts, signal?: AbortSignal): Promise<Inputs & { readonly width: number; readonly height: number }> {
+export async function readInputs(
+  given: GivenImages,
+  wanted: WantedSize,
+  facts: ModelFacts,
+  signal?: AbortSignal,
+): Promise<Inputs & { readonly width: number; readonly height: number }> {
   const { defaults } = facts;
   let size = { width: wanted.width ?? defaults.width, height: wanted.height ?? defaults.height };
-  const ownFit: Fit = (own) => (size = { width: wanted.width ?? fitSize(own.width, facts), height: wanted.height ?? fitSize(own.height, facts) });
+  const ownFit: Fit = (own) =>
+    (size = { width: wanted.width ?? fitSize(own.width, facts), height: wanted.height ?? fitSize(own.height, facts) });
   const image = given.image === undefined ? null : await readFitted(readImage, given.image, ownFit, 'image', signal);
-  const mask = given.mask === undefined ? null : roundMask(await readFitted(readMask, given.mask, () => size, 'mask', signal));
+  const mask =
+    given.mask === undefined ? null : roundMask(await readFitted(readMask, given.mask, () => size, 'mask', signal));
   const control = given.controlImage;
-  const controlImage = control === undefined ? null : await readFitted(readImage, control, () => size, 'controlImage', signal);
+  const controlImage =
+    control === undefined ? null : await readFitted(readImage, control, () => size, 'controlImage', signal);
   const refImages: NativeImage[] = [];
   for (const [index, ref] of (given.refImages ?? []).entries()) {
     refImages.push(await readFitted(readImage, ref, (own) => own, `refImages[${String(index)}]`, signal));

@@ -29,10 +29,18 @@ export class Latent {
   static from(data: Float32Array, shape: readonly number[], space: LatentSpace): Latent {
     const [batch, channels, height, width] = shape;
     if (
-      shape.length !== 4 || batch === undefined || channels === undefined || height === undefined || width === undefined ||
+      shape.length !== 4 ||
+      batch === undefined ||
+      channels === undefined ||
+      height === undefined ||
+      width === undefined ||
       !shape.every((n) => Number.isSafeInteger(n) && n > 0)
     ) {
-      throw invalidOption('shape', `[${shape.join(', ')}]`, 'four positive integers [batch, channels, height / f, width / f]');
+      throw invalidOption(
+        'shape',
+        `[${shape.join(', ')}]`,
+        'four positive integers [batch, channels, height / f, width / f]',
+      );
     }
     if (channels !== space.channels) throw invalidOption('shape[1]', channels, `${String(space.channels)} channels`);
     const length = batch * channels * height * width;
@@ -100,7 +108,11 @@ export class Latent {
     let batch = 0;
     for (const latent of latents) {
       if (latent.space !== first.space || latent.shape[2] !== height || latent.shape[3] !== width) {
-        throw invalidOption('latents', latent.shape.join('x'), `latents of one space and of size ${String(height)}x${String(width)}`);
+        throw invalidOption(
+          'latents',
+          latent.shape.join('x'),
+          `latents of one space and of size ${String(height)}x${String(width)}`,
+        );
       }
       batch += latent.batch;
     }

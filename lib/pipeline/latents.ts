@@ -40,18 +40,29 @@ export function planEncoding(pass: Pass, inputs: Inputs, facts: ModelFacts): Enc
   const init = inputs.image === null ? null : add(inputs.image);
   // The engine encodes the control picture also when nothing reads the result; it counts when others draw after it.
   const draws = inputs.refImages.length > 0 || fills;
-  const control = inputs.controlImage !== null && (facts.isControl || (draws && facts.canEncodeImages)) ? add(inputs.controlImage) : null;
-  const references = facts.isEdit && inputs.refImages.length === 0 ? [flatImage(width, height, 3, 0)] : inputs.refImages;
+  const control =
+    inputs.controlImage !== null && (facts.isControl || (draws && facts.canEncodeImages))
+      ? add(inputs.controlImage)
+      : null;
+  const references =
+    facts.isEdit && inputs.refImages.length === 0 ? [flatImage(width, height, 3, 0)] : inputs.refImages;
   const refs = references.map((image) => {
     const size = referenceSize(image, width, height, facts.architecture);
     return add(resizeImageNearest(image, size.width, size.height));
   });
-  const masked = fills && inputs.image !== null ? add(inputs.image, inputs.mask ?? flatImage(width, height, 1, 255)) : null;
+  const masked =
+    fills ? add(inputs.image, inputs.mask ?? flatImage(width, height, 1, 255)) : null;
   return { items, init, control, refs, masked };
 }
 
 /** Puts the encoded pictures in their places. `encoded` has one latent for each item of the plan. */
-export function prepareLatents(pass: Pass, inputs: Inputs, facts: ModelFacts, plan: EncodePlan, encoded: readonly NativeTensor[]): PreparedLatents {
+export function prepareLatents(
+  pass: Pass,
+  inputs: Inputs,
+  facts: ModelFacts,
+  plan: EncodePlan,
+  encoded: readonly NativeTensor[],
+): PreparedLatents {
   const f = facts.scaleFactor;
   const empty = zeros(facts.latentChannels, pass.height / f, pass.width / f);
   const at = (index: number | null): NativeTensor | null => (index === null ? null : (encoded[index] ?? null));
@@ -64,7 +75,11 @@ export function prepareLatents(pass: Pass, inputs: Inputs, facts: ModelFacts, pl
   const base = { latent, refLatents, mask: inputs.mask === null ? null : cells };
   if (facts.isInpaint && fullMask !== null && cells !== null) {
     const mask = inputs.mask === null ? null : widenMask(cells);
-    return { ...base, mask, ...inpaintConcat(facts, latent, at(plan.masked) ?? zerosLike(latent), control, fullMask, cells) };
+    return {
+      ...base,
+      mask,
+      ...inpaintConcat(facts, latent, at(plan.masked) ?? zerosLike(latent), control, fullMask, cells),
+    };
   }
   if (facts.isEdit) {
     const [, , height = 0, width = 0] = latent.shape;
@@ -76,7 +91,12 @@ export function prepareLatents(pass: Pass, inputs: Inputs, facts: ModelFacts, pl
 }
 
 function inpaintConcat(
-  facts: ModelFacts, latent: NativeTensor, masked: NativeTensor, control: NativeTensor | null, fullMask: NativeImage, cells: NativeTensor,
+  facts: ModelFacts,
+  latent: NativeTensor,
+  masked: NativeTensor,
+  control: NativeTensor | null,
+  fullMask: NativeImage,
+  cells: NativeTensor,
 ): Pick<PreparedLatents, 'concat' | 'uncondConcat'> {
   const nothing = zerosLike(latent);
   if (facts.architecture === 'Flux Fill') {
@@ -87,7 +107,10 @@ function inpaintConcat(
     // The engine's own generate_image replaces this by the control latent alone, which its Flex.2 graph then reads
     // past the end of; this is what the graph expects.
     const kept = keepOutside(latent, cells);
-    return { concat: concatChannels(kept, cells, control ?? nothing), uncondConcat: concatChannels(nothing, cells, nothing) };
+    return {
+      concat: concatChannels(kept, cells, control ?? nothing),
+      uncondConcat: concatChannels(nothing, cells, nothing),
+    };
   }
   return { concat: concatChannels(cells, masked), uncondConcat: concatChannels(cells, nothing) };
 }
@@ -95,7 +118,10 @@ function inpaintConcat(
 /** Zero where the mask repaints. */
 function keepOutside(latent: NativeTensor, cells: NativeTensor): NativeTensor {
   const size = cells.data.length;
-  return { shape: latent.shape, data: latent.data.map((value, index) => value * (1 - (cells.data[index % size] ?? 0))) };
+  return {
+    shape: latent.shape,
+    data: latent.data.map((value, index) => value * (1 - (cells.data[index % size] ?? 0))),
+  };
 }
 
 function isFlex(facts: ModelFacts): boolean {

@@ -43,6 +43,7 @@ function checkRequest(mode: PassMode, request: unknown, facts: ModelFacts): Chec
 /** Runs a request as one job of the model's queue. */
 export function runMode(model: PipelineModel, mode: PassMode, request: unknown): Promise<GenerateResult> {
   return new Promise((resolve) => {
+    model.queue.assertOpen();
     const options = checkRequest(mode, request, model.facts);
     const wanted = options.onPreview !== undefined;
     resolve(enqueue(model, mode, options, options, options.signal, wanted));
@@ -50,7 +51,12 @@ export function runMode(model: PipelineModel, mode: PassMode, request: unknown):
 }
 
 /** Runs a request and yields its events; see {@link streamJob}. The request's own listeners are called as well. */
-export async function* streamMode(model: PipelineModel, mode: PassMode, request: unknown): AsyncGenerator<GenerateEvent, void, undefined> {
+export async function* streamMode(
+  model: PipelineModel,
+  mode: PassMode,
+  request: unknown,
+): AsyncGenerator<GenerateEvent, void, undefined> {
+  model.queue.assertOpen();
   const options = checkRequest(mode, request, model.facts);
   yield* streamJob((onEvent, signal) => {
     const listeners: GenerateListeners = {
@@ -69,8 +75,12 @@ export async function* streamMode(model: PipelineModel, mode: PassMode, request:
 }
 
 async function enqueue(
-  model: PipelineModel, mode: PassMode, options: CheckedRequest, listeners: GenerateListeners,
-  signal: AbortSignal | undefined, previews: boolean,
+  model: PipelineModel,
+  mode: PassMode,
+  options: CheckedRequest,
+  listeners: GenerateListeners,
+  signal: AbortSignal | undefined,
+  previews: boolean,
 ): Promise<GenerateResult> {
   const { facts, queue } = model;
   checkImages(options, facts);
@@ -90,13 +100,38 @@ async function enqueue(
     scope.check();
     const { prompt, negativePrompt, clipSkip, batchSize, denoisingStrength } = options;
     const { width, height } = inputs;
-    const plan = makePlan({ mode, prompt, negativePrompt, clipSkip, width, height, batchSize, denoisingStrength, sampling, tiling, preview });
-    const { images, timings } = await generate(model, scope, plan, inputs, listeners, finisher(plan, facts, model.describe()));
+    const plan = makePlan({
+      mode,
+      prompt,
+      negativePrompt,
+      clipSkip,
+      width,
+      height,
+      batchSize,
+      denoisingStrength,
+      sampling,
+      tiling,
+      preview,
+    });
+    const { images, timings } = await generate(
+      model,
+      scope,
+      plan,
+      inputs,
+      listeners,
+      finisher(plan, facts, model.describe()),
+    );
     return { images, timings: { queued, ...timings } };
   });
 }
 
 /** An edit model without a reference sees a black one; guidance towards that would be guidance towards nothing. */
-function withoutImage(sampling: ReturnType<typeof resolveSampling>, options: GivenImages, facts: ModelFacts): typeof sampling {
-  return facts.isEdit && (options.refImages ?? []).length === 0 ? { ...sampling, imageCfgScale: sampling.cfgScale } : sampling;
+function withoutImage(
+  sampling: ReturnType<typeof resolveSampling>,
+  options: GivenImages,
+  facts: ModelFacts,
+): typeof sampling {
+  return facts.isEdit && (options.refImages ?? []).length === 0
+    ? { ...sampling, imageCfgScale: sampling.cfgScale }
+    : sampling;
 }

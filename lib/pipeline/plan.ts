@@ -51,7 +51,15 @@ export function makePlan(input: PlanInput): Plan {
   const denoisingStrength = mode === 'txt2img' ? null : (input.denoisingStrength ?? 0.75);
   const pass: Pass = Object.freeze({ mode, width, height, sampling: Object.freeze(sampling), denoisingStrength });
   const seeds = Object.freeze(batchSeeds(sampling.seed, input.batchSize));
-  return Object.freeze({ prompt, negativePrompt, clipSkip, passes: Object.freeze([pass] as const), seeds, tiling, preview });
+  return Object.freeze({
+    prompt,
+    negativePrompt,
+    clipSkip,
+    passes: Object.freeze([pass] as const),
+    seeds,
+    tiling,
+    preview,
+  });
 }
 
 /** True when a prediction without the prompt is needed. */

@@ -26,5 +26,10 @@ export function resolvePreview(given: GivenPreview | undefined, wanted: boolean,
   if (hasPreviewVae) return { mode: 'tae', every };
   // Where the tiny autoencoder is the VAE of the model, the engine knows it as that.
   if (facts.usesTaesd) return { mode: 'vae', every };
-  throw invalidOption('preview.mode', mode, 'a model loaded with taesd', 'Load the model with { taesd, taesdPreviewOnly: true }, or use "projection".');
+  throw invalidOption(
+    'preview.mode',
+    mode,
+    'a model loaded with taesd',
+    'Load the model with { taesd, taesdPreviewOnly: true }, or use "projection".',
+  );
 }

@@ -34,7 +34,12 @@ export class ProgressTracker {
   #fraction = 0;
   #last: ProgressEvent | undefined;
 
-  constructor(stages: readonly Stage[], images: number, listeners: ProgressListeners, now = (): number => performance.now()) {
+  constructor(
+    stages: readonly Stage[],
+    images: number,
+    listeners: ProgressListeners,
+    now = (): number => performance.now(),
+  ) {
     this.#stages = stages;
     this.#images = images;
     this.#listeners = listeners;
@@ -76,14 +81,22 @@ export class ProgressTracker {
     if (event.type === 'preview') {
       const preview = event.image as PreviewEvent['preview'];
       notify(this.#listeners.onPreview, {
-        type: 'preview', step: event.step, total: stage.total, image: stage.image, images: this.#images, preview,
+        type: 'preview',
+        step: event.step,
+        total: stage.total,
+        image: stage.image,
+        images: this.#images,
+        preview,
       });
       return;
     }
     const { phase, step, total, secondsPerStep, bytes, totalBytes } = event;
     // Tiles of a preview's VAE run inside a sampling stage; they say nothing about how far that is.
     if (phase === stage.phase || (phase === 'tile' && stage.phase !== 'sample')) {
-      this.#share = Math.min(1, Math.max(this.#share, totalBytes > 0 ? bytes / totalBytes : total > 0 ? step / total : 0));
+      this.#share = Math.min(
+        1,
+        Math.max(this.#share, totalBytes > 0 ? bytes / totalBytes : total > 0 ? step / total : 0),
+      );
     }
     this.#report(phase, step, total, secondsPerStep, bytes, totalBytes);
   }
@@ -99,7 +112,15 @@ export class ProgressTracker {
     this.#report(stage.phase, total, total, last?.secondsPerStep ?? 0, last?.totalBytes, last?.totalBytes, true);
   }
 
-  #report(phase: Phase, step: number, total: number, secondsPerStep: number, bytes = 0, totalBytes = 0, end = false): void {
+  #report(
+    phase: Phase,
+    step: number,
+    total: number,
+    secondsPerStep: number,
+    bytes = 0,
+    totalBytes = 0,
+    end = false,
+  ): void {
     const stage = this.#stages[this.#index];
     if (stage === undefined) return;
     const weight = this.#doneWeight + this.#share * (end ? 0 : stage.weight);
@@ -108,8 +129,17 @@ export class ProgressTracker {
     const same = last?.phase === phase && last.step === step && last.total === total && last.image === stage.image;
     if (same && last.bytes === bytes && last.fraction === this.#fraction) return;
     this.#last = {
-      type: 'progress', phase, step, total, image: stage.image, images: this.#images, secondsPerStep,
-      eta: this.#eta(stage, end), bytes, totalBytes, fraction: this.#fraction,
+      type: 'progress',
+      phase,
+      step,
+      total,
+      image: stage.image,
+      images: this.#images,
+      secondsPerStep,
+      eta: this.#eta(stage, end),
+      bytes,
+      totalBytes,
+      fraction: this.#fraction,
     };
     notify(this.#listeners.onProgress, this.#last);
   }

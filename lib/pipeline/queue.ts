@@ -45,7 +45,7 @@ export class JobQueue implements QueueView {
   #lastId = 0;
   #busy = false;
   #running: Promise<void> = Promise.resolve();
-  #closed: unknown;
+  #closed: (() => Error) | undefined;
 
   get length(): number {
     return this.#entries.length;
@@ -67,10 +67,7 @@ export class JobQueue implements QueueView {
   enqueue<T>(kind: JobKind, options: EnqueueOptions, run: (scope: JobScope) => Promise<T>): Promise<T> {
     const { signal, onQueue, ready } = options;
     return new Promise<T>((resolve, reject) => {
-      if (this.#closed !== undefined) {
-        reject(this.#closed);
-        return;
-      }
+      this.assertOpen();
       if (signal?.aborted === true) {
         reject(signal.reason);
         return;
@@ -117,13 +114,18 @@ export class JobQueue implements QueueView {
     });
   }
 
+  /** Throws what {@link close} was given, when the queue is closed. */
+  assertOpen(): void {
+    if (this.#closed !== undefined) throw this.#closed();
+  }
+
   /**
-   * Takes no more jobs. Those that wait are rejected with `reason`; the running one is waited for, or with `abort`
-   * cancelled and rejected with that. Resolves when nothing runs any more.
+   * Takes no more jobs. Those that wait are rejected with `reason()`; the running one is waited for, or with `abort`
+   * cancelled and rejected with that. Resolves when nothing runs any more. May be called again, then with `abort`.
    */
-  async close(reason: unknown, abort?: unknown): Promise<void> {
+  async close(reason: () => Error, abort?: Error): Promise<void> {
     this.#closed ??= reason;
-    for (const entry of this.#entries.slice(1).reverse()) entry.controller.abort(reason);
+    for (const entry of this.#entries.slice(1).reverse()) entry.controller.abort(reason());
     if (abort !== undefined) this.#entries[0]?.controller.abort(abort);
     await this.#running;
   }

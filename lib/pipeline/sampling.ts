@@ -75,7 +75,8 @@ function skipLayers({ skipLayerGuidance: given }: CheckedSampling, facts: ModelF
 
 function stepCache({ stepCache: given }: CheckedSampling, facts: ModelFacts): StepCache {
   if (given === undefined || given.mode === 'none') return { mode: 'none', threshold: NaN, start: 0.15, end: 0.95 };
-  if (given.start >= given.end) throw invalidOption('stepCache.start', given.start, `less than stepCache.end (${String(given.end)})`);
+  if (given.start >= given.end)
+    throw invalidOption('stepCache.start', given.start, `less than stepCache.end (${String(given.end)})`);
   const { mode, start, end } = given;
   if (mode === 'ucache' && facts.isDit) throw ignored('stepCache.mode', mode, facts, 'UNet models', 'Use "easycache".');
   if (mode !== 'ucache' && mode !== 'spectrum' && !facts.isDit) {
@@ -86,10 +87,17 @@ function stepCache({ stepCache: given }: CheckedSampling, facts: ModelFacts): St
 
 /** The engine would only log a warning; an option without effect is a mistake that a person wants to know of. */
 export function ignored(field: string, given: unknown, facts: ModelFacts, serves: string, hint?: string): Error {
-  return invalidOption(field, given, `a model that uses it (${serves}); this one is "${facts.architecture}"`, hint ?? 'Leave it out.');
+  return invalidOption(
+    field,
+    given,
+    `a model that uses it (${serves}); this one is "${facts.architecture}"`,
+    hint ?? 'Leave it out.',
+  );
 }
 
-type GivenTiling = boolean | { readonly tileSize?: number | { readonly x: number; readonly y: number }; readonly overlap: number };
+type GivenTiling =
+  | boolean
+  | { readonly tileSize?: number | { readonly x: number; readonly y: number }; readonly overlap: number };
 
 /** Tile sizes in latent cells; 0 is the engine's own. */
 export function resolveTiling(tiling: GivenTiling | undefined): NativeTiling {

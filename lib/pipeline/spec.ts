@@ -1,8 +1,25 @@
 import type { ImageInput } from '../image/index.js';
 import { invalidOption } from '../errors/index.js';
 import {
-  arrayOf, boolean, checker, type Checker, func, integer, number, object, oneOf, optional, prompt, samplerName,
-  scheduleName, sigmas, signal, size, stepCacheModes, union, withDefault,
+  arrayOf,
+  boolean,
+  checker,
+  type Checker,
+  func,
+  integer,
+  number,
+  object,
+  oneOf,
+  optional,
+  prompt,
+  samplerName,
+  scheduleName,
+  sigmas,
+  signal,
+  size,
+  stepCacheModes,
+  union,
+  withDefault,
 } from '../options/index.js';
 import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
 import type { ModelFacts } from './facts.js';
@@ -24,7 +41,10 @@ export const tilingSpec = union(
     object({
       tileSize: optional(
         union(
-          [integer({ min: 4, max: 4096 }), object({ x: integer({ min: 4, max: 4096 }), y: integer({ min: 4, max: 4096 }) })],
+          [
+            integer({ min: 4, max: 4096 }),
+            object({ x: integer({ min: 4, max: 4096 }), y: integer({ min: 4, max: 4096 }) }),
+          ],
           (value) => (typeof value === 'object' ? 1 : 0),
         ),
       ),

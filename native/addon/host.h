@@ -26,6 +26,7 @@ class Host {
   bool post(const std::shared_ptr<Job>& job, std::function<void()> task);
   // Ends the idle thread; waits for what runs.
   void stop() { worker_.stop(); }
+  bool stopped() { return worker_.stopped(); }
   // Cancels every job, then stops.
   void shutdown();
 

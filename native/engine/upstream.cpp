@@ -2,6 +2,8 @@
 // of those object files, with the few names below redirected. Parts of our own side are in upstream/*.inl, in order.
 #include "upstream.h"
 
+#include "log.h"
+
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -42,7 +44,6 @@
 #include "tae.hpp"
 #include "upscaler.h"
 #include "vae.hpp"
-#include "latent-preview.h"
 #include "name_conversion.h"
 // clang-format on
 

@@ -27,6 +27,11 @@ void Worker::stop() {
   std::call_once(joined_, [this] { thread_.join(); });
 }
 
+bool Worker::stopped() {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
 void Worker::run() {
   while (true) {
     std::function<void()> task;

@@ -22,6 +22,7 @@ class Worker {
   // False once stop() was called: the task will not run.
   bool post(std::function<void()> task);
   void stop();
+  bool stopped();
 
  private:
   void run();

@@ -16,14 +16,17 @@ export async function run(command, args, { allowFailure = false, cwd = root, env
   const child = spawn(command, args, { cwd, env, stdio, shell: windows && /\.(cmd|bat)$/.test(command) });
   if (onLine !== undefined) eachLine(child.stdout, onLine);
   // Ctrl-C reaches the child too (same process group); a kill of this script alone must be handed on.
-  const forward = (signal) => child.kill(signal);
+  let interrupted = false;
+  const forward = (signal) => {
+    interrupted = true;
+    child.kill(signal);
+  };
   process.once('SIGTERM', forward).once('SIGINT', forward);
   try {
     const code = await new Promise((resolve, reject) => {
       child.once('error', reject);
       child.once('close', (exit, signal) => {
-        if (signal === 'SIGINT' || signal === 'SIGTERM')
-          reject(new Stop(`interrupted; run the same command to go on.`));
+        if (interrupted || signal === 'SIGINT') reject(new Stop('interrupted; run the same command to go on.'));
         else resolve(exit ?? 1);
       });
     });

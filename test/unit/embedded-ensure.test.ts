@@ -66,11 +66,14 @@ describe('ensuring the embedded model', () => {
   });
 
   it.each([
-    ['a changed byte', async (path: string) => {
-      const handle = await open(path, 'r+');
-      await handle.write(Buffer.from([0xff]), 0, 1, 1_000_000);
-      await handle.close();
-    }],
+    [
+      'a changed byte',
+      async (path: string) => {
+        const handle = await open(path, 'r+');
+        await handle.write(Buffer.from([0xff]), 0, 1, 1_000_000);
+        await handle.close();
+      },
+    ],
     ['a lost end', (path: string) => truncate(path, 1_000_000)],
     ['a lost file', (path: string) => rm(path)],
   ])('mends %s', async (_what, damage) => {
@@ -93,7 +96,9 @@ describe('ensuring the embedded model', () => {
     const { directory, run } = onlyTaesd();
     const reason = new Error('enough');
     const controller = new AbortController();
-    const onProgress = (): void => { controller.abort(reason); };
+    const onProgress = (): void => {
+      controller.abort(reason);
+    };
     await expect(run({ signal: controller.signal, onProgress })).rejects.toBe(reason);
     expect(await readdir(directory)).toEqual([]);
     await run();
@@ -103,7 +108,9 @@ describe('ensuring the embedded model', () => {
   it('refuses what is not pinned', async () => {
     const { directory, file } = onlyTaesd();
     const wrong = { ...file, sha256: '0'.repeat(64) };
-    await expect(ensureFiles(directory, [wrong], () => readNarrow())).rejects.toMatchObject({ code: 'ERR_MODEL_CORRUPT' });
+    await expect(ensureFiles(directory, [wrong], () => readNarrow())).rejects.toMatchObject({
+      code: 'ERR_MODEL_CORRUPT',
+    });
     expect(await readdir(directory)).toEqual([]);
   });
 
@@ -142,7 +149,9 @@ describe('disk space', () => {
     const refused = requireFreeSpace(cache, 900e6, () => Promise.resolve(5e6));
     await expect(refused).rejects.toMatchObject({ code: 'ERR_MODEL_NOT_LOADED' });
     await expect(refused).rejects.toThrow(/900 MB are needed and 5 MB are free/);
-    await expect(requireFreeSpace(cache, Number.MAX_SAFE_INTEGER)).rejects.toMatchObject({ code: 'ERR_MODEL_NOT_LOADED' });
+    await expect(requireFreeSpace(cache, Number.MAX_SAFE_INTEGER)).rejects.toMatchObject({
+      code: 'ERR_MODEL_NOT_LOADED',
+    });
   });
 
   it('may be unknown', async () => {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { halfToNumber } from '../../lib/model/embedded/half.js';
 import { liftedCheckpoint, liftedTaesd } from '../../lib/model/embedded/lift.js';
@@ -18,7 +17,10 @@ beforeAll(async () => {
   taesd = new Map(liftedTaesd(narrow).map((tensor) => [tensor.name, tensor]));
 });
 
-function valuesOf(tensors: ReadonlyMap<string, StreamedTensor>, name: string): { shape: readonly number[]; values: number[] } {
+function valuesOf(
+  tensors: ReadonlyMap<string, StreamedTensor>,
+  name: string,
+): { shape: readonly number[]; values: number[] } {
   const tensor = tensors.get(name);
   if (tensor === undefined) throw new Error(`no tensor ${name}`);
   const out = new Uint16Array(tensor.shape.reduce((a, b) => a * b, 1)).fill(0x7e00);
@@ -35,10 +37,13 @@ function narrowValues(name: string): { shape: readonly number[]; values: number[
 /** y = W x for a weight [out, in]. */
 function apply(weight: { shape: readonly number[]; values: number[] }, x: readonly number[]): number[] {
   const [out = 0, width = 0] = weight.shape;
-  return Array.from({ length: out }, (_, o) => x.reduce((sum, value, i) => sum + (weight.values[o * width + i] ?? NaN) * value, 0));
+  return Array.from({ length: out }, (_, o) =>
+    x.reduce((sum, value, i) => sum + (weight.values[o * width + i] ?? NaN) * value, 0),
+  );
 }
 
-const repeat = (values: readonly number[], ratio: number): number[] => values.flatMap((v) => Array<number>(ratio).fill(v));
+const repeat = (values: readonly number[], ratio: number): number[] =>
+  values.flatMap((v) => Array<number>(ratio).fill(v));
 const ramp = (length: number): number[] => Array.from({ length }, (_, i) => Math.sin(i * 1.7) + 0.1);
 
 function maxDifference(a: readonly number[], b: readonly number[]): number {
@@ -164,7 +169,9 @@ describe('names', () => {
   });
 
   it('never fall on one another', () => {
-    const names = [...narrow.tensors.keys()].filter((name) => name.startsWith('unet.')).map((name) => ldmUnetName(name.slice(5)));
+    const names = [...narrow.tensors.keys()]
+      .filter((name) => name.startsWith('unet.'))
+      .map((name) => ldmUnetName(name.slice(5)));
     expect(new Set(names).size).toBe(names.length);
   });
 });

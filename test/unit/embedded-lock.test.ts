@@ -92,7 +92,9 @@ describe('the file lock', () => {
     const reason = new Error('enough');
     const controller = new AbortController();
     const waiting = withFileLock(path, { pollMs: 10_000, signal: controller.signal }, () => Promise.resolve());
-    setTimeout(() => { controller.abort(reason); }, 20);
+    setTimeout(() => {
+      controller.abort(reason);
+    }, 20);
     await expect(waiting).rejects.toBe(reason);
   });
 });

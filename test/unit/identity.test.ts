@@ -1,6 +1,19 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { appendFile, mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -110,7 +123,10 @@ describe('identity of a file', () => {
   it('says what is wrong with a path', async () => {
     const folder = join(directory, 'folder');
     await mkdir(folder);
-    for (const [path, words] of [[join(directory, 'nothing'), /does not exist/], [folder, /is not a file/]] as const) {
+    for (const [path, words] of [
+      [join(directory, 'nothing'), /does not exist/],
+      [folder, /is not a file/],
+    ] as const) {
       await expect(fileSha256(path)).rejects.toMatchObject({ code: 'ERR_MODEL_NOT_FOUND' });
       await expect(fileSha256(path)).rejects.toThrow(words);
     }
@@ -131,7 +147,9 @@ describe('identity of a file', () => {
     await expect(fileSha256(file, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     await put(file, 'x'.repeat(3 << 20));
     const controller = new AbortController();
-    const onProgress = (): void => { controller.abort(reason); };
+    const onProgress = (): void => {
+      controller.abort(reason);
+    };
     await expect(fileSha256(file, { signal: controller.signal, onProgress })).rejects.toBe(reason);
   });
 
@@ -148,12 +166,18 @@ describe('identity of a file', () => {
           }`,
         resolveDir: directory,
       },
-      bundle: true, platform: 'node', format: 'esm', target: 'node20', outfile: script,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node20',
+      outfile: script,
     });
     const files = ['a', 'b', 'c'].map((name) => join(directory, name));
     await Promise.all(files.map((path) => put(path, path)));
     let running = true;
-    const children = Promise.all([1, 2, 3].map(() => run(script, files))).finally(() => { running = false; });
+    const children = Promise.all([1, 2, 3].map(() => run(script, files))).finally(() => {
+      running = false;
+    });
     const entries = join(cacheDir(), 'identity');
     const seen = { whole: 0 };
     while (running) {
@@ -179,7 +203,10 @@ function run(script: string, files: readonly string[]): Promise<string[]> {
     let text = '';
     child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
     child.on('error', reject);
-    child.on('close', (code) => { if (code === 0) resolve(text.trim().split('\n')); else reject(new Error(`exit ${String(code)}`)); });
+    child.on('close', (code) => {
+      if (code === 0) resolve(text.trim().split('\n'));
+      else reject(new Error(`exit ${String(code)}`));
+    });
   });
 }
 

@@ -15,8 +15,13 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** 3 x 2 pixels, all different. */
 const rgb = { width: 3, height: 2, channels: 3 as const, data: Uint8Array.from({ length: 18 }, (_, i) => i * 14) };
-const png = () => sharp(rgb.data, { raw: { width: 3, height: 2, channels: 3 } }).png().toBuffer();
-const pixel = (data: Uint8Array, channels: number, index = 0) => [...data.subarray(index * channels, (index + 1) * channels)];
+const png = () =>
+  sharp(rgb.data, { raw: { width: 3, height: 2, channels: 3 } })
+    .png()
+    .toBuffer();
+const pixel = (data: Uint8Array, channels: number, index = 0) => [
+  ...data.subarray(index * channels, (index + 1) * channels),
+];
 
 describe('readImage', () => {
   it('reads paths, file URLs, buffers, array buffers, raw pixels and generated images alike', async () => {
@@ -41,7 +46,10 @@ describe('readImage', () => {
   });
 
   it('applies EXIF orientation', async () => {
-    const turned = await sharp(await png()).withMetadata({ orientation: 6 }).png().toBuffer();
+    const turned = await sharp(await png())
+      .withMetadata({ orientation: 6 })
+      .png()
+      .toBuffer();
     const image = await readImage(turned);
     expect([image.width, image.height]).toEqual([2, 3]);
     // Orientation 6: the first row of what is seen is the first column of the file, from its foot.
@@ -54,19 +62,33 @@ describe('readImage', () => {
     const image = { width: 2, height: 1, channels: 4 as const, data };
     expect([...(await readImage(image)).data]).toEqual([255, 255, 255, 255, 0, 0]);
     expect([...(await readImage(image, { background: { r: 0, g: 0, b: 255 } })).data]).toEqual([0, 0, 255, 255, 0, 0]);
-    const encoded = await sharp(data, { raw: { width: 2, height: 1, channels: 4 } }).png().toBuffer();
+    const encoded = await sharp(data, { raw: { width: 2, height: 1, channels: 4 } })
+      .png()
+      .toBuffer();
     expect([...(await readImage(encoded)).data]).toEqual([255, 255, 255, 255, 0, 0]);
   });
 
   it('makes three 8-bit sRGB channels of grey, palette, 16-bit and CMYK pictures', async () => {
-    const grey = await sharp(Uint8Array.from([10, 200]), { raw: { width: 2, height: 1, channels: 1 } }).toColourspace('b-w').png().toBuffer();
+    const grey = await sharp(Uint8Array.from([10, 200]), { raw: { width: 2, height: 1, channels: 1 } })
+      .toColourspace('b-w')
+      .png()
+      .toBuffer();
     expect([...(await readImage(grey)).data]).toEqual([10, 10, 10, 200, 200, 200]);
-    const palette = await sharp(await png()).png({ palette: true, colours: 16 }).toBuffer();
+    const palette = await sharp(await png())
+      .png({ palette: true, colours: 16 })
+      .toBuffer();
     expect((await readImage(palette)).channels).toBe(3);
-    const deep = await sharp(await png()).toColourspace('rgb16').png().toBuffer();
+    const deep = await sharp(await png())
+      .toColourspace('rgb16')
+      .png()
+      .toBuffer();
     expect((await sharp(deep).metadata()).depth).toBe('ushort');
     expect((await readImage(deep)).data).toEqual(rgb.data);
-    const cmyk = await sharp(await png()).resize(16, 16).toColourspace('cmyk').jpeg().toBuffer();
+    const cmyk = await sharp(await png())
+      .resize(16, 16)
+      .toColourspace('cmyk')
+      .jpeg()
+      .toBuffer();
     expect((await sharp(cmyk).metadata()).channels).toBe(4);
     expect((await readImage(cmyk)).data.length).toBe(16 * 16 * 3);
   });
@@ -98,7 +120,9 @@ describe('readMask', () => {
     const grey = { width: 16, height: 16, channels: 1 as const, data: values };
     expect((await readMask(grey)).data).toEqual(values);
     expect((await readMask({ ...grey, channels: 3, data: spread })).data).toEqual(values);
-    const encoded = await sharp(spread, { raw: { width: 16, height: 16, channels: 3 } }).png().toBuffer();
+    const encoded = await sharp(spread, { raw: { width: 16, height: 16, channels: 3 } })
+      .png()
+      .toBuffer();
     const mask = await readMask(encoded);
     expect(mask).toEqual({ width: 16, height: 16, channels: 1, data: values });
   });
@@ -134,12 +158,16 @@ describe('pictures that are refused', () => {
   it('text, an empty file, and SVG', async () => {
     expect((await refused(Buffer.from('hello, this is no picture'))).cause).toBeInstanceOf(Error);
     await refused(new Uint8Array(0));
-    const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>');
+    const svg = Buffer.from(
+      '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>',
+    );
     expect((await refused(svg)).hint).toContain('svg');
   });
 
   it('a picture 60,000 pixels wide, before its pixels are unpacked', async () => {
-    const wide = await sharp({ create: { width: 60_000, height: 1, channels: 3, background: 'red' } }).png().toBuffer();
+    const wide = await sharp({ create: { width: 60_000, height: 1, channels: 3, background: 'red' } })
+      .png()
+      .toBuffer();
     await refused(wide, 'image.width');
   });
 
@@ -148,7 +176,10 @@ describe('pictures that are refused', () => {
     expect(missing.cause).toMatchObject({ code: 'ENOENT' });
     expect(missing.message).toContain('There is no such file');
     await refused(folder);
-    await expect(readImage(new URL('https://example.com/a.png'))).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION', field: 'image' });
+    await expect(readImage(new URL('https://example.com/a.png'))).rejects.toMatchObject({
+      code: 'ERR_INVALID_OPTION',
+      field: 'image',
+    });
   });
 
   it('values that are no picture at all', async () => {
@@ -164,7 +195,9 @@ describe('pictures that are refused', () => {
     await refused({ ...rgb, channels: 2 }, 'image.channels');
     await refused({ ...rgb, data: [...rgb.data] }, 'image.data');
     await expect(readMask({ ...rgb, width: 9 }, { field: 'mask' })).rejects.toMatchObject({ field: 'mask.data' });
-    await expect(readImage(rgb, { resize: { width: 0, height: 1 } })).rejects.toMatchObject({ field: 'image.resize.width' });
+    await expect(readImage(rgb, { resize: { width: 0, height: 1 } })).rejects.toMatchObject({
+      field: 'image.resize.width',
+    });
   });
 
   it('rejects with the reason of an aborted signal', async () => {

@@ -9,6 +9,7 @@ import {
   filePath,
   floatArray,
   func,
+  type Given,
   integer,
   nullable,
   number,
@@ -61,7 +62,10 @@ describe('checkOptions', () => {
     expect(Object.isFrozen(result)).toBe(true);
     expect(Object.hasOwn(result, 'denoisingStrength')).toBe(false);
     expectTypeOf(result.steps).toEqualTypeOf<number>();
-    expectTypeOf(result).toMatchTypeOf<{ readonly prompt: string; readonly sampler?: 'euler' | 'euler_a' }>();
+    expectTypeOf(result.prompt).toEqualTypeOf<string>();
+    expectTypeOf(result.sampler).toEqualTypeOf<'euler' | 'euler_a' | undefined>();
+    expectTypeOf<{ prompt: string }>().toExtend<Given<typeof spec>>();
+    expectTypeOf<{ steps: number }>().not.toExtend<Given<typeof spec>>();
   });
 
   it('takes undefined for "left out", and no options at all when none is required', () => {
@@ -187,7 +191,15 @@ describe('composed checkers', () => {
   it('accepts and copies', () => {
     const layers = [7, 8];
     const callback = () => undefined;
-    const result = run({ hires: { scale: 2 }, layers, tiling: {}, rules: { a: 'F16' }, callback, nothing: null, width: 16 });
+    const result = run({
+      hires: { scale: 2 },
+      layers,
+      tiling: {},
+      rules: { a: 'F16' },
+      callback,
+      nothing: null,
+      width: 16,
+    });
     layers.push(9);
     expect(result).toEqual({
       hires: { steps: 5, scale: 2 },

@@ -37,13 +37,20 @@ describe('resolveSampler', () => {
     expect(resolveSampler(name)).toEqual(expected);
   });
 
-  it.each(['DPM++ SDE', 'DPM++ 2M SDE Karras', 'UniPC', 'PLMS', 'LMS', 'DPM2 a', 'DPM fast', 'DPM adaptive', 'Restart'])(
-    '%s is not in the engine: the error names the nearest',
-    (name) => {
-      expect(() => resolveSampler(name)).toThrowError(DiffusionError);
-      expect(() => resolveSampler(name)).toThrowError(/"sampler".*The engine does not have it; the nearest is "/);
-    },
-  );
+  it.each([
+    'DPM++ SDE',
+    'DPM++ 2M SDE Karras',
+    'UniPC',
+    'PLMS',
+    'LMS',
+    'DPM2 a',
+    'DPM fast',
+    'DPM adaptive',
+    'Restart',
+  ])('%s is not in the engine: the error names the nearest', (name) => {
+    expect(() => resolveSampler(name)).toThrowError(DiffusionError);
+    expect(() => resolveSampler(name)).toThrowError(/"sampler".*The engine does not have it; the nearest is "/);
+  });
 
   it('suggests for a typo and survives odd input', () => {
     expect(() => resolveSampler('eular')).toThrowError(/Did you mean "euler"\?/);

@@ -39,7 +39,10 @@ export function embeddedDirectory(): string {
   return join(cacheDir(), 'embedded', `nano-v0-${checkpointSha256.slice(0, 12)}`);
 }
 
-export function embeddedFiles(): { readonly checkpoint: MadeFile<NarrowWeights>; readonly taesd: MadeFile<NarrowWeights> } {
+export function embeddedFiles(): {
+  readonly checkpoint: MadeFile<NarrowWeights>;
+  readonly taesd: MadeFile<NarrowWeights>;
+} {
   const directory = embeddedDirectory();
   const path = (part: string): string => join(directory, `nano-v0-${part}.safetensors`);
   return {
@@ -85,7 +88,10 @@ export async function ensureFiles<Source>(
   }
 }
 
-async function missing<File extends PinnedFile>(files: readonly File[], options: EnsureEmbeddedOptions): Promise<File[]> {
+async function missing<File extends PinnedFile>(
+  files: readonly File[],
+  options: EnsureEmbeddedOptions,
+): Promise<File[]> {
   const found: File[] = [];
   for (const file of files) {
     const onProgress = report('verify', file.bytes, 0, options);
@@ -121,5 +127,10 @@ function report(
   before: number,
   { onProgress }: EnsureEmbeddedOptions,
 ): ((bytes: number) => void) | undefined {
-  return onProgress && ((bytes) => { onProgress({ phase, bytes: before + bytes, totalBytes }); });
+  return (
+    onProgress &&
+    ((bytes) => {
+      onProgress({ phase, bytes: before + bytes, totalBytes });
+    })
+  );
 }

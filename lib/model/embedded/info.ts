@@ -41,15 +41,20 @@ export async function embeddedModelInfo(): Promise<EmbeddedModelInfo> {
   const { metadata } = await readNarrow();
   const { checkpoint, taesd } = embeddedFiles();
   const present = await Promise.all(
-    [checkpoint, taesd].map(({ path, bytes }) => stat(path).then((s) => s.size === bytes, () => false)),
+    [checkpoint, taesd].map(({ path, bytes }) =>
+      stat(path).then(
+        (s) => s.size === bytes,
+        () => false,
+      ),
+    ),
   );
   const facts = ({ path, bytes, sha256 }: EmbeddedFileInfo): EmbeddedFileInfo => ({ path, bytes, sha256 });
   return {
     name: 'nano-v0',
-    license: metadata['license'] ?? '',
-    data: metadata['data'] ?? '',
+    license: metadata.license ?? '',
+    data: metadata.data ?? '',
     card: join(dirname(narrowPath()), 'README.md'),
-    concepts: JSON.parse(metadata['concepts'] ?? '[]') as string[],
+    concepts: JSON.parse(metadata.concepts ?? '[]') as string[],
     size: 128,
     narrow: { path: narrowPath(), bytes: (await stat(narrowPath())).size, sha256: narrowSha256 },
     checkpoint: facts(checkpoint),

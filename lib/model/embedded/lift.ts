@@ -5,19 +5,22 @@ import type { NarrowTensor, NarrowWeights } from './narrow.js';
 import { constant, type FillRows, padRows, repeatColumns, repeatVector, spreadRows } from './rows.js';
 
 // The narrow network is lifted exactly: channel c becomes the r equal channels c*r … c*r+r-1. Norms, residual sums,
-// concatenation, SiLU and GELU hold channel by channel. Of r equal inputs a weight reads the first and has zeros for the
-// others, so nothing is divided or rounded. The one exception: heads are r times as wide, so q.k grows r times while the
-// scale 1/sqrt(width) shrinks sqrt(r) times, and q is multiplied by 1/sqrt(r).
+// concatenation, SiLU and GELU hold channel by channel. Of r equal inputs a weight reads the first and has zeros for
+// the others, so nothing is divided or rounded. The one exception: heads are r times as wide, so q.k grows r times
+// while the scale 1/sqrt(width) shrinks sqrt(r) times, and q is multiplied by 1/sqrt(r).
 
 const textLayers = 12;
 const vocabulary = 49408;
 const taesdChannels = 64;
 const one = numberToHalf(1);
 
-/** Checkpoint with LDM names: `model.diffusion_model.*` and `cond_stage_model.*`; the engine calls it "SD 1.x Tiny UNet". */
+/**
+ * Checkpoint with LDM names: `model.diffusion_model.*` and `cond_stage_model.*`; the engine calls it "SD 1.x Tiny
+ * UNet".
+ */
 export function liftedCheckpoint(narrow: NarrowWeights): StreamedTensor[] {
-  const unetRatio = Number(narrow.metadata['unet_ratio']);
-  const textRatio = Number(narrow.metadata['text_ratio']);
+  const unetRatio = Number(narrow.metadata.unet_ratio);
+  const textRatio = Number(narrow.metadata.text_ratio);
   const unet = under(narrow, 'unet.').map(([name, tensor]) => liftUnet(name, tensor, unetRatio, textRatio));
   const text = liftText(narrow, textRatio);
   return [...text, ...unet].sort(byName);
@@ -25,7 +28,7 @@ export function liftedCheckpoint(narrow: NarrowWeights): StreamedTensor[] {
 
 /** TAESD with the names of diffusers' AutoencoderTiny, which are the engine's as well. */
 export function liftedTaesd(narrow: NarrowWeights): StreamedTensor[] {
-  const channels = Number(narrow.metadata['tae_channels']);
+  const channels = Number(narrow.metadata.tae_channels);
   const lift = (size: number | undefined): number => (size === channels ? taesdChannels : (size ?? 1));
   return under(narrow, 'vae.')
     .map(([name, tensor]) => {
@@ -42,7 +45,13 @@ function liftUnet(name: string, tensor: NarrowTensor, ratio: number, textRatio: 
   // time_embedding.linear_1 needs no rule of its own: its inputs are the sinusoids of width d with the frequencies
   // exp(-ln(10000) i / (d/2)), so narrow column i is lifted column i*r in the cosine half and in the sine half alike.
   const query = name.includes('.to_q.');
-  return liftDense(`model.diffusion_model.${ldmUnetName(name)}`, tensor, outRatio, inRatio, query ? 1 / Math.sqrt(ratio) : 1);
+  return liftDense(
+    `model.diffusion_model.${ldmUnetName(name)}`,
+    tensor,
+    outRatio,
+    inRatio,
+    query ? 1 / Math.sqrt(ratio) : 1,
+  );
 }
 
 function liftText(narrow: NarrowWeights, ratio: number): StreamedTensor[] {
@@ -67,7 +76,9 @@ function liftText(narrow: NarrowWeights, ratio: number): StreamedTensor[] {
     const part = layer[2] as string;
     const shape = tensor.shape.map((size) => size * ratio);
     const value = part.startsWith('layer_norm') && part.endsWith('.weight') ? one : 0;
-    tensors.push(...unusedLayers(narrow).map((i) => half(`${prefix}encoder.layers.${String(i)}.${part}`, shape, constant(value))));
+    tensors.push(
+      ...unusedLayers(narrow).map((i) => half(`${prefix}encoder.layers.${String(i)}.${part}`, shape, constant(value))),
+    );
   }
   return tensors;
 }
@@ -78,7 +89,13 @@ function unusedLayers(narrow: NarrowWeights): number[] {
   return Array.from({ length: textLayers }, (_, i) => i).filter((i) => !has(i));
 }
 
-function liftDense(name: string, narrow: NarrowTensor, outRatio: number, inRatio: number, scale: number): StreamedTensor {
+function liftDense(
+  name: string,
+  narrow: NarrowTensor,
+  outRatio: number,
+  inRatio: number,
+  scale: number,
+): StreamedTensor {
   const tensor = scale === 1 ? narrow : { shape: narrow.shape, data: scaleHalves(narrow.data, scale) };
   const [out = 1, input, ...kernel] = tensor.shape;
   if (input === undefined) return half(name, [out * outRatio], repeatVector(tensor, outRatio));
@@ -90,7 +107,9 @@ function half(name: string, shape: readonly number[], fill: FillRows): StreamedT
 }
 
 function under(narrow: NarrowWeights, prefix: string): [string, NarrowTensor][] {
-  return [...narrow.tensors].filter(([name]) => name.startsWith(prefix)).map(([name, t]) => [name.slice(prefix.length), t]);
+  return [...narrow.tensors]
+    .filter(([name]) => name.startsWith(prefix))
+    .map(([name, t]) => [name.slice(prefix.length), t]);
 }
 
 /** Code-unit order: the same on every machine, whatever its locale. */

@@ -22,9 +22,10 @@ interface Holder {
 /**
  * Runs `work` while no other holder of the lock file `path` runs, in this process or another.
  *
- * The holder writes its process id and refreshes the file's time. A lock is stale when its process is gone (same host) or
- * when it was not refreshed in time (killed worker, other container); a waiter then takes it over. Clocks that differ by
- * more than `staleMs` can let two in at once, so the work itself must bear that; the lock only saves doing it twice.
+ * The holder writes its process id and refreshes the file's time. A lock is stale when its process is gone (same host)
+ * or when it was not refreshed in time (killed worker, other container); a waiter then takes it over. Clocks that
+ * differ by more than `staleMs` can let two in at once, so the work itself must bear that; the lock only saves doing it
+ * twice.
  *
  * @throws the signal's reason when aborted while waiting; what `work` throws; what the file system reports.
  */

@@ -1,5 +1,5 @@
-// Names of diffusers' UNet2DConditionModel turned into those of the original LDM checkpoints. The block numbers 3i+j are
-// the ones of the full SD1 UNet; the engine looks for the tiny UNet's blocks under the same numbers.
+// Names of diffusers' UNet2DConditionModel turned into those of the original LDM checkpoints. The block numbers 3i+j
+// are the ones of the full SD1 UNet; the engine looks for the tiny UNet's blocks under the same numbers.
 
 const whole: Readonly<Record<string, string>> = {
   'time_embedding.linear_1': 'time_embed.0',

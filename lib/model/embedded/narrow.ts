@@ -29,7 +29,8 @@ export function narrowPath(): string {
 /**
  * Reads the narrow weights. The file is ours and pinned by its hash, so a hash that fits is all the checking it needs.
  *
- * @throws DiffusionError `ERR_MODEL_NOT_FOUND` when the package lacks the file, `ERR_MODEL_CORRUPT` when it was changed.
+ * @throws DiffusionError `ERR_MODEL_NOT_FOUND` when the package lacks the file, `ERR_MODEL_CORRUPT` when it was
+ * changed.
  */
 export async function readNarrow(path = narrowPath()): Promise<NarrowWeights> {
   const hint = 'Install the package again.';
@@ -52,7 +53,10 @@ interface Entry {
 function parseNarrow(bytes: Buffer): NarrowWeights {
   const dataStart = 8 + Number(bytes.readBigUInt64LE(0));
   const header = JSON.parse(bytes.toString('utf8', 8, dataStart)) as Record<string, unknown>;
-  const { __metadata__: metadata, ...entries } = header as { __metadata__: Record<string, string> } & Record<string, Entry>;
+  const { __metadata__: metadata, ...entries } = header as { __metadata__: Record<string, string> } & Record<
+    string,
+    Entry
+  >;
   const tensors = new Map<string, NarrowTensor>();
   let tokenIds = new Int32Array(0);
   for (const [name, { shape, data_offsets: offsets }] of Object.entries(entries as Record<string, Entry>)) {

@@ -18,20 +18,30 @@ export interface StoreOptions {
   readonly onProgress?: ((bytes: number, totalBytes: number) => void) | undefined;
 }
 
-/** True when the file is there and has the pinned content. Reads it only when its stamp in the identity cache does not fit. */
+/**
+ * True when the file is there and has the pinned content. Reads it only when its stamp in the identity cache does not
+ * fit.
+ */
 export async function isIntact(file: PinnedFile, options: StoreOptions): Promise<boolean> {
-  const size = await stat(file.path).then((s) => s.size, () => -1);
+  const size = await stat(file.path).then(
+    (s) => s.size,
+    () => -1,
+  );
   if (size !== file.bytes) return false;
   return (await fileSha256(file.path, options)) === file.sha256;
 }
 
 /**
- * Writes a file so that its name never stands for anything but the whole, right content: to a temporary name in the same
- * directory, hashed on the way, flushed to disk, then renamed.
+ * Writes a file so that its name never stands for anything but the whole, right content: to a temporary name in the
+ * same directory, hashed on the way, flushed to disk, then renamed.
  *
  * @throws DiffusionError `ERR_MODEL_CORRUPT` when what was written is not what is pinned; the signal's reason.
  */
-export async function writePinned(file: PinnedFile, tensors: readonly StreamedTensor[], options: StoreOptions): Promise<void> {
+export async function writePinned(
+  file: PinnedFile,
+  tensors: readonly StreamedTensor[],
+  options: StoreOptions,
+): Promise<void> {
   const temporary = `${file.path}.${randomUUID()}.tmp`;
   try {
     const handle = await open(temporary, 'wx');
@@ -39,7 +49,8 @@ export async function writePinned(file: PinnedFile, tensors: readonly StreamedTe
       const { sha256 } = await writeSafetensors(handle, tensors, { ...options, metadata: liftedMetadata });
       if (sha256 !== file.sha256) {
         const hint = 'Install the package again; if that does not help, report it with this message.';
-        const message = `The lifted file ${basename(file.path)} has SHA-256 ${sha256}, expected ${file.sha256}. ${hint}`;
+        const name = basename(file.path);
+        const message = `The lifted file ${name} has SHA-256 ${sha256}, expected ${file.sha256}. ${hint}`;
         throw new DiffusionError('ERR_MODEL_CORRUPT', message, { given: sha256, allowed: file.sha256, hint });
       }
       await handle.sync();
@@ -90,7 +101,10 @@ export async function removeLeftovers(directory: string, olderThanMs = 60_000): 
   for (const name of await readdir(directory)) {
     if (!name.endsWith('.tmp')) continue;
     const path = join(directory, name);
-    const age = await stat(path).then((s) => Date.now() - s.mtimeMs, () => 0);
+    const age = await stat(path).then(
+      (s) => Date.now() - s.mtimeMs,
+      () => 0,
+    );
     if (age > olderThanMs) await rm(path, { force: true });
   }
 }

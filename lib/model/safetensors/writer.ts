@@ -3,9 +3,11 @@ import { dtypeBytes, elementCount, layOut, type TensorSpec } from './layout.js';
 
 /** A tensor whose bytes are made while they are written. */
 export interface StreamedTensor extends TensorSpec {
+  /** Equal parts that `fill` counts in. Default the first dimension. A part may not exceed 4 MiB. */
+  readonly rows?: number;
   /**
-   * Writes rows `first` to `first + count - 1` to `out`. A row is everything below the first dimension; a vector's rows
-   * are its elements. `out` holds exactly those rows, is aligned to the element size and contains old bytes.
+   * Writes rows `first` to `first + count - 1` to `out`, which holds exactly those rows, is aligned to the element size
+   * and contains old bytes. With the default `rows` a vector's rows are its elements.
    */
   readonly fill: (out: Uint8Array, first: number, count: number) => void;
 }
@@ -22,7 +24,12 @@ export interface WriteSafetensorsOptions {
 
 /** Where the bytes go; a `FileHandle` is one. */
 export interface Sink {
-  write(bytes: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesWritten: number }>;
+  write(
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<{ readonly bytesWritten: number }>;
 }
 
 export interface WrittenSafetensors {
@@ -88,7 +95,7 @@ async function* filledBlocks(
     return full;
   };
   for (const tensor of tensors) {
-    const rows = tensor.shape[0] ?? 1;
+    const rows = tensor.rows ?? tensor.shape[0] ?? 1;
     const item = dtypeBytes[tensor.dtype];
     const rowBytes = (elementCount(tensor.shape) / Math.max(rows, 1)) * item;
     if (rowBytes > blockBytes) throw new RangeError(`A row of ${tensor.name} is larger than a block.`);

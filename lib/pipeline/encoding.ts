@@ -1,0 +1,149 @@
+import { DiffusionError, invalidOption } from '../errors/index.js';
+import { GeneratedImage } from '../image/index.js';
+import {
+  arrayOf,
+  checker,
+  type Checker,
+  checkOptions,
+  integer,
+  nullable,
+  optional,
+  prompt,
+  size,
+  withDefault,
+} from '../options/index.js';
+import { Conditioning } from './conditioning.js';
+import type { Lease } from './conditioningCache.js';
+import type { ModelFacts } from './facts.js';
+import { readInputs } from './inputs.js';
+import { Latent } from './latent.js';
+import type { PipelineModel } from './modes.js';
+import type { DecodedImages } from './operations.js';
+import { ProgressTracker } from './progress.js';
+import { acquireConditioning, negativeParams, positiveParams } from './prompts.js';
+import { resolveTiling } from './sampling.js';
+import { sameSpace } from './space.js';
+import { imageInput, jobSpec, tilingSpec } from './spec.js';
+import { decodeCost, encodeCost, promptStage } from './stages.js';
+
+export function sizeSpec(facts: ModelFacts) {
+  const edge = () => optional(size({ multipleOf: facts.sizeMultiple }));
+  return { width: edge(), height: edge() } as const;
+}
+
+export function latentValue(): Checker<Latent> {
+  return checker('a Latent', (value, field) => {
+    if (!(value instanceof Latent))
+      throw invalidOption(field, value, 'a Latent', 'Make one with encodeImage, sample or Latent.from.');
+    return value;
+  });
+}
+
+/** Refuses a latent of another VAE. */
+export async function checkSpace(latent: Latent, facts: ModelFacts, field: string): Promise<void> {
+  if (await sameSpace(latent.space, facts.space)) return;
+  const name = ({ family, source }: Latent['space']): string => `${family} space of ${source.path}`;
+  const hint = 'Decode it with its own model and encode the picture with this one.';
+  throw invalidOption(field, name(latent.space), `a latent in the ${name(facts.space)}`, hint);
+}
+
+export async function encodePrompt(model: PipelineModel, given: unknown): Promise<Conditioning> {
+  const { facts, queue } = model;
+  queue.assertOpen();
+  const options = checkOptions('encodePrompt', given, {
+    prompt: prompt(),
+    negativePrompt: withDefault(nullable(prompt()), ''),
+    clipSkip: optional(integer({ min: 1, max: 12 })),
+    refImages: optional(arrayOf(imageInput(), { max: 16 })),
+    ...sizeSpec(facts),
+    ...jobSpec,
+  });
+  const { signal, onQueue, clipSkip = -1, negativePrompt } = options;
+  signal?.throwIfAborted();
+  const ready = readInputs({ refImages: options.refImages ?? [] }, options, facts, signal);
+  ready.catch(() => undefined);
+  return queue.enqueue('encodePrompt', { signal, onQueue, ready }, async (scope) => {
+    const { width, height, refImages } = await ready;
+    scope.check();
+    const parts = { prompt: options.prompt, negativePrompt: negativePrompt ?? '', clipSkip, width, height, refImages };
+    const stages = negativePrompt === null ? [promptStage()] : [promptStage(), promptStage()];
+    const tracker = new ProgressTracker(stages, 1, options);
+    const encode = (params: ReturnType<typeof positiveParams>): Promise<Lease> =>
+      tracker.stage((onEvent) => acquireConditioning(model, scope, params, onEvent));
+    const positive = await encode(positiveParams(parts));
+    try {
+      const negative = negativePrompt === null ? undefined : await encode(negativeParams(parts, facts));
+      scope.check();
+      return new Conditioning(model.cache, positive, negative);
+    } catch (error) {
+      positive.release();
+      throw error;
+    }
+  });
+}
+
+export async function encodeImage(model: PipelineModel, given: unknown): Promise<Latent> {
+  const { facts, queue, native } = model;
+  queue.assertOpen();
+  const options = checkOptions('encodeImage', given, {
+    image: imageInput(),
+    seed: integer({ min: 0, default: 0 }),
+    tiling: optional(tilingSpec),
+    ...sizeSpec(facts),
+    ...jobSpec,
+  });
+  if (!facts.canEncodeImages) {
+    const hint = 'Load the model without vaeDecodeOnly.';
+    throw new DiffusionError('ERR_MODEL_UNSUPPORTED', `The VAE's encoder was not loaded. ${hint}`, { hint });
+  }
+  const { signal, onQueue, seed } = options;
+  signal?.throwIfAborted();
+  const ready = readInputs({ image: options.image }, options, facts, signal);
+  ready.catch(() => undefined);
+  return queue.enqueue('encodeImage', { signal, onQueue, ready }, async (scope) => {
+    const { image } = await ready;
+    if (image === null) throw invalidOption('image', null, 'an image');
+    const tracker = new ProgressTracker(
+      [{ phase: 'encode', image: 0, total: 1, weight: encodeCost(facts) }],
+      1,
+      options,
+    );
+    const params = { images: [{ image, mask: null }], seed, tiling: resolveTiling(options.tiling) };
+    const [latent] = await tracker.stage((onEvent) => scope.run(() => native.encodeImages(params, onEvent)));
+    if (latent === undefined) throw new DiffusionError('ERR_ENGINE', 'The engine returned no latent.');
+    return Latent.adopt(latent, facts.space);
+  });
+}
+
+export async function decodeLatent(model: PipelineModel, given: unknown): Promise<DecodedImages> {
+  const { facts, queue, native } = model;
+  queue.assertOpen();
+  const options = checkOptions('decodeLatent', given, {
+    latent: latentValue(),
+    tiling: optional(tilingSpec),
+    ...jobSpec,
+  });
+  const { latent, signal, onQueue } = options;
+  signal?.throwIfAborted();
+  const ready = checkSpace(latent, facts, 'latent');
+  ready.catch(() => undefined);
+  return queue.enqueue('decodeLatent', { signal, onQueue, ready }, async (scope) => {
+    await ready;
+    const weight = decodeCost(facts);
+    const stages = Array.from(
+      { length: latent.batch },
+      (_, i) => ({ phase: 'decode', image: i + 1, total: 1, weight }) as const,
+    );
+    const tracker = new ProgressTracker(stages, latent.batch, options);
+    const tiling = resolveTiling(options.tiling);
+    const images: GeneratedImage[] = [];
+    for (let index = 0; index < latent.batch; index++) {
+      const one = latent.at(index).toNative();
+      const pixels = await tracker.stage((onEvent) =>
+        scope.run(() => native.decodeLatent({ latent: one, tiling }, onEvent)),
+      );
+      images.push(new GeneratedImage({ pixels, seed: -1, parameters: {}, infotext: '' }));
+    }
+    return images;
+  });
+}

@@ -1,0 +1,16 @@
+export { Conditioning } from './conditioning.js';
+export { ConditioningCache } from './conditioningCache.js';
+export { modelDefaults, type ModelDefaults } from './defaults.js';
+export { decodeLatent, encodeImage, encodePrompt } from './encoding.js';
+export type * from './events.js';
+export { defaultSchedule, type ModelFacts } from './facts.js';
+export { Latent, type LatentShape } from './latent.js';
+export { notify } from './listeners.js';
+export { type PipelineModel, runMode, streamMode } from './modes.js';
+export type * from './operations.js';
+export { ProgressTracker, type Stage } from './progress.js';
+export { type EnqueueOptions, JobQueue, type QueuedJob, type QueueView } from './queue.js';
+export type * from './request.js';
+export { sampleLatent, sigmasOf } from './sampleLatent.js';
+export { imageInput, jobSpec } from './spec.js';
+export { type LatentSpace, spaceFamily, type SpaceSource, spaceSource } from './space.js';

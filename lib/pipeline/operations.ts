@@ -1,0 +1,92 @@
+import type { GeneratedImage, ImageInput } from '../image/index.js';
+import type { Sampler, Schedule } from '../options/index.js';
+import type { Conditioning } from './conditioning.js';
+import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
+import type { Latent } from './latent.js';
+import type { BaseRequest, TilingOptions } from './request.js';
+
+/** Signal and listeners that every low-level operation takes. */
+export interface OperationOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((event: ProgressEvent) => void) | undefined;
+  readonly onQueue?: ((event: QueueEvent) => void) | undefined;
+}
+
+export interface EncodePromptOptions extends OperationOptions {
+  readonly prompt: string;
+  /** null: none is encoded, which serves cfgScale 1 only. Default: ''. */
+  readonly negativePrompt?: string | null | undefined;
+  /** 1..12. Default: by model. */
+  readonly clipSkip?: number | undefined;
+  /** Size of the picture, which conditions SDXL. Pixels. Default: by model. */
+  readonly width?: number | undefined;
+  readonly height?: number | undefined;
+  /** For vision-language text encoders (Qwen-Image-Edit). */
+  readonly refImages?: readonly ImageInput[] | undefined;
+}
+
+type SamplingOptions = Pick<
+  BaseRequest,
+  | 'steps'
+  | 'cfgScale'
+  | 'sampler'
+  | 'schedule'
+  | 'seed'
+  | 'eta'
+  | 'imageCfgScale'
+  | 'guidance'
+  | 'flowShift'
+  | 'skipLayerGuidance'
+  | 'sigmas'
+  | 'controlImage'
+  | 'controlStrength'
+  | 'stepCache'
+  | 'preview'
+>;
+
+export interface SampleOptions extends SamplingOptions, OperationOptions {
+  /** Of `encodePrompt` of this model. */
+  readonly conditioning: Conditioning;
+  /** Start latent; image i of its batch uses seed + i. Default: zeros of width x height, as txt2img. */
+  readonly latent?: Latent | undefined;
+  /** Pixels; without `latent`. Default: by model. */
+  readonly width?: number | undefined;
+  readonly height?: number | undefined;
+  /** Gaussian noise of the latent's shape. Default: drawn from the seed. */
+  readonly noise?: Latent | undefined;
+  /** 0..1: the part of the schedule that is run, see img2img. Default: 1, all of it. */
+  readonly denoisingStrength?: number | undefined;
+  /** One number per latent cell, row by row, 0 (keep) to 1 (repaint): length width / f * height / f. Default: all 1. */
+  readonly mask?: Float32Array | undefined;
+  /** Latents of reference pictures, for edit models. */
+  readonly refLatents?: readonly Latent[] | undefined;
+  readonly onPreview?: ((event: PreviewEvent) => void) | undefined;
+}
+
+export interface EncodeImageOptions extends OperationOptions {
+  readonly image: ImageInput;
+  /** Pixels. Default: the picture's own size, rounded down to the model's multiple. */
+  readonly width?: number | undefined;
+  readonly height?: number | undefined;
+  /** Of the generator that the VAE draws its sample from. Default: 0. */
+  readonly seed?: number | undefined;
+  readonly tiling?: boolean | TilingOptions | undefined;
+}
+
+export interface DecodeLatentOptions extends OperationOptions {
+  readonly latent: Latent;
+  readonly tiling?: boolean | TilingOptions | undefined;
+}
+
+export interface SigmasOptions extends Omit<OperationOptions, 'onProgress'> {
+  readonly steps?: number | undefined;
+  readonly sampler?: Sampler | (string & {}) | undefined;
+  readonly schedule?: Schedule | (string & {}) | undefined;
+  /** Pixels; flow models shift their schedule by it. Default: by model. */
+  readonly width?: number | undefined;
+  readonly height?: number | undefined;
+  readonly flowShift?: number | undefined;
+}
+
+/** Pictures of `decodeLatent`; they carry no request, and -1 for a seed. */
+export type DecodedImages = readonly GeneratedImage[];

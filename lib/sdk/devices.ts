@@ -1,0 +1,63 @@
+import { DiffusionError, invalidOption } from '../errors/index.js';
+import { type LoadedAddon, platformTag } from '../native/index.js';
+import type { Backend, DeviceInfo } from './types.js';
+
+/** Devices of an addon, their backend by our names. */
+export function listDevices({ addon }: Pick<LoadedAddon, 'addon'>): DeviceInfo[] {
+  return addon.devices().map((device) => ({ ...device, backend: device.backend.toLowerCase() }));
+}
+
+/**
+ * The device for a backend: the named one, else the backend's first; `auto` prefers a GPU, then an integrated one.
+ * @throws DiffusionError `ERR_BACKEND_UNAVAILABLE` saying what to install, `ERR_INVALID_OPTION` for an unknown device.
+ */
+export function chooseDevice(
+  loaded: Pick<LoadedAddon, 'addon' | 'backends'>,
+  backend: Backend,
+  name: string | undefined,
+): DeviceInfo {
+  const all = listDevices(loaded);
+  const fitting = backend === 'auto' ? all : all.filter((device) => device.backend === backend);
+  if (fitting.length === 0) throw unavailable(loaded, backend);
+  if (name !== undefined) return findDevice(fitting, name);
+  const order = backend === 'auto' ? (['gpu', 'igpu', 'cpu'] as const) : [];
+  for (const type of order) {
+    const first = fitting.find((device) => device.type === type);
+    if (first !== undefined) return first;
+  }
+  const [first] = fitting;
+  if (first === undefined) throw unavailable(loaded, backend);
+  return first;
+}
+
+/** A device by name, upper and lower case alike. */
+export function findDevice(devices: readonly DeviceInfo[], name: string, field = 'device'): DeviceInfo {
+  const found = devices.find((device) => device.name.toLowerCase() === name.toLowerCase());
+  if (found !== undefined) return found;
+  throw invalidOption(field, name, `one of ${devices.map((device) => device.name).join(', ')}`, 'See runtime.devices.');
+}
+
+const needs: Readonly<Record<string, string>> = {
+  cuda: 'an NVIDIA GPU with its driver',
+  vulkan: 'a GPU with a Vulkan driver (libvulkan.so.1 and an ICD)',
+  openvino: 'the OpenVINO runtime libraries',
+};
+
+function unavailable({ backends }: Pick<LoadedAddon, 'backends'>, backend: Backend): DiffusionError {
+  const module = backends.find(({ file }) => file.toLowerCase().includes(backend));
+  const install =
+    backend === 'cpu' || backend === 'auto' ? 'npm ci' : `npm install @node-diffusion/${platformTag()}-${backend}`;
+  const why =
+    module === undefined
+      ? 'its module is not installed'
+      : module.loaded
+        ? 'its module was loaded but found no device'
+        : `its module could not be loaded: ${module.reason}`;
+  const need = needs[backend];
+  const hint =
+    module === undefined
+      ? `Install it: ${install}${need === undefined ? '' : ` (it needs ${need})`}.`
+      : `It needs ${need ?? 'a complete installation'}; run "npx node-diffusion doctor" for details, or use backend: 'auto'.`;
+  const message = `Backend "${backend}" is not available: ${why}. ${hint}`;
+  return new DiffusionError('ERR_BACKEND_UNAVAILABLE', message, { field: 'backend', given: backend, hint });
+}

@@ -1,0 +1,15 @@
+import { DiffusionError } from '../errors/index.js';
+
+export interface DisposeOptions {
+  /** Abort the running job (it rejects with `ERR_ABORTED`) rather than wait for it. Default: false. */
+  readonly abort?: boolean | undefined;
+}
+
+/** `ERR_DISPOSED` of a thing: `Model`, `Runtime`, `Upscaler`. */
+export function disposedError(what: string, how: string): DiffusionError {
+  return new DiffusionError('ERR_DISPOSED', `The ${what} was disposed. ${how}`, { hint: how });
+}
+
+export function disposeAbort(what: string): DiffusionError {
+  return new DiffusionError('ERR_ABORTED', `The ${what} was disposed with { abort: true } while this job ran.`);
+}

@@ -1,0 +1,28 @@
+import { stat } from 'node:fs/promises';
+import { modelFileFields, readModelHeaders } from '../model/files.js';
+import { fileSha256 } from '../model/identity.js';
+import type { NativeModelFiles } from '../native/index.js';
+import type { ComponentIdentity } from './types.js';
+
+/**
+ * SHA-256 of every file of a model. Hashed once, then remembered by path, size and time; a checkpoint of several GB
+ * takes seconds the first time, which is why loading does not wait for it.
+ */
+export async function identifyFiles(files: NativeModelFiles, signal?: AbortSignal): Promise<ComponentIdentity[]> {
+  const identities: ComponentIdentity[] = [];
+  for (const role of modelFileFields) {
+    const path = files[role];
+    if (path === undefined) continue;
+    for (const file of await filesOf(path, role, signal)) {
+      const sha256 = await fileSha256(file, { signal });
+      identities.push({ role, path: file, bytes: (await stat(file)).size, sha256 });
+    }
+  }
+  return identities;
+}
+
+/** A checkpoint may be a diffusers directory, whose files all count. */
+async function filesOf(path: string, role: string, signal?: AbortSignal): Promise<string[]> {
+  if (!(await stat(path)).isDirectory()) return [path];
+  return (await readModelHeaders(path, role, signal)).map(({ header }) => header.path);
+}

@@ -1,0 +1,7 @@
+export { diagnose, type Diagnosis } from './diagnose.js';
+export type { DisposeOptions } from './disposal.js';
+export { inspectModel, type InspectModelOptions } from './inspect.js';
+export { Model } from './model.js';
+export { createRuntime, Runtime } from './runtime.js';
+export type * from './types.js';
+export { Upscaler, type UpscaleOptions } from './upscaler.js';

@@ -1,0 +1,105 @@
+import { ensureEmbeddedModel } from '../model/embedded/index.js';
+import { resolveModelFiles } from '../model/files.js';
+import type { InfotextModel } from '../image/index.js';
+import {
+  type LoadedAddon,
+  type NativeEvent,
+  type NativeModel,
+  type NativeModelFiles,
+  ownVersion,
+  runJob,
+} from '../native/index.js';
+import { ProgressTracker } from '../pipeline/index.js';
+import type { EngineRng } from '../options/index.js';
+import { type CheckedLoadOptions, nativeLoadOptions } from './loadOptions.js';
+import { Model } from './model.js';
+import { modelFacts, modelName } from './modelInfo.js';
+
+export interface LoadContext {
+  readonly loaded: Pick<LoadedAddon, 'addon'>;
+  readonly device: string;
+  readonly threads: number;
+  readonly onDispose: (model: Model) => void;
+}
+
+interface ResolvedFiles {
+  readonly files: NativeModelFiles;
+  readonly embedded: boolean;
+  /** Hash of the checkpoint where it is known without reading it. */
+  readonly sha256?: string;
+}
+
+/** Finds or makes the files, then has the addon load them. */
+export async function loadModel(
+  context: LoadContext,
+  options: CheckedLoadOptions,
+  signal: AbortSignal,
+): Promise<Model> {
+  signal.throwIfAborted();
+  const embedded = options.checkpoint === undefined && options.diffusionModel === undefined;
+  // Unpacking the embedded model takes about as long as loading it, and only the first time.
+  const stages = [
+    ...(embedded ? [{ phase: 'load', image: 0, total: 0, weight: 1 } as const] : []),
+    { phase: 'load', image: 0, total: 0, weight: 1 } as const,
+  ];
+  const tracker = new ProgressTracker(stages, 0, options);
+  const resolved = embedded ? await unpackEmbedded(tracker, signal) : await resolveFiles(options, signal);
+  signal.throwIfAborted();
+  const { files } = resolved;
+  const native = await tracker.stage((onEvent) => {
+    const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
+    return runJob(() => context.loaded.addon.loadModel(request, onEvent), signal, discard).promise;
+  });
+  try {
+    const facts = await modelFacts(native.info, files, embedded);
+    signal.throwIfAborted();
+    const caption = captionOf(options, resolved);
+    return new Model({
+      native,
+      facts,
+      files,
+      caption,
+      cacheBytes: options.conditioningCacheBytes,
+      onDispose: context.onDispose,
+    });
+  } catch (error) {
+    discard(native);
+    throw error;
+  }
+}
+
+async function resolveFiles(options: CheckedLoadOptions, signal: AbortSignal): Promise<ResolvedFiles> {
+  return { files: await resolveModelFiles(options, { signal }), embedded: false };
+}
+
+async function unpackEmbedded(tracker: ProgressTracker, signal: AbortSignal): Promise<ResolvedFiles> {
+  const { checkpoint, taesd, sha256 } = await tracker.stage((onEvent: (event: NativeEvent) => void) =>
+    ensureEmbeddedModel({
+      signal,
+      onProgress: ({ bytes, totalBytes }) => {
+        onEvent({ type: 'progress', phase: 'load', step: 0, total: 0, secondsPerStep: 0, bytes, totalBytes });
+      },
+    }),
+  );
+  return { files: { checkpoint, taesd }, embedded: true, sha256: sha256.checkpoint };
+}
+
+/** A model that nobody waits for any more. Its failure to be freed has nobody to be told to. */
+function discard(native: NativeModel): void {
+  native.dispose().catch(() => undefined);
+}
+
+function captionOf(options: CheckedLoadOptions, { files, embedded, sha256 }: ResolvedFiles): InfotextModel {
+  const { rng, samplerRng, weightType, circular } = options;
+  const both = typeof circular === 'object' ? circular.x && circular.y : circular === true;
+  return {
+    model: modelName(files, embedded),
+    ...(sha256 === undefined ? {} : { modelHash: sha256.slice(0, 10) }),
+    ...(files.vae === undefined ? {} : { vae: modelName({ checkpoint: files.vae }, false) }),
+    rng: rng,
+    ...(samplerRng === undefined || samplerRng === rng ? {} : { samplerRng: samplerRng }),
+    ...(weightType === undefined ? {} : { weightType }),
+    ...(both ? { circular: true } : {}),
+    generator: `node-diffusion ${ownVersion()}`,
+  };
+}

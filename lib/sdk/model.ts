@@ -1,0 +1,181 @@
+import { fromNative, type NativeModel, type NativeModelFiles } from '../native/index.js';
+import { boolean, checkOptions, optional, signal as abortSignal } from '../options/index.js';
+import type { InfotextModel } from '../image/index.js';
+import {
+  type Conditioning,
+  ConditioningCache,
+  type DecodedImages,
+  type DecodeLatentOptions,
+  decodeLatent,
+  type EncodeImageOptions,
+  encodeImage,
+  type EncodePromptOptions,
+  encodePrompt,
+  type GenerateEvent,
+  type GenerateResult,
+  type Img2ImgRequest,
+  type InpaintRequest,
+  JobQueue,
+  type Latent,
+  type LatentSpace,
+  type ModelFacts,
+  type PipelineModel,
+  type QueueView,
+  runMode,
+  sampleLatent,
+  type SampleOptions,
+  type SigmasOptions,
+  sigmasOf,
+  streamMode,
+  type Txt2ImgRequest,
+} from '../pipeline/index.js';
+import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
+import { identifyFiles } from './identity.js';
+import { publicInfo } from './modelInfo.js';
+import type { ComponentIdentity, ModelInfo } from './types.js';
+
+/** What a runtime hands to a model it has loaded. */
+export interface ModelInit {
+  readonly native: NativeModel;
+  readonly facts: ModelFacts;
+  readonly files: NativeModelFiles;
+  /** What captions say of the model; hashes are added when they become known. */
+  readonly caption: InfotextModel;
+  readonly cacheBytes: number;
+  readonly onDispose: (model: Model) => void;
+}
+
+/**
+ * A loaded model. Made by `runtime.loadModel`. Its jobs run one after the other in the order of the calls; two models
+ * work at the same time. Every method rejects with `ERR_DISPOSED` after `dispose()`, and with exactly the signal's
+ * reason when its signal is aborted.
+ */
+export class Model {
+  readonly info: ModelInfo;
+  /** The VAE space of this model's latents. */
+  readonly latentSpace: LatentSpace;
+  /** Jobs that wait and run. */
+  readonly queue: QueueView;
+  readonly #pipeline: PipelineModel;
+  readonly #queue = new JobQueue();
+  readonly #files: NativeModelFiles;
+  readonly #onDispose: (model: Model) => void;
+  #caption: InfotextModel;
+  #disposed: Promise<void> | undefined;
+
+  /** Not for callers; use `runtime.loadModel`. */
+  constructor({ native, facts, files, caption, cacheBytes, onDispose }: ModelInit) {
+    this.info = publicInfo(facts, files);
+    this.latentSpace = facts.space;
+    this.queue = this.#queue;
+    this.#files = files;
+    this.#caption = caption;
+    this.#onDispose = onDispose;
+    const cache = new ConditioningCache(cacheBytes);
+    this.#pipeline = { native, facts, cache, queue: this.#queue, describe: () => this.#caption };
+  }
+
+  /** Makes pictures from a prompt. */
+  txt2img(request: Txt2ImgRequest): Promise<GenerateResult> {
+    return runMode(this.#pipeline, 'txt2img', request);
+  }
+
+  /** Makes pictures from a prompt and a start picture. */
+  img2img(request: Img2ImgRequest): Promise<GenerateResult> {
+    return runMode(this.#pipeline, 'img2img', request);
+  }
+
+  /** Paints the white part of a mask anew. */
+  inpaint(request: InpaintRequest): Promise<GenerateResult> {
+    return runMode(this.#pipeline, 'inpaint', request);
+  }
+
+  /** As {@link txt2img}, as a stream of the job's events. Leaving the loop aborts the job. */
+  txt2imgStream(request: Txt2ImgRequest): AsyncGenerator<GenerateEvent, void, undefined> {
+    return streamMode(this.#pipeline, 'txt2img', request);
+  }
+
+  /** As {@link img2img}, as a stream. */
+  img2imgStream(request: Img2ImgRequest): AsyncGenerator<GenerateEvent, void, undefined> {
+    return streamMode(this.#pipeline, 'img2img', request);
+  }
+
+  /** As {@link inpaint}, as a stream. */
+  inpaintStream(request: InpaintRequest): AsyncGenerator<GenerateEvent, void, undefined> {
+    return streamMode(this.#pipeline, 'inpaint', request);
+  }
+
+  /** Encodes prompts; what was encoded before comes from a cache. */
+  encodePrompt(options: EncodePromptOptions): Promise<Conditioning> {
+    return encodePrompt(this.#pipeline, options);
+  }
+
+  /** Samples a latent. Inpaint, edit and control models get empty pictures here; use the picture modes for them. */
+  sample(options: SampleOptions): Promise<Latent> {
+    return sampleLatent(this.#pipeline, options);
+  }
+
+  /** A picture as a latent of batch 1. */
+  encodeImage(options: EncodeImageOptions): Promise<Latent> {
+    return encodeImage(this.#pipeline, options);
+  }
+
+  /** A latent as pictures, one for each of its batch. */
+  decodeLatent(options: DecodeLatentOptions): Promise<DecodedImages> {
+    return decodeLatent(this.#pipeline, options);
+  }
+
+  /** Noise levels of a schedule: steps + 1 numbers, decreasing, the last 0. */
+  sigmas(options: SigmasOptions = {}): Promise<Float32Array> {
+    return sigmasOf(this.#pipeline, options);
+  }
+
+  /**
+   * SHA-256 of the model's files. Afterwards captions carry the checkpoint's hash.
+   * @throws DiffusionError `ERR_MODEL_NOT_FOUND` when a file has gone.
+   */
+  async identity(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<readonly ComponentIdentity[]> {
+    const { signal } = checkOptions('identity', options, { signal: optional(abortSignal()) });
+    const identities = await identifyFiles(this.#files, signal);
+    const hashOf = (role: string): string | undefined =>
+      identities.find((entry) => entry.role === role)?.sha256.slice(0, 10);
+    const modelHash = hashOf('diffusionModel') ?? hashOf('checkpoint');
+    const vaeHash = hashOf('vae');
+    this.#caption = {
+      ...this.#caption,
+      ...(modelHash === undefined ? {} : { modelHash }),
+      ...(vaeHash === undefined ? {} : { vaeHash }),
+    };
+    return identities;
+  }
+
+  /**
+   * Waits for the running job, or aborts it on request, rejects the waiting ones with `ERR_DISPOSED`, then frees the
+   * weights. May be called again; the later call can still abort.
+   */
+  async dispose(options: DisposeOptions = {}): Promise<void> {
+    const { abort } = checkOptions('dispose', options, { abort: boolean({ default: false }) });
+    const closed = this.#queue.close(
+      () => disposedError('model', 'Load it again with runtime.loadModel.'),
+      abort ? disposeAbort('model') : undefined,
+    );
+    this.#disposed ??= this.#free(closed);
+    await this.#disposed;
+  }
+
+  async #free(closed: Promise<void>): Promise<void> {
+    await closed;
+    this.#pipeline.cache.clear();
+    try {
+      await this.#pipeline.native.dispose();
+    } catch (error) {
+      throw fromNative(error);
+    } finally {
+      this.#onDispose(this);
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}

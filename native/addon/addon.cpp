@@ -1,0 +1,96 @@
+// Exports of the addon (lib/native/contract.ts, NativeAddon).
+#include <napi.h>
+
+#include "async_job.h"
+#include "cpu_features.h"
+#include "logger.h"
+#include "reader.h"
+#include "runtime.h"
+#include "values.h"
+#include "wraps.h"
+
+namespace nd::addon {
+namespace {
+
+Napi::Value loadBackendsJs(const Napi::CallbackInfo& info) {
+  if (!info[0].IsString()) throw makeError(info.Env(), ErrorCode::InvalidOption, "\"directory\" must be a string.");
+  return toJs(info.Env(), loadBackends(info[0].As<Napi::String>().Utf8Value()));
+}
+
+Napi::Value devicesJs(const Napi::CallbackInfo& info) { return toJs(info.Env(), devices()); }
+
+Napi::Value cpuFeaturesJs(const Napi::CallbackInfo& info) {
+  Napi::Object object = Napi::Object::New(info.Env());
+  for (const auto& [name, present] : cpuFeatures()) object.Set(name, present);
+  return object;
+}
+
+void requireBackends(Napi::Env env) {
+  if (!devices().empty()) return;
+  throw makeError(env, ErrorCode::BackendUnavailable, "No backend module is loaded: call loadBackends first.");
+}
+
+// On a thread of its own, which ends with the job.
+Napi::Value inspectJs(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const ModelFiles files = readModelFiles(info[0]);
+  return startJob(
+      env, EnvData::of(env).makeHost<Host>(), env.Undefined(), Napi::Object(), [files](Job& /*job*/) { return inspect(files); },
+      [](Napi::Env e, const Inspection& inspection) { return toJs(e, inspection); });
+}
+
+Napi::Value loadModelJs(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const LoadOptions options = readLoadOptions(info[0]);
+  requireBackends(env);
+  auto host = EnvData::of(env).makeHost<ModelHost>();
+  ModelHost* raw = host.get();
+  const std::weak_ptr<ModelHost> weak = host;  // the job's JavaScript side keeps the host
+  return startJob(
+      env, host, info[1], Napi::Object(),
+      [raw, options](Job& job) {
+        raw->model = Model::load(options, job);
+        return true;
+      },
+      [weak](Napi::Env e, bool /*loaded*/) { return ModelWrap::make(e, weak.lock()); });
+}
+
+Napi::Value loadUpscalerJs(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const UpscalerOptions options = readUpscalerOptions(info[0]);
+  requireBackends(env);
+  auto host = EnvData::of(env).makeHost<UpscalerHost>();
+  UpscalerHost* raw = host.get();
+  const std::weak_ptr<UpscalerHost> weak = host;
+  return startJob(
+      env, host, info[1], Napi::Object(),
+      [raw, options](Job& job) {
+        raw->upscaler = Upscaler::load(options, job);
+        return true;
+      },
+      [weak](Napi::Env e, bool /*loaded*/) { return UpscalerWrap::make(e, weak.lock()); });
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  auto data = std::make_unique<EnvData>(env);
+  data->model = Napi::Persistent(ModelWrap::define(env));
+  data->upscaler = Napi::Persistent(UpscalerWrap::define(env));
+  data->conditioning = Napi::Persistent(ConditioningWrap::define(env));
+  env.SetInstanceData(data.release());  // NOLINT(*-owning-memory): Node deletes it with the environment
+  exports.Set("versions", toJs(env, versions()));
+  exports.Set("tables", toJs(env, nameTables()));
+  exports.Set("loadBackends", Napi::Function::New<loadBackendsJs>(env, "loadBackends"));
+  exports.Set("devices", Napi::Function::New<devicesJs>(env, "devices"));
+  exports.Set("cpuFeatures", Napi::Function::New<cpuFeaturesJs>(env, "cpuFeatures"));
+  exports.Set("setLogger", Napi::Function::New<setLogger>(env, "setLogger"));
+  exports.Set("inspect", Napi::Function::New<inspectJs>(env, "inspect"));
+  exports.Set("loadModel", Napi::Function::New<loadModelJs>(env, "loadModel"));
+  exports.Set("loadUpscaler", Napi::Function::New<loadUpscalerJs>(env, "loadUpscaler"));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(node_diffusion, initialize)
+
+}  // namespace nd::addon

@@ -1,0 +1,87 @@
+#include "async_job.h"
+#include "dispose.h"
+#include "reader.h"
+#include "values.h"
+#include "wraps.h"
+
+namespace nd::addon {
+
+Napi::Function ModelWrap::define(Napi::Env env) {
+  return DefineClass(env, "NativeModel",
+                     {InstanceMethod<&ModelWrap::encodePrompt>("encodePrompt"), InstanceMethod<&ModelWrap::sigmas>("sigmas"),
+                      InstanceMethod<&ModelWrap::sample>("sample"), InstanceMethod<&ModelWrap::encodeImages>("encodeImages"),
+                      InstanceMethod<&ModelWrap::decodeLatent>("decodeLatent"),
+                      InstanceMethod<&ModelWrap::dispose>("dispose")});
+}
+
+ModelWrap::ModelWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
+
+Napi::Value ModelWrap::make(Napi::Env env, const std::shared_ptr<ModelHost>& host) {
+  Napi::Object object = EnvData::of(env).model.New({});
+  ModelWrap* wrap = Unwrap(object);
+  wrap->host_ = host;
+  wrap->facts_ = host->model->info();
+  object.Set("info", toJs(env, wrap->facts_));
+  return object;
+}
+
+template <typename Work, typename Convert>
+Napi::Value ModelWrap::start(const Napi::CallbackInfo& info, Work work, Convert convert) {
+  const Napi::Env env = info.Env();
+  if (host_ == nullptr || disposed_) throw makeError(env, ErrorCode::Disposed, "The model is disposed.");
+  ModelHost* host = host_.get();
+  return startJob(
+      env, host_, info[1], info.This().As<Napi::Object>(),
+      [host, work = std::move(work)](Job& job) mutable { return work(*host->model, job); }, std::move(convert));
+}
+
+Napi::Value ModelWrap::encodePrompt(const Napi::CallbackInfo& info) {
+  auto params = std::make_shared<EncodePromptParams>(readEncodePrompt(info[0]));
+  return start(
+      info, [params](Model& model, Job& job) { return model.encodePrompt(*params, job); },
+      [](Napi::Env env, std::shared_ptr<const Conditioning> value) { return ConditioningWrap::make(env, std::move(value)); });
+}
+
+Napi::Value ModelWrap::sigmas(const Napi::CallbackInfo& info) {
+  const SigmaParams params = readSigmas(info[0]);
+  return start(
+      info, [params](Model& model, Job& /*job*/) { return model.sigmas(params); },
+      [](Napi::Env env, const std::vector<float>& values) { return toJs(env, values); });
+}
+
+Napi::Value ModelWrap::sample(const Napi::CallbackInfo& info) {
+  auto params = std::make_shared<SampleParams>(readSample(info[0], facts_));
+  const auto request = info[0].As<Napi::Object>();
+  params->cond = ConditioningWrap::unwrap(request.Get("cond"), "cond", false);
+  params->uncond = ConditioningWrap::unwrap(request.Get("uncond"), "uncond", true);
+  return start(
+      info, [params](Model& model, Job& job) { return model.sample(*params, job); },
+      [](Napi::Env env, const Tensor& latent) { return toJs(env, latent); });
+}
+
+Napi::Value ModelWrap::encodeImages(const Napi::CallbackInfo& info) {
+  if (!facts_.canEncodeImages) {
+    throw makeError(info.Env(), ErrorCode::InvalidOption, "The model was loaded with vaeDecodeOnly: it cannot encode images.");
+  }
+  auto params = std::make_shared<EncodeImageParams>(readEncodeImages(info[0], facts_));
+  return start(
+      info, [params](Model& model, Job& job) { return model.encodeImages(*params, job); },
+      [](Napi::Env env, const std::vector<Tensor>& latents) {
+        Napi::Array array = Napi::Array::New(env, latents.size());
+        for (size_t i = 0; i < latents.size(); ++i) array.Set(static_cast<uint32_t>(i), toJs(env, latents[i]));
+        return array;
+      });
+}
+
+Napi::Value ModelWrap::decodeLatent(const Napi::CallbackInfo& info) {
+  auto params = std::make_shared<DecodeParams>(readDecode(info[0], facts_));
+  return start(
+      info, [params](Model& model, Job& job) { return model.decodeLatent(*params, job); },
+      [](Napi::Env env, Image&& image) { return toJs(env, std::move(image)); });
+}
+
+Napi::Value ModelWrap::dispose(const Napi::CallbackInfo& info) {
+  return disposeHost(info, host_, disposed_, [](ModelHost& host) { host.model.reset(); });
+}
+
+}  // namespace nd::addon

@@ -1,0 +1,282 @@
+import type {
+  NativeAddon,
+  NativeConditioning,
+  NativeDecodeParams,
+  NativeDevice,
+  NativeEncodeImageParams,
+  NativeEncodePromptParams,
+  NativeEvent,
+  NativeImage,
+  NativeJob,
+  NativeLoadOptions,
+  NativeModel,
+  NativeModelInfo,
+  NativeSampleParams,
+  NativeSigmaParams,
+  NativeTensor,
+} from '../../lib/native/contract.js';
+
+export interface FakeParams {
+  loadModel: NativeLoadOptions;
+  loadUpscaler: { readonly file: string };
+  encodePrompt: NativeEncodePromptParams;
+  sigmas: NativeSigmaParams;
+  sample: NativeSampleParams;
+  encodeImages: NativeEncodeImageParams;
+  decodeLatent: NativeDecodeParams;
+  upscale: NativeImage;
+  inspect: unknown;
+}
+
+export type FakeOp = keyof FakeParams;
+
+/** One call of a fake operation, with what a test can do to it. */
+export interface FakeCall<Op extends FakeOp = FakeOp> {
+  readonly op: Op;
+  readonly params: FakeParams[Op];
+  /** Number of the model, from 1; 0: of no model. */
+  readonly model: number;
+  cancelled: boolean;
+  settled: boolean;
+  /** Sends an event, as the native side would. */
+  emit(event: NativeEvent): void;
+  /** Ends a held call. */
+  release(): void;
+  /** Ends a cancelled call that `slowCancel` holds. */
+  letGo(): void;
+  fail(code: string, message: string): void;
+}
+
+export interface FakeConditioning extends NativeConditioning {
+  readonly prompt: string;
+  disposed: boolean;
+}
+
+export interface FakeOptions {
+  readonly info?: Partial<NativeModelInfo>;
+  readonly devices?: readonly NativeDevice[];
+  /** Bytes of every conditioning. */
+  readonly conditioningBytes?: number;
+}
+
+export const fakeInfo: NativeModelInfo = {
+  architecture: 'SD 1.x',
+  latentChannels: 4,
+  scaleFactor: 8,
+  sizeMultiple: 64,
+  defaultSampler: 'euler_a',
+  defaultSchedule: 'discrete',
+  prediction: 'eps',
+  isInpaint: false,
+  isEdit: false,
+  isControl: false,
+  isDit: false,
+  isVideo: false,
+  isSdxl: false,
+  hasControlNet: false,
+  usesTaesd: false,
+  canEncodeImages: true,
+  tensors: 3,
+  components: [
+    { name: 'textEncoder', bytes: 100, tensors: 1, device: 'CPU' },
+    { name: 'diffusionModel', bytes: 200, tensors: 1, device: 'CPU' },
+    { name: 'vae', bytes: 50, tensors: 1, device: 'CPU' },
+  ],
+};
+
+export const cpuDevice: NativeDevice = {
+  name: 'CPU',
+  description: 'a CPU',
+  type: 'cpu',
+  backend: 'CPU',
+  memoryFree: 1,
+  memoryTotal: 2,
+};
+
+/**
+ * An addon without an engine: every operation answers after a turn of the event loop, records its call, and can be
+ * held, failed and cancelled. Like the real one it works off the calls of a model one after the other.
+ */
+export class FakeAddon {
+  readonly calls: FakeCall[] = [];
+  /** Operations that wait for `release()`. */
+  readonly hold = new Set<FakeOp>();
+  /** Cancelled calls wait for `letGo()`, as a native side does that is in the middle of an evaluation. */
+  slowCancel = false;
+  /** Events that an operation sends before it ends. */
+  events: (op: FakeOp, params: unknown) => NativeEvent[] = () => [];
+  logger: ((level: 'debug' | 'info' | 'warn' | 'error', text: string) => void) | null = null;
+  readonly conditionings: FakeConditioning[] = [];
+  readonly disposedModels: number[] = [];
+  readonly addon: NativeAddon;
+  readonly #options: FakeOptions;
+  #models = 0;
+
+  constructor(options: FakeOptions = {}) {
+    this.#options = options;
+    this.addon = {
+      versions: { engine: '1', engineCommit: 'e', ggml: '2', ggmlCommit: 'g', compiler: 'c', napi: 9 },
+      tables: {
+        samplers: [],
+        schedules: [],
+        rngs: [],
+        predictions: [],
+        previews: [],
+        weightTypes: [],
+        architectures: [],
+      },
+      loadBackends: () => [{ file: 'libcpu.so', loaded: true, reason: '' }],
+      devices: () => [...(options.devices ?? [cpuDevice])],
+      cpuFeatures: () => ({ AVX2: true }),
+      setLogger: (_level, logger) => {
+        this.logger = logger;
+      },
+      inspect: (files) => this.#job('inspect', files, 0, null, () => ({ architecture: 'SD 1.x', tensors: [] })),
+      loadModel: (params, onEvent) => this.#job('loadModel', params, 0, onEvent, () => this.model()),
+      loadUpscaler: (params, onEvent) =>
+        this.#job('loadUpscaler', params, 0, onEvent, () => ({
+          scale: 2,
+          upscale: (image, listener) =>
+            this.#job('upscale', image, 0, listener, () => picture(image.width * 2, image.height * 2, 1)),
+          dispose: () => Promise.resolve(),
+        })),
+    };
+  }
+
+  /** Calls of one operation, in order. */
+  of<Op extends FakeOp>(op: Op): FakeCall<Op>[] {
+    return this.calls.filter((call): call is FakeCall<Op> => call.op === op);
+  }
+
+  model(): NativeModel {
+    const id = ++this.#models;
+    const info = { ...fakeInfo, ...this.#options.info };
+    return {
+      info,
+      encodePrompt: (params, onEvent) =>
+        this.#job('encodePrompt', params, id, onEvent, () => this.#conditioning(params)),
+      sigmas: (params) => this.#job('sigmas', params, id, null, () => fakeSigmas(params.steps)),
+      sample: (params, onEvent) => this.#job('sample', params, id, onEvent, () => fakeSample(params)),
+      encodeImages: (params, onEvent) =>
+        this.#job('encodeImages', params, id, onEvent, () =>
+          params.images.map((item, index) => fakeLatent(info, item.image, index + 1)),
+        ),
+      decodeLatent: (params, onEvent) =>
+        this.#job('decodeLatent', params, id, onEvent, () => {
+          const [, , height = 0, width = 0] = params.latent.shape;
+          return picture(width * info.scaleFactor, height * info.scaleFactor, params.latent.data[0] ?? 0);
+        }),
+      dispose: () => {
+        this.disposedModels.push(id);
+        return Promise.resolve();
+      },
+    };
+  }
+
+  #conditioning({ prompt }: NativeEncodePromptParams): FakeConditioning {
+    const conditioning: FakeConditioning = {
+      prompt,
+      bytes: this.#options.conditioningBytes ?? 1000,
+      shape: [1, 77, 768],
+      disposed: false,
+      dispose() {
+        conditioning.disposed = true;
+      },
+    };
+    this.conditionings.push(conditioning);
+    return conditioning;
+  }
+
+  #job<Op extends FakeOp, T>(
+    op: Op,
+    params: FakeParams[Op],
+    model: number,
+    onEvent: ((event: NativeEvent) => void) | null,
+    result: () => T,
+  ): NativeJob<T> {
+    let finish = (): void => undefined;
+    let stop = (): void => undefined;
+    let refuse: (error: Error) => void = () => undefined;
+    const promise = new Promise<T>((resolve, reject) => {
+      finish = () => {
+        call.settled = true;
+        resolve(result());
+      };
+      refuse = (error) => {
+        call.settled = true;
+        reject(error);
+      };
+      stop = () => {
+        refuse(Object.assign(new Error('The job was cancelled'), { code: 'ERR_ABORTED' }));
+      };
+    });
+    const call: FakeCall<Op> = {
+      op,
+      params,
+      model,
+      cancelled: false,
+      settled: false,
+      emit: (event) => {
+        if (!call.settled) onEvent?.(event);
+      },
+      release: () => {
+        finish();
+      },
+      letGo: () => {
+        stop();
+      },
+      fail: (code, message) => {
+        refuse(Object.assign(new Error(message), { code }));
+      },
+    };
+    this.calls.push(call as FakeCall);
+    setImmediate(() => {
+      if (call.settled || call.cancelled) return;
+      for (const event of this.events(op, params)) call.emit(event);
+      if (!this.hold.has(op)) finish();
+    });
+    return {
+      promise,
+      cancel: () => {
+        if (call.cancelled || call.settled) return;
+        call.cancelled = true;
+        if (!this.slowCancel) setImmediate(stop);
+      },
+    };
+  }
+}
+
+/** Decreasing to 0, each level telling its place: steps, …, 1, 0. */
+export function fakeSigmas(steps: number): Float32Array {
+  return Float32Array.from({ length: steps + 1 }, (_, index) => steps - index);
+}
+
+/** First number: the seed, so that a picture shows which one made it. */
+function fakeSample({ latent, seed }: NativeSampleParams): NativeTensor {
+  const data = latent.data.slice();
+  data[0] = seed;
+  return { shape: latent.shape, data };
+}
+
+/** Filled with its place among the encoded pictures. */
+function fakeLatent(
+  { latentChannels, scaleFactor }: NativeModelInfo,
+  { width, height }: NativeImage,
+  value: number,
+): NativeTensor {
+  const shape = [1, latentChannels, height / scaleFactor, width / scaleFactor];
+  return { shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value) };
+}
+
+export function picture(width: number, height: number, value: number): NativeImage {
+  return { width, height, channels: 3, data: new Uint8Array(width * height * 3).fill(value & 255) };
+}
+
+/** Waits until a condition holds; fails after two seconds. */
+export async function until(condition: () => boolean, what = 'condition'): Promise<void> {
+  const end = Date.now() + 2000;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`Waited in vain: ${what}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}

@@ -1,0 +1,115 @@
+import { clipG, clipH, clipL, hfClip, openClip } from './clip.js';
+import { type SyntheticTensor, Tensors } from './tensors.js';
+import { flux, mmdit, t5xxl } from './transformers.js';
+import { unet, type UnetConfig } from './unet.js';
+import { vae, vae16, vaeSd } from './vae.js';
+
+const sd1Unet: UnetConfig = {
+  inChannels: 4,
+  contextWidth: 768,
+  multipliers: [1, 2, 4, 4],
+  transformerDepth: [1, 1, 1, 0],
+  middle: 1,
+  residualBlocks: 2,
+  linearProjection: false,
+};
+const sd2Unet: UnetConfig = { ...sd1Unet, contextWidth: 1024, linearProjection: true };
+const sdxlUnet: UnetConfig = {
+  inChannels: 4,
+  contextWidth: 2048,
+  multipliers: [1, 2, 4],
+  transformerDepth: [0, 2, 10],
+  middle: 10,
+  residualBlocks: 2,
+  linearProjection: true,
+  vectorWidth: 2816,
+};
+const tinyUnet = {
+  multipliers: [1, 2, 4],
+  transformerDepth: [1, 1, 1],
+  middle: 'none',
+  residualBlocks: 1,
+  tiny: true,
+} as const;
+
+/** Segmind's SSD-1B: SDXL with layers taken out, unevenly. */
+function ssd1bDepth(side: 'in' | 'out', level: number, layer: number): number | undefined {
+  if (level === 2) return side === 'in' || layer < 2 ? 4 : undefined;
+  return level === 1 && side === 'out' && layer > 0 ? 1 : undefined;
+}
+
+function sd1(config: UnetConfig): Build {
+  return (root) => {
+    unet(root.at('model.diffusion_model'), config);
+    hfClip(root.at('cond_stage_model.transformer'), clipL);
+    vae(root.at('first_stage_model'), vaeSd);
+  };
+}
+
+function sd2(config: UnetConfig): Build {
+  return (root) => {
+    unet(root.at('model.diffusion_model'), config);
+    openClip(root.at('cond_stage_model.model'), clipH);
+    vae(root.at('first_stage_model'), vaeSd);
+  };
+}
+
+function sdxl(config: UnetConfig): Build {
+  return (root) => {
+    unet(root.at('model.diffusion_model'), config);
+    hfClip(root.at('conditioner.embedders.0.transformer'), clipL);
+    openClip(root.at('conditioner.embedders.1.model'), clipG);
+    vae(root.at('first_stage_model'), vaeSd);
+  };
+}
+
+type Build = (root: Tensors) => void;
+
+const builders = {
+  sd1: sd1(sd1Unet),
+  'sd1-inpaint': sd1({ ...sd1Unet, inChannels: 9 }),
+  'sd1-pix2pix': sd1({ ...sd1Unet, inChannels: 8 }),
+  'sd1-tiny': sd1({ ...sd1Unet, ...tinyUnet }),
+  sd2: sd2(sd2Unet),
+  'sd2-inpaint': sd2({ ...sd2Unet, inChannels: 9 }),
+  'sd2-tiny': sd2({ ...sd2Unet, ...tinyUnet }),
+  sdxl: sdxl(sdxlUnet),
+  'sdxl-inpaint': sdxl({ ...sdxlUnet, inChannels: 9 }),
+  'sdxl-ssd1b': sdxl({ ...sdxlUnet, middle: 'first residual', depthOf: ssd1bDepth }),
+  'sdxl-vega': sdxl({ ...sdxlUnet, middle: 'first residual', transformerDepth: [0, 1, 2] }),
+  'sd3-medium': (root) => {
+    mmdit(root.at('model.diffusion_model'), 24);
+    hfClip(root.at('text_encoders.clip_l.transformer'), clipL);
+    hfClip(root.at('text_encoders.clip_g.transformer'), clipG);
+    vae(root.at('first_stage_model'), vae16);
+  },
+  /** Full width, 2 + 2 of the 19 + 38 blocks, CLIP-L and no T5: what fits and takes every path. */
+  'flux-short': (root) => {
+    flux(root.at('model.diffusion_model'), { width: 3072, double: 2, single: 2, guidance: false });
+    hfClip(root.at('text_encoders.clip_l.transformer'), clipL);
+    vae(root.at('first_stage_model'), vae16);
+  },
+  /** As above with two heads and distilled guidance: a FLUX of a size for quick tests. */
+  'flux-narrow': (root) => {
+    flux(root.at('model.diffusion_model'), { width: 256, double: 2, single: 2, guidance: true });
+    hfClip(root.at('text_encoders.clip_l.transformer'), clipL);
+    vae(root.at('first_stage_model'), vae16);
+  },
+  /** Two heads, no text encoder: Chroma has T5 only, which is the kind `t5xxl`. */
+  'chroma-narrow': (root) => {
+    flux(root.at('model.diffusion_model'), { width: 256, double: 2, single: 2, guidance: false, chroma: true });
+    vae(root.at('first_stage_model'), vae16);
+  },
+  /** A text encoder in a file of its own, 9.5 GB. */
+  t5xxl,
+} as const satisfies Record<string, Build>;
+
+export type SyntheticKind = keyof typeof builders;
+export const syntheticKinds = Object.keys(builders) as readonly SyntheticKind[];
+
+/** Names, shapes and value rules of a kind, in file order. */
+export function syntheticTensors(kind: SyntheticKind): readonly SyntheticTensor[] {
+  const root = new Tensors();
+  builders[kind](root);
+  return root.list;
+}

@@ -1,0 +1,77 @@
+import { open } from 'node:fs/promises';
+import { type StreamedTensor, writeSafetensors } from '../../../lib/model/safetensors/index.js';
+import { type SyntheticKind, syntheticTensors } from './kinds.js';
+import { RandomHalves } from './random.js';
+import type { SyntheticTensor } from './tensors.js';
+
+export interface SyntheticOptions {
+  /** Any integer. The same seed gives the same bytes. */
+  readonly seed: number;
+  readonly type?: 'f16';
+  /** Keeps only these tensors, e.g. to leave the VAE out. */
+  readonly only?: (name: string) => boolean;
+}
+
+export interface SyntheticFile {
+  readonly path: string;
+  readonly bytes: number;
+  readonly tensors: number;
+}
+
+/** Streams a checkpoint of random weights to `path` in bounded memory. Not flushed to disk: tests delete it again. */
+export async function writeSynthetic(
+  kind: SyntheticKind,
+  path: string,
+  options: SyntheticOptions,
+): Promise<SyntheticFile> {
+  const { only } = options;
+  const tensors = syntheticTensors(kind).filter(({ name }) => only === undefined || only(name));
+  return writeTensors(path, tensors, options.seed, { 'synthetic.kind': kind, 'synthetic.seed': String(options.seed) });
+}
+
+/** As {@link writeSynthetic}, for any list of tensors. */
+export async function writeTensors(
+  path: string,
+  tensors: readonly SyntheticTensor[],
+  seed: number,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<SyntheticFile> {
+  const random = new RandomHalves(seed);
+  let offset = 0;
+  const streamed = tensors.map((tensor): StreamedTensor => {
+    const start = offset;
+    offset += elements(tensor.shape);
+    return {
+      name: tensor.name,
+      dtype: 'F16',
+      shape: tensor.shape,
+      rows: rowsOf(tensor.shape),
+      fill: filler(tensor, start, random),
+    };
+  });
+  const file = await open(path, 'w');
+  try {
+    const { bytes } = await writeSafetensors(file, streamed, { metadata: { format: 'pt', ...metadata }, hash: false });
+    return { path, bytes, tensors: tensors.length };
+  } finally {
+    await file.close();
+  }
+}
+
+function filler({ shape, values }: SyntheticTensor, start: number, random: RandomHalves): StreamedTensor['fill'] {
+  const rowLength = elements(shape) / rowsOf(shape);
+  return (out, first) => {
+    const target = new Uint16Array(out.buffer, out.byteOffset, out.byteLength / 2);
+    if ('constant' in values) target.fill(values.constant === 1 ? 0x3c00 : 0);
+    else random.fill(target, start + first * rowLength, Math.round(Math.log2(0.5 / Math.sqrt(values.fanIn))));
+  };
+}
+
+function elements(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Rows of the last dimension, so that none is ever large. A vector is one row. */
+function rowsOf(shape: readonly number[]): number {
+  return elements(shape.slice(0, -1));
+}
