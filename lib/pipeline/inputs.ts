@@ -38,7 +38,7 @@ export function checkImages(given: GivenImages, facts: ModelFacts): void {
   if (refs.length > 0 && !facts.isDit && !facts.isEdit) {
     throw ignored('refImages', refs, facts, 'edit models', 'Use img2img with the option image.');
   }
-  const field = given.image !== undefined ? 'image' : refs.length > 0 ? 'refImages' : undefined;
+  const field = given.image !== undefined ? 'image' : refs.length > 0 || facts.isEdit ? 'refImages' : undefined;
   if (field !== undefined && !facts.canEncodeImages) {
     const hint = 'Load the model without vaeDecodeOnly.';
     throw new DiffusionError(

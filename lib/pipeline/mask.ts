@@ -6,11 +6,6 @@ export function roundMask(mask: NativeImage): NativeImage {
   return { ...mask, data: mask.data.map((value) => (value >= 128 ? 255 : 0)) };
 }
 
-/** True when the mask repaints nothing. */
-export function isEmptyMask(mask: NativeImage): boolean {
-  return mask.data.every((value) => value < 128);
-}
-
 /**
  * Mask of the latent cells: a cell is repainted when any of its pixels is (the engine's NearestMax).
  * @param mask one channel, width and height multiples of `scaleFactor`.

@@ -10,7 +10,6 @@ import {
   runJob,
 } from '../native/index.js';
 import { ProgressTracker } from '../pipeline/index.js';
-import type { EngineRng } from '../options/index.js';
 import { type CheckedLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import { Model } from './model.js';
 import { modelFacts, modelName } from './modelInfo.js';

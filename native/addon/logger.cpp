@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 
+#include "async_job.h"
 #include "env_data.h"
 #include "log.h"
 #include "reader.h"

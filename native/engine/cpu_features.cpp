@@ -1,5 +1,6 @@
 // With backend modules the CPU code is loaded at run time, so the functions that ggml-cpu.h declares do not exist at link
-// time; the engine's util.cpp wants them for its system report. They answer from the loaded module's own feature list.
+// time; the engine's util.cpp wants them for its system report, its convert.cpp a CPU backend. They answer from the loaded
+// module's own feature list and from the registry.
 #include "cpu_features.h"
 
 #include <cstring>
@@ -31,6 +32,8 @@ bool hasCpuFeature(const char* name) {
 }  // namespace nd
 
 extern "C" {
+ggml_backend_t ggml_backend_cpu_init() { return ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr); }
+
 int ggml_cpu_has_sse3() { return static_cast<int>(nd::hasCpuFeature("SSE3")); }
 int ggml_cpu_has_avx() { return static_cast<int>(nd::hasCpuFeature("AVX")); }
 int ggml_cpu_has_avx2() { return static_cast<int>(nd::hasCpuFeature("AVX2")); }

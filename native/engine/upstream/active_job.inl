@@ -4,6 +4,9 @@
 namespace nd::upstream {
 
 struct ActiveJob {
+  ActiveJob(Job& theJob, Phase thePhase, std::string theDevice = {})
+      : job(theJob), phase(thePhase), device(std::move(theDevice)) {}
+
   Job& job;
   Phase phase;
   std::string device;            // for jobBackend()

@@ -16,7 +16,7 @@ size_t Conditioning::bytes() const {
 std::vector<int64_t> Conditioning::shape() const { return upstream::fromEngine(impl_->value.c_crossattn).shape; }
 
 std::shared_ptr<const Conditioning> Model::encodePrompt(const EncodePromptParams& params, Job& job) {
-  upstream::ActiveJob active{job, Phase::Encode, {}};
+  upstream::ActiveJob active{job, Phase::Encode};
   return upstream::runOperation(active, "encode the prompt", [&] {
     upstream::report(job, Phase::Encode, 0, 1);
     StableDiffusionGGML& sd = impl_->sd;

@@ -36,7 +36,7 @@ class VaeScope {
 }  // namespace upstream
 
 std::vector<Tensor> Model::encodeImages(const EncodeImageParams& params, Job& job) {
-  upstream::ActiveJob active{job, Phase::Encode, {}};
+  upstream::ActiveJob active{job, Phase::Encode};
   return upstream::runOperation(active, "encode the image", [&] {
     StableDiffusionGGML& sd = impl_->sd;
     sd.rng->manual_seed(static_cast<uint64_t>(params.seed));
@@ -61,7 +61,7 @@ std::vector<Tensor> Model::encodeImages(const EncodeImageParams& params, Job& jo
 }
 
 Image Model::decodeLatent(const DecodeParams& params, Job& job) {
-  upstream::ActiveJob active{job, Phase::Decode, {}};
+  upstream::ActiveJob active{job, Phase::Decode};
   return upstream::runOperation(active, "decode the latent", [&] {
     upstream::report(job, Phase::Decode, 0, 1);
     StableDiffusionGGML& sd = impl_->sd;

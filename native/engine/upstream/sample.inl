@@ -80,7 +80,7 @@ Tensor Model::sample(const SampleParams& params, Job& job) {
   StableDiffusionGGML& sd = impl_->sd;
   const sample_method_t sampler = resolve_sample_method(
       &impl_->context, upstream::fromName("sampler", params.sampler, str_to_sample_method, SAMPLE_METHOD_COUNT));
-  upstream::ActiveJob active{job, Phase::Sample, {}};
+  upstream::ActiveJob active{job, Phase::Sample};
   active.previewMode = params.preview.empty() ? PREVIEW_NONE
                                               : upstream::fromName("preview", params.preview, str_to_preview, PREVIEW_COUNT);
   active.previewInterval = std::max(1, params.previewInterval);

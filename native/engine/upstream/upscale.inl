@@ -31,7 +31,7 @@ std::unique_ptr<Upscaler> Upscaler::load(const UpscalerOptions& options, Job& jo
 int Upscaler::scale() const { return impl_->engine.esrgan_upscaler->scale; }
 
 Image Upscaler::upscale(const Image& image, Job& job) {
-  upstream::ActiveJob active{job, Phase::Upscale, {}};
+  upstream::ActiveJob active{job, Phase::Upscale};
   return upstream::runOperation(active, "upscale the image", [&] {
     upstream::report(job, Phase::Upscale, 0, 1);
     const upstream::AbortableGraphs abortable;
