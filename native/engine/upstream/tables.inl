@@ -62,6 +62,10 @@ Inspection inspect(const ModelFiles& files) {
   return inspection;
 }
 
-void installCallbacks() { sd_set_progress_callback(upstream::onEngineProgress, nullptr); }
+void installCallbacks() {
+  setLogSink(LogLevel::Error, {});  // until somebody listens
+  ggml_log_set(ggml_log_callback_default, nullptr);
+  sd_set_progress_callback(upstream::onEngineProgress, nullptr);
+}
 
 }  // namespace nd

@@ -1,0 +1,12 @@
+export { cacheDir } from './cacheDir.js';
+export * from './embedded/index.js';
+export { type ModelFileField, type ModelFileOptions, type ModelPath, modelFileFields, resolveModelFiles } from './files.js';
+export { fileSha256, type FileSha256Options } from './identity.js';
+export {
+  type DtypeStatistics,
+  type InspectedFile,
+  type InspectedTensor,
+  inspectModel,
+  type InspectOptions,
+  type ModelInspection,
+} from './inspect.js';
