@@ -12,9 +12,13 @@ export {
   readInfotext,
   type SaveOptions,
 } from './image/index.js';
-export { type EmbeddedModelInfo, embeddedModelInfo, ensureEmbeddedModel } from './model/embedded/index.js';
-export { fileSha256 } from './model/identity.js';
-export type { ModelInspection } from './model/inspect.js';
+export {
+  type EmbeddedModelInfo,
+  embeddedModelInfo,
+  ensureEmbeddedModel,
+  fileSha256,
+  type ModelInspection,
+} from './model/index.js';
 export {
   type Prediction,
   predictions,

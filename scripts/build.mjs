@@ -15,9 +15,9 @@ import { engineSource } from './engine-source.mjs';
 import { engine } from './pins.mjs';
 import { fingerprint, listFiles, writeAtomically } from './tools/files.mjs';
 import { locked } from './tools/lock.mjs';
-import { addonFile, buildDir, root, vendorDir } from './tools/paths.mjs';
-import { capture, runTool, which } from './tools/run.mjs';
-import { Stop, entry, say, since } from './tools/say.mjs';
+import { addonFile, buildDir, vendorDir } from './tools/paths.mjs';
+import { capture, manifest, runTool, which } from './tools/run.mjs';
+import { entry, say, since } from './tools/say.mjs';
 
 const sources = ['CMakeLists.txt', 'native'];
 const cacheFile = join(buildDir, 'CMakeCache.txt');
@@ -67,14 +67,8 @@ function nameOf(definition) {
 
 function nativeFingerprint() {
   const files = listFiles(sources, (path) => !path.startsWith(join('native', 'vendor')));
-  const tools = ['cmake-js', 'node-addon-api', 'node-api-headers'].map(version);
+  const tools = ['cmake-js', 'node-addon-api', 'node-api-headers'].map((name) => manifest(name).version);
   return fingerprint(files, { engine: engine.sha256, tools, machine: `${process.platform}-${process.arch}` });
-}
-
-function version(packageName) {
-  const file = join(root, 'node_modules', packageName, 'package.json');
-  if (!existsSync(file)) throw new Stop(`the npm package "${packageName}" is missing: run "npm ci".`);
-  return JSON.parse(readFileSync(file, 'utf8')).version;
 }
 
 async function build(source, { define, targets }) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * `npm run prebuild`: puts the addon, its libraries and its backend modules, stripped, into prebuilds/<platform>-<arch>,
+ * `npm run prebuilds`: puts the addon, its libraries and its backend modules, stripped, into prebuilds/<platform>-<arch>,
  * where the loader looks. prebuildify takes the addon out of build/Release; the next build puts it back in a second.
  */
 import { join } from 'node:path';

@@ -4,7 +4,7 @@ import { DiffusionError, type ErrorDetails } from '../errors/index.js';
 import { type Attempt, loadAdvice } from './advice.js';
 import { binaryCandidates, type Candidate, packageVersion } from './candidates.js';
 import type { NativeAddon, NativeBackendReport } from './contract.js';
-import { packageRoot } from './here.js';
+import { packageRoot } from '../here.js';
 import { platformTag } from './platform.js';
 
 export interface LoadedAddon {

@@ -50,8 +50,7 @@ export function planEncoding(pass: Pass, inputs: Inputs, facts: ModelFacts): Enc
     const size = referenceSize(image, width, height, facts.architecture);
     return add(resizeImageNearest(image, size.width, size.height));
   });
-  const masked =
-    fills ? add(inputs.image, inputs.mask ?? flatImage(width, height, 1, 255)) : null;
+  const masked = fills ? add(inputs.image, inputs.mask ?? flatImage(width, height, 1, 255)) : null;
   return { items, init, control, refs, masked };
 }
 

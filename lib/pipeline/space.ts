@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { fileSha256 } from '../model/identity.js';
+import { fileSha256 } from '../model/index.js';
 
 /** File that the autoencoder of a space came from; `mtimeMs` and `bytes` make a changed file a different one. */
 export interface SpaceSource {

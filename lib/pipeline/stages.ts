@@ -4,8 +4,8 @@ import { evaluations, needsUncond, type Plan } from './plan.js';
 import type { Stage } from './progress.js';
 import { effectiveSteps } from './steps.js';
 
-/** Cost in evaluations of the diffusion model at the same size, as measured on a CPU (SD1.5, 256x256). */
-const cost = { prompt: 0.2, encodeImage: 2, decode: 4, tinyCoder: 0.3 };
+/** Cost in evaluations of the diffusion model at the same size, as measured on a CPU (SD1.5; the tiny coder: nano). */
+const cost = { prompt: 0.4, encodeImage: 2, decode: 4, tinyCoder: 0.6 };
 
 export function encodeCost(facts: Pick<ModelFacts, 'usesTaesd'>): number {
   return facts.usesTaesd ? cost.tinyCoder : cost.encodeImage;

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
-import { modelFileFields, readModelHeaders } from '../model/files.js';
-import { fileSha256 } from '../model/identity.js';
+import { readModelHeaders } from '../model/files.js';
+import { fileSha256, modelFileFields } from '../model/index.js';
 import type { NativeModelFiles } from '../native/index.js';
 import type { ComponentIdentity } from './types.js';
 

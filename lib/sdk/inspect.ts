@@ -1,6 +1,10 @@
 import { DiffusionError } from '../errors/index.js';
-import type { ModelFileOptions, ModelPath } from '../model/files.js';
-import { inspectModel as inspect, type ModelInspection } from '../model/inspect.js';
+import {
+  inspectModel as inspect,
+  type ModelFileOptions,
+  type ModelInspection,
+  type ModelPath,
+} from '../model/index.js';
 import { loadAddon, type NativeAddon } from '../native/index.js';
 import { checkOptions, filePath, optional, signal } from '../options/index.js';
 

@@ -1,5 +1,5 @@
 import { invalidOption } from '../errors/index.js';
-import { modelFileFields } from '../model/files.js';
+import { modelFileFields } from '../model/index.js';
 import type { NativeLoadOptions, NativeModelFiles } from '../native/index.js';
 import {
   boolean,

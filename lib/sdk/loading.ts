@@ -1,5 +1,4 @@
-import { ensureEmbeddedModel } from '../model/embedded/index.js';
-import { resolveModelFiles } from '../model/files.js';
+import { ensureEmbeddedModel, resolveModelFiles } from '../model/index.js';
 import type { InfotextModel } from '../image/index.js';
 import {
   type LoadedAddon,

@@ -211,7 +211,9 @@ export class Runtime {
         controller.abort(source.reason);
       };
       source.addEventListener('abort', onAbort, { once: true });
-      return (): void => { source.removeEventListener('abort', onAbort); };
+      return (): void => {
+        source.removeEventListener('abort', onAbort);
+      };
     });
     const work = load(controller.signal);
     this.#loading.add(work);

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { root } from './paths.mjs';
 import { Stop } from './say.mjs';
 
@@ -75,15 +75,26 @@ export function which(name) {
   return null;
 }
 
+/** Folder of an installed npm package: ours in a checkout, or further up where we are a dependency ourselves. */
+export function packageFolder(name) {
+  for (let folder = root; ; folder = dirname(folder)) {
+    const candidate = join(folder, 'node_modules', name);
+    if (existsSync(join(candidate, 'package.json'))) return candidate;
+    if (folder === dirname(folder)) break;
+  }
+  throw new Stop(`the npm package "${name}" is missing: run "npm ci" in a checkout, else "npm install ${name}".`);
+}
+
+/** package.json of an installed npm package. */
+export function manifest(name) {
+  return JSON.parse(readFileSync(join(packageFolder(name), 'package.json'), 'utf8'));
+}
+
 /** Runs a program of an installed npm package with this Node, without npx in between. */
 export function runTool(packageName, args, options = {}) {
-  const folder = join(root, 'node_modules', packageName);
-  if (!existsSync(folder)) throw new Stop(`the npm package "${packageName}" is missing: run "npm ci".`);
-  const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  const { bin } = manifest(packageName);
   const { tool, ...rest } = options;
   const file = typeof bin === 'string' ? bin : (bin[tool ?? packageName] ?? Object.values(bin)[0]);
-  return run(process.execPath, [join(folder, file), ...args], {
-    what: `${tool ?? packageName} ${args[0] ?? ''}`,
-    ...rest,
-  });
+  const what = `${tool ?? packageName} ${args[0] ?? ''}`;
+  return run(process.execPath, [join(packageFolder(packageName), file), ...args], { what, ...rest });
 }

@@ -26,7 +26,8 @@ describe('ConditioningCache', () => {
   it('drops the least recently used one when there are too many bytes', async () => {
     const cache = new ConditioningCache(25);
     const handles = { a: handle(), b: handle(), c: handle() };
-    for (const key of ['a', 'b', 'a', 'c'] as const) (await cache.acquire(key, () => Promise.resolve(handles[key]))).release();
+    for (const key of ['a', 'b', 'a', 'c'] as const)
+      (await cache.acquire(key, () => Promise.resolve(handles[key]))).release();
     expect(handles.b.dispose).toHaveBeenCalledTimes(1);
     expect(handles.a.dispose).not.toHaveBeenCalled();
     expect((await cache.acquire('a', () => Promise.resolve(handle()))).hit).toBe(true);
@@ -64,12 +65,26 @@ describe('ConditioningCache', () => {
 });
 
 describe('conditioningKey', () => {
-  const params: NativeEncodePromptParams = { prompt: 'a', clipSkip: -1, width: 512, height: 512, zeroOutMasked: false, refImages: [] };
+  const params: NativeEncodePromptParams = {
+    prompt: 'a',
+    clipSkip: -1,
+    width: 512,
+    height: 512,
+    zeroOutMasked: false,
+    refImages: [],
+  };
 
   it('is made of everything that decides the result', () => {
     const base = conditioningKey(params, true);
     expect(conditioningKey({ ...params }, true)).toBe(base);
-    for (const change of [{ prompt: 'b' }, { clipSkip: 2 }, { width: 576 }, { height: 576 }, { zeroOutMasked: true }, { refImages: [picture(8, 8, 1)] }]) {
+    for (const change of [
+      { prompt: 'b' },
+      { clipSkip: 2 },
+      { width: 576 },
+      { height: 576 },
+      { zeroOutMasked: true },
+      { refImages: [picture(8, 8, 1)] },
+    ]) {
       expect(conditioningKey({ ...params, ...change }, true)).not.toBe(base);
     }
     const one = conditioningKey({ ...params, refImages: [picture(8, 8, 1)] }, false);
@@ -144,7 +159,9 @@ describe('encodePrompt', () => {
   it('is refused by another model and after its end', async () => {
     const [one, other] = [fakePipeline(), fakePipeline()];
     const conditioning = await encodePrompt(one.model, { prompt: 'a' });
-    await expect(sampleLatent(other.model, { conditioning, steps: 1 })).rejects.toMatchObject({ field: 'conditioning' });
+    await expect(sampleLatent(other.model, { conditioning, steps: 1 })).rejects.toMatchObject({
+      field: 'conditioning',
+    });
     conditioning.dispose();
     await expect(sampleLatent(one.model, { conditioning, steps: 1 })).rejects.toMatchObject({ code: 'ERR_DISPOSED' });
   });

@@ -29,7 +29,9 @@ describe('Latent', () => {
     [ramp(24), [0, 4, 2, 3], 'shape'],
     [Float32Array.of(...ramp(23), NaN), [1, 4, 2, 3], 'data[23]'],
   ])('checks %#', (data, shape, field) => {
-    expect(() => Latent.from(data, shape, space)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION', field }) as Error);
+    expect(() => Latent.from(data, shape, space)).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_OPTION', field }) as Error,
+    );
   });
 
   it('takes batches apart and together', () => {
@@ -45,15 +47,42 @@ describe('Latent', () => {
 
 describe('latent spaces', () => {
   it('have a family by architecture', () => {
-    const names = ['SD 1.x', 'SD 2.x Inpaint', 'SDXL (Vega)', 'SD3.x', 'Flux', 'Flux.2 klein', 'Z-Image', 'Qwen Image', 'Wan 2.2 TI2V', 'Wan 2.x'];
-    expect(names.map(spaceFamily)).toEqual(['sd', 'sd', 'sdxl', 'sd3', 'flux', 'flux2', 'flux', 'wan', 'wan2.2', 'wan']);
+    const names = [
+      'SD 1.x',
+      'SD 2.x Inpaint',
+      'SDXL (Vega)',
+      'SD3.x',
+      'Flux',
+      'Flux.2 klein',
+      'Z-Image',
+      'Qwen Image',
+      'Wan 2.2 TI2V',
+      'Wan 2.x',
+    ];
+    expect(names.map(spaceFamily)).toEqual([
+      'sd',
+      'sd',
+      'sdxl',
+      'sd3',
+      'flux',
+      'flux2',
+      'flux',
+      'wan',
+      'wan2.2',
+      'wan',
+    ]);
   });
 
   it('are the same for the same bytes under two names, and different for different bytes', async () => {
     const [one, two] = [tinyCheckpoint(1), tinyCheckpoint(2)];
     const copy = `${one}.copy`;
     copyFileSync(one, copy);
-    const of = async (path: string, family = 'sd'): Promise<LatentSpace> => ({ family, channels: 4, scaleFactor: 8, source: await spaceSource(path) });
+    const of = async (path: string, family = 'sd'): Promise<LatentSpace> => ({
+      family,
+      channels: 4,
+      scaleFactor: 8,
+      source: await spaceSource(path),
+    });
     expect(await sameSpace(await of(one), await of(copy))).toBe(true);
     expect(await sameSpace(await of(one), await of(two))).toBe(false);
     expect(await sameSpace(await of(one), await of(one, 'sdxl'))).toBe(false);
@@ -73,15 +102,30 @@ describe('operations on latents', () => {
     expect(fake.of('encodeImages')[0]?.params).toMatchObject({ seed: 4, tiling: { enabled: false } });
     const conditioning = await encodePrompt(model, { prompt: '' });
     const mask = new Float32Array(64).fill(1);
-    const sampled = await sampleLatent(model, { conditioning, latent: Latent.concat([start, start]), mask, seed: 7, steps: 4, denoisingStrength: 0.5 });
+    const sampled = await sampleLatent(model, {
+      conditioning,
+      latent: Latent.concat([start, start]),
+      mask,
+      seed: 7,
+      steps: 4,
+      denoisingStrength: 0.5,
+    });
     expect(sampled.batch).toBe(2);
     const calls = fake.of('sample').map(({ params }) => params);
     expect(calls.map(({ seed }) => seed)).toEqual([7, 8]);
     expect([...(calls[0]?.sigmas ?? [])]).toEqual([3, 2, 1, 0]);
     expect(calls[0]?.mask).toEqual({ shape: [1, 1, 8, 8], data: mask });
     const images = await decodeLatent(model, { latent: sampled, tiling: { tileSize: 16 } });
-    expect(images.map(({ data, width }) => [data[0], width])).toEqual([[7, 64], [8, 64]]);
-    expect(fake.of('decodeLatent')[0]?.params.tiling).toEqual({ enabled: true, tileSizeX: 16, tileSizeY: 16, overlap: 0.5 });
+    expect(images.map(({ data, width }) => [data[0], width])).toEqual([
+      [7, 64],
+      [8, 64],
+    ]);
+    expect(fake.of('decodeLatent')[0]?.params.tiling).toEqual({
+      enabled: true,
+      tileSizeX: 16,
+      tileSizeY: 16,
+      overlap: 0.5,
+    });
   });
 
   it('check shapes before anything native runs', async () => {
@@ -89,7 +133,10 @@ describe('operations on latents', () => {
     const conditioning = await encodePrompt(model, { prompt: '' });
     const latent = Latent.zeros(64, 64, space);
     const wrong = (change: object, field: string) =>
-      expect(sampleLatent(model, { conditioning, latent, ...change })).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION', field });
+      expect(sampleLatent(model, { conditioning, latent, ...change })).rejects.toMatchObject({
+        code: 'ERR_INVALID_OPTION',
+        field,
+      });
     await wrong({ width: 128 }, 'width');
     await wrong({ mask: new Float32Array(3) }, 'mask');
     await wrong({ mask: new Float32Array(64).fill(2) }, 'mask[0]');
@@ -104,6 +151,12 @@ describe('operations on latents', () => {
   it('tell the noise levels', async () => {
     const { fake, model } = fakePipeline();
     expect(await sigmasOf(model, { steps: 5, schedule: 'Karras', width: 64 })).toEqual(fakeSigmas(5));
-    expect(fake.of('sigmas')[0]?.params).toMatchObject({ steps: 5, schedule: 'karras', sampler: 'euler_a', width: 64, height: 512 });
+    expect(fake.of('sigmas')[0]?.params).toMatchObject({
+      steps: 5,
+      schedule: 'karras',
+      sampler: 'euler_a',
+      width: 64,
+      height: 512,
+    });
   });
 });

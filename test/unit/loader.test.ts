@@ -27,11 +27,18 @@ function place(root: string, file: string, text = ''): string {
 }
 
 function platformPackage(root: string, version: string): string {
-  place(root, `node_modules/@node-diffusion/${tag}/package.json`, JSON.stringify({ name: `@node-diffusion/${tag}`, version }));
+  place(
+    root,
+    `node_modules/@node-diffusion/${tag}/package.json`,
+    JSON.stringify({ name: `@node-diffusion/${tag}`, version }),
+  );
   return place(root, `node_modules/@node-diffusion/${tag}/${name}`);
 }
 
-function load(options: LoadAddonOptions, broken: Readonly<Record<string, string>> = {}): { path: string; attempts: readonly { problem: string }[] } {
+function load(
+  options: LoadAddonOptions,
+  broken: Readonly<Record<string, string>> = {},
+): { path: string; attempts: readonly { problem: string }[] } {
   const { addon } = new FakeAddon();
   return loadAddon({
     tag,
@@ -68,7 +75,7 @@ describe('loadAddon', () => {
     expect(load({ root }).path).toBe(join(root, build));
     expect(load({ root: packageWith(prebuilt) }).path).toMatch(/prebuilds/);
     const bare = packageWith();
-    expect(load({ root: bare, ...{ env: { NODE_DIFFUSION_BINARY: '' } } , binary: platform }).path).toBe(platform);
+    expect(load({ root: bare, ...{ env: { NODE_DIFFUSION_BINARY: '' } }, binary: platform }).path).toBe(platform);
     expect(platformPackage(bare, '1.2.3')).toBe(load({ root: bare }).path);
   });
 
@@ -96,14 +103,17 @@ describe('loadAddon', () => {
     const error = failure({ root, binary: join(root, 'missing.node') });
     expect(error.attempts).toHaveLength(1);
     expect(error.message).toContain('missing.node: no such file');
-    expect(failure({ root, env: { NODE_DIFFUSION_BINARY: '/nowhere.node' } }).message).toContain('NODE_DIFFUSION_BINARY');
+    expect(failure({ root, env: { NODE_DIFFUSION_BINARY: '/nowhere.node' } }).message).toContain(
+      'NODE_DIFFUSION_BINARY',
+    );
   });
 
   it('says what was tried and names one command', () => {
     const error = failure({ root: packageWith() });
     expect(error).toBeInstanceOf(DiffusionError);
     expect(error.code).toBe('ERR_BACKEND_UNAVAILABLE');
-    for (const place of ['local build', 'prebuilds', 'platform package', '@node-diffusion/linux-x64']) expect(error.message).toContain(place);
+    for (const place of ['local build', 'prebuilds', 'platform package', '@node-diffusion/linux-x64'])
+      expect(error.message).toContain(place);
     expect(error.hint).toContain('npm install --os=linux --cpu=x64 --include=optional node-diffusion@1.2.3');
   });
 
@@ -135,13 +145,17 @@ describe('loadAddon', () => {
 
   it('refuses another addon', () => {
     const root = packageWith(join('build', 'Release', name));
-    expect(() => loadAddon({ root, tag, env: {}, require: () => ({ hello: () => 1 }) })).toThrow(/not the one of this package/);
+    expect(() => loadAddon({ root, tag, env: {}, require: () => ({ hello: () => 1 }) })).toThrow(
+      /not the one of this package/,
+    );
   });
 });
 
 describe('paths and platforms', () => {
   it('swaps the archive of Electron for what lies beside it', () => {
-    expect(unpacked('/app/resources/app.asar/node_modules/x.node')).toBe('/app/resources/app.asar.unpacked/node_modules/x.node');
+    expect(unpacked('/app/resources/app.asar/node_modules/x.node')).toBe(
+      '/app/resources/app.asar.unpacked/node_modules/x.node',
+    );
     expect(unpacked('C:\\app.asar\\x.node')).toBe('C:\\app.asar.unpacked\\x.node');
     expect(unpacked('/app/app.asar.unpacked/x.node')).toBe('/app/app.asar.unpacked/x.node');
   });

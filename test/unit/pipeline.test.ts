@@ -1,18 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import type { NativeImage, NativeSampleParams } from '../../lib/native/contract.js';
-import { latentMask, roundMask, unshuffleMask, widenMask } from '../../lib/pipeline/mask.js';
+import { roundMask } from '../../lib/pipeline/mask.js';
 import { planEncoding, prepareLatents } from '../../lib/pipeline/latents.js';
 import { runMode } from '../../lib/pipeline/modes.js';
 import { makePlan, type Pass } from '../../lib/pipeline/plan.js';
-import { referenceSize } from '../../lib/pipeline/references.js';
 import { resolveSampling, resolveTiling } from '../../lib/pipeline/sampling.js';
 import { batchSeeds } from '../../lib/pipeline/seeds.js';
-import { effectiveSteps, encodeSteps, img2imgSigmas } from '../../lib/pipeline/steps.js';
-import { concatChannels, resizeImageNearest, resizeNearest } from '../../lib/pipeline/tensors.js';
+import { img2imgSigmas } from '../../lib/pipeline/steps.js';
 import { fakeSigmas, picture } from '../support/fakeAddon.js';
 import { fakeFacts, fakePipeline } from '../support/fakeModel.js';
 
-const raw = (width: number, height: number, value = 200) => picture(width, height, value) as NativeImage & { channels: 3 };
+const raw = (width: number, height: number, value = 200) =>
+  picture(width, height, value) as NativeImage & { channels: 3 };
 
 function grey(width: number, height: number, at: (x: number, y: number) => number): NativeImage & { channels: 1 } {
   const data = new Uint8Array(width * height).map((_, i) => at(i % width, Math.floor(i / width)));
@@ -23,84 +22,6 @@ function sampled(fake: ReturnType<typeof fakePipeline>['fake']): NativeSamplePar
   return fake.of('sample').map(({ params }) => params);
 }
 
-describe('img2img arithmetic', () => {
-  it.each([1, 2, 3, 4, 7, 10, 20, 28, 33, 50, 999, 1000])('follows the formula of the engine for %i steps', (steps) => {
-    for (let percent = 0; percent <= 100; percent++) {
-      const strength = percent / 100;
-      // size_t t_enc = static_cast<size_t>(sample_steps * strength) in f32; one less when that is all of them
-      const product = Math.fround(steps * Math.fround(strength));
-      const expected = Math.floor(product) === steps ? steps - 1 : Math.floor(product);
-      if (strength < 1) expect(encodeSteps(steps, strength)).toBe(expected);
-      const sigmas = fakeSigmas(steps);
-      const kept = img2imgSigmas(sigmas, strength);
-      const from = strength === 1 ? 0 : steps - expected - 1;
-      expect([...kept]).toEqual([...sigmas].slice(from));
-      expect(effectiveSteps(steps, strength)).toBe(kept.length - 1);
-    }
-  });
-
-  it('computes in 32 bits, where 0.7 of 10 steps is 7 and 0.29 of 100 is 29', () => {
-    expect(encodeSteps(10, 0.7)).toBe(7);
-    expect(0.29 * 100).toBeLessThan(29);
-    expect(encodeSteps(100, 0.29)).toBe(29);
-  });
-
-  it('runs at least one step', () => {
-    expect(img2imgSigmas(fakeSigmas(20), 0)).toHaveLength(2);
-    expect(img2imgSigmas(fakeSigmas(1), 0.5)).toHaveLength(2);
-  });
-});
-
-describe('masks', () => {
-  it('round at one half', () => {
-    expect([...roundMask(grey(4, 1, (x) => [0, 127, 128, 255][x] ?? 0)).data]).toEqual([0, 0, 255, 255]);
-  });
-
-  it('repaint a cell when any of its pixels is white', () => {
-    const mask = grey(16, 24, (x, y) => (x === 15 && y === 8 ? 255 : 0));
-    expect(latentMask(mask, 8)).toEqual({ shape: [1, 1, 3, 2], data: Float32Array.of(0, 0, 0, 1, 0, 0) });
-  });
-
-  it('widen by one cell and stay inside', () => {
-    const data = new Float32Array(16);
-    data[0] = 1;
-    const { data: wide } = widenMask({ shape: [1, 1, 4, 4], data });
-    expect([...wide]).toEqual([1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-  });
-
-  it('put the pixels of a cell into channels for Flux Fill', () => {
-    const f = 2;
-    const { shape, data } = unshuffleMask(grey(4, 4, (x, y) => (x === 3 && y === 0 ? 255 : 0)), f);
-    expect(shape).toEqual([1, 4, 2, 2]);
-    // pixel (3, 0): cell x 1, y 0; inside the cell x 1, y 0, so channel 0 * 2 + 1
-    expect([...data].indexOf(1)).toBe(1 * 4 + 1);
-    expect([...data].filter((value) => value === 1)).toHaveLength(1);
-  });
-});
-
-describe('tensors', () => {
-  it('resize with the nearest neighbour to the upper left', () => {
-    const tensor = { shape: [1, 1, 2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) };
-    expect([...resizeNearest(tensor, 4, 2).data]).toEqual([1, 2, 1, 2, 4, 5, 4, 5]);
-    expect(resizeNearest(tensor, 2, 3)).toBe(tensor);
-    const image = { width: 2, height: 1, channels: 3, data: Uint8Array.of(1, 2, 3, 4, 5, 6) };
-    expect([...resizeImageNearest(image, 3, 1).data]).toEqual([1, 2, 3, 1, 2, 3, 4, 5, 6]);
-  });
-
-  it('join on the channel axis', () => {
-    const a = { shape: [1, 1, 1, 2], data: Float32Array.of(1, 2) };
-    const b = { shape: [1, 2, 1, 2], data: Float32Array.of(3, 4, 5, 6) };
-    expect(concatChannels(a, b)).toEqual({ shape: [1, 3, 1, 2], data: Float32Array.of(1, 2, 3, 4, 5, 6) });
-  });
-
-  it('size references as the engine does', () => {
-    expect(referenceSize({ width: 512, height: 512 }, 512, 512, 'Flux')).toEqual({ width: 512, height: 512 });
-    expect(referenceSize({ width: 800, height: 600 }, 1024, 1024, 'Flux')).toEqual({ width: 1184, height: 880 });
-    const { width, height } = referenceSize({ width: 800, height: 600 }, 1024, 1024, 'Qwen Image');
-    expect([width % 32, height % 32]).toEqual([0, 0]);
-  });
-});
-
 describe('requests', () => {
   it('fill the defaults of the model in', async () => {
     const { fake, model } = fakePipeline();
@@ -109,7 +30,15 @@ describe('requests', () => {
     expect(images).toHaveLength(1);
     expect(images[0]).toMatchObject({ width: 512, height: 512 });
     expect(params?.sigmas).toHaveLength(21);
-    expect(params).toMatchObject({ cfgScale: 7, sampler: 'euler_a', mask: null, concat: null, noise: null, preview: 'none', shiftedTimestep: 0 });
+    expect(params).toMatchObject({
+      cfgScale: 7,
+      sampler: 'euler_a',
+      mask: null,
+      concat: null,
+      noise: null,
+      preview: 'none',
+      shiftedTimestep: 0,
+    });
     expect(params?.imageCfgScale).toBeNaN();
     expect(params?.latent.shape).toEqual([1, 4, 64, 64]);
     expect(params?.latent.data.every((value) => value === 0)).toBe(true);
@@ -137,7 +66,8 @@ describe('requests', () => {
   it('draw a random seed for -1 and report it', async () => {
     const { fake, model } = fakePipeline();
     const seeds = new Set<number>();
-    for (let i = 0; i < 4; i++) seeds.add((await runMode(model, 'txt2img', { prompt: 'x', steps: 1 })).images[0]?.seed ?? -1);
+    for (let i = 0; i < 4; i++)
+      seeds.add((await runMode(model, 'txt2img', { prompt: 'x', steps: 1 })).images[0]?.seed ?? -1);
     expect(seeds.size).toBeGreaterThan(1);
     expect([...seeds].every((seed) => Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32)).toBe(true);
     expect(sampled(fake).map(({ seed }) => seed)).toEqual(expect.arrayContaining([...seeds]));
@@ -176,7 +106,9 @@ describe('requests', () => {
     await runMode(model, 'txt2img', { prompt: '', sampler: 'LCM', steps: 2 });
     await runMode(model, 'txt2img', { prompt: '', sampler: 'Euler a', schedule: 'Automatic', steps: 2 });
     expect(fake.of('sigmas').map(({ params: { sampler, schedule } }) => [sampler, schedule])).toEqual([
-      ['dpm++2m', 'karras'], ['lcm', 'lcm'], ['euler_a', 'discrete'],
+      ['dpm++2m', 'karras'],
+      ['lcm', 'lcm'],
+      ['euler_a', 'discrete'],
     ]);
   });
 
@@ -205,7 +137,11 @@ describe('requests', () => {
     [{ prompt: 'x', preview: { mode: 'taesd' }, onPreview: () => undefined }, 'preview.mode', /taesd/],
   ])('refuse %o', async (request, field, message) => {
     const { fake, model } = fakePipeline();
-    await expect(runMode(model, 'txt2img', request)).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION', field, message: expect.stringMatching(message) as string });
+    await expect(runMode(model, 'txt2img', request)).rejects.toMatchObject({
+      code: 'ERR_INVALID_OPTION',
+      field,
+      message: expect.stringMatching(message) as string,
+    });
     expect(fake.calls).toHaveLength(0);
   });
 
@@ -216,17 +152,25 @@ describe('requests', () => {
 
   it('refuse video models and missing encoders', async () => {
     const video = fakePipeline({ facts: { isVideo: true } });
-    await expect(runMode(video.model, 'txt2img', { prompt: '' })).rejects.toMatchObject({ code: 'ERR_MODEL_UNSUPPORTED' });
+    await expect(runMode(video.model, 'txt2img', { prompt: '' })).rejects.toMatchObject({
+      code: 'ERR_MODEL_UNSUPPORTED',
+    });
     const decoder = fakePipeline({ facts: { canEncodeImages: false } });
     const request = { prompt: '', image: raw(64, 64) };
-    await expect(runMode(decoder.model, 'img2img', request)).rejects.toMatchObject({ code: 'ERR_MODEL_UNSUPPORTED', field: 'image' });
+    await expect(runMode(decoder.model, 'img2img', request)).rejects.toMatchObject({
+      code: 'ERR_MODEL_UNSUPPORTED',
+      field: 'image',
+    });
   });
 
   it('report a missing picture while the job still waits', async () => {
     const { fake, model } = fakePipeline();
     fake.hold.add('sample');
     const first = runMode(model, 'txt2img', { prompt: '', steps: 1 });
-    await expect(runMode(model, 'img2img', { prompt: '', image: '/no/such.png' })).rejects.toMatchObject({ code: 'ERR_IMAGE_INVALID', field: 'image' });
+    await expect(runMode(model, 'img2img', { prompt: '', image: '/no/such.png' })).rejects.toMatchObject({
+      code: 'ERR_IMAGE_INVALID',
+      field: 'image',
+    });
     fake.hold.clear();
     fake.of('sample').forEach((call) => call.release());
     await first;
@@ -236,8 +180,17 @@ describe('requests', () => {
 describe('img2img and inpaint', () => {
   it('encode the picture with the seed and run the last part of the schedule', async () => {
     const { fake, model } = fakePipeline();
-    const { images } = await runMode(model, 'img2img', { prompt: '', image: raw(128, 64), steps: 10, denoisingStrength: 0.5, seed: 9 });
-    expect(fake.of('encodeImages')[0]?.params).toMatchObject({ seed: 9, images: [{ mask: null, image: { width: 128, height: 64 } }] });
+    const { images } = await runMode(model, 'img2img', {
+      prompt: '',
+      image: raw(128, 64),
+      steps: 10,
+      denoisingStrength: 0.5,
+      seed: 9,
+    });
+    expect(fake.of('encodeImages')[0]?.params).toMatchObject({
+      seed: 9,
+      images: [{ mask: null, image: { width: 128, height: 64 } }],
+    });
     const [params] = sampled(fake);
     expect([...(params?.sigmas ?? [])]).toEqual([...img2imgSigmas(fakeSigmas(10), 0.5)]);
     expect(params?.latent.data[1]).toBe(1);
@@ -288,23 +241,42 @@ describe('img2img and inpaint', () => {
 
   it('need a mask for inpaint', async () => {
     const { model } = fakePipeline();
-    await expect(runMode(model, 'inpaint', { prompt: '', image: raw(64, 64) })).rejects.toMatchObject({ field: 'mask' });
+    await expect(runMode(model, 'inpaint', { prompt: '', image: raw(64, 64) })).rejects.toMatchObject({
+      field: 'mask',
+    });
   });
 });
 
 describe('special models', () => {
   const pass: Pass = {
-    mode: 'txt2img', width: 64, height: 64, denoisingStrength: null,
+    mode: 'txt2img',
+    width: 64,
+    height: 64,
+    denoisingStrength: null,
     sampling: resolveSampling({ steps: 1, cfgScale: 1, seed: 0, guidance: 3.5, controlStrength: 0.9 }, fakeFacts()),
   };
   const none = { image: null, mask: null, controlImage: null, refImages: [] };
-  const ones = (channels: number, value: number) => ({ shape: [1, channels, 8, 8], data: new Float32Array(channels * 64).fill(value) });
+  const ones = (channels: number, value: number) => ({
+    shape: [1, channels, 8, 8],
+    data: new Float32Array(channels * 64).fill(value),
+  });
 
   it('encode in the order start picture, control picture, references, masked picture', () => {
     const facts = fakeFacts({ isInpaint: true, isDit: true, hasControlNet: true });
-    const inputs = { image: raw(64, 64, 1), mask: null, controlImage: raw(64, 64, 2), refImages: [raw(64, 64, 3), raw(64, 64, 4)] };
+    const inputs = {
+      image: raw(64, 64, 1),
+      mask: null,
+      controlImage: raw(64, 64, 2),
+      refImages: [raw(64, 64, 3), raw(64, 64, 4)],
+    };
     const plan = planEncoding(pass, inputs, facts);
-    expect(plan.items.map(({ image, mask }) => [image.data[0], mask !== null])).toEqual([[1, false], [2, false], [3, false], [4, false], [1, true]]);
+    expect(plan.items.map(({ image, mask }) => [image.data[0], mask !== null])).toEqual([
+      [1, false],
+      [2, false],
+      [3, false],
+      [4, false],
+      [1, true],
+    ]);
     expect(plan).toMatchObject({ init: 0, control: 1, refs: [2, 3], masked: 4 });
   });
 
@@ -325,12 +297,20 @@ describe('special models', () => {
     const facts = fakeFacts({ architecture: 'Instruct-Pix2Pix', isEdit: true });
     const plan = planEncoding(pass, none, facts);
     expect(plan.items[0]?.image.data.every((value) => value === 0)).toBe(true);
-    expect(prepareLatents(pass, none, facts, plan, [ones(4, 7)])).toMatchObject({ concat: { data: ones(4, 7).data }, uncondConcat: { data: ones(4, 0).data } });
+    expect(prepareLatents(pass, none, facts, plan, [ones(4, 7)])).toMatchObject({
+      concat: { data: ones(4, 7).data },
+      uncondConcat: { data: ones(4, 0).data },
+    });
   });
 
   it('give Flex.2 the channels its graph reads', () => {
     const facts = fakeFacts({ architecture: 'Flex.2', isInpaint: true, isControl: true, isDit: true });
-    const inputs = { ...none, image: raw(64, 64), mask: roundMask(grey(64, 64, (x) => (x < 8 ? 255 : 0))), controlImage: raw(64, 64) };
+    const inputs = {
+      ...none,
+      image: raw(64, 64),
+      mask: roundMask(grey(64, 64, (x) => (x < 8 ? 255 : 0))),
+      controlImage: raw(64, 64),
+    };
     const plan = planEncoding(pass, inputs, facts);
     expect(plan.masked).toBeNull();
     const { concat } = prepareLatents(pass, inputs, facts, plan, [ones(4, 3), ones(4, 6)]);
@@ -343,16 +323,38 @@ describe('plans', () => {
   it('are frozen, the mode being part of the pass', () => {
     const sampling = resolveSampling({ steps: 4, cfgScale: 1, seed: 5, guidance: 1, controlStrength: 1 }, fakeFacts());
     const tiling = resolveTiling(false);
-    const base = { prompt: '', negativePrompt: '', clipSkip: undefined, width: 64, height: 64, batchSize: 2, denoisingStrength: 0.3, sampling, tiling };
+    const base = {
+      prompt: '',
+      negativePrompt: '',
+      clipSkip: undefined,
+      width: 64,
+      height: 64,
+      batchSize: 2,
+      denoisingStrength: 0.3,
+      sampling,
+      tiling,
+    };
     const plan = makePlan({ ...base, mode: 'img2img', preview: { mode: 'none', every: 1 } });
     expect(plan.passes[0]).toMatchObject({ mode: 'img2img', denoisingStrength: 0.3 });
-    expect(Object.isFrozen(plan) && Object.isFrozen(plan.passes) && Object.isFrozen(plan.passes[0]) && Object.isFrozen(plan.seeds)).toBe(true);
-    expect(makePlan({ ...base, mode: 'txt2img', preview: { mode: 'none', every: 1 } }).passes[0].denoisingStrength).toBeNull();
+    expect(
+      Object.isFrozen(plan) &&
+        Object.isFrozen(plan.passes) &&
+        Object.isFrozen(plan.passes[0]) &&
+        Object.isFrozen(plan.seeds),
+    ).toBe(true);
+    expect(
+      makePlan({ ...base, mode: 'txt2img', preview: { mode: 'none', every: 1 } }).passes[0].denoisingStrength,
+    ).toBeNull();
   });
 
   it('know tiling', () => {
     expect(resolveTiling(true)).toEqual({ enabled: true, tileSizeX: 0, tileSizeY: 0, overlap: 0.5 });
-    expect(resolveTiling({ tileSize: { x: 16, y: 24 }, overlap: 0.25 })).toEqual({ enabled: true, tileSizeX: 16, tileSizeY: 24, overlap: 0.25 });
+    expect(resolveTiling({ tileSize: { x: 16, y: 24 }, overlap: 0.25 })).toEqual({
+      enabled: true,
+      tileSizeX: 16,
+      tileSizeY: 24,
+      overlap: 0.25,
+    });
     expect(resolveTiling(undefined).enabled).toBe(false);
   });
 });

@@ -104,7 +104,11 @@ describe('JobQueue', () => {
       }),
     );
     expect(queue.length).toBe(3);
-    expect(queue.jobs.map(({ id, position, running }) => [id, position, running])).toEqual([[1, 0, true], [2, 1, false], [3, 2, false]]);
+    expect(queue.jobs.map(({ id, position, running }) => [id, position, running])).toEqual([
+      [1, 0, true],
+      [2, 1, false],
+      [3, 2, false],
+    ]);
     gates[2]?.resolve('c');
     gates[0]?.resolve('a');
     expect(await jobs[0]).toBe('a');
@@ -114,8 +118,18 @@ describe('JobQueue', () => {
     expect(await Promise.all(jobs)).toEqual(['a', 'b', 'c']);
     await until(() => queue.length === 0);
     expect(events).toEqual([
-      '1 queued 0/1', '1 started 0/1', '2 queued 1/2', '3 queued 2/3', '1 finished 0/2', '2 moved 0/2', '3 moved 1/2', '2 started 0/2',
-      '2 finished 0/1', '3 moved 0/1', '3 started 0/1', '3 finished 0/0',
+      '1 queued 0/1',
+      '1 started 0/1',
+      '2 queued 1/2',
+      '3 queued 2/3',
+      '1 finished 0/2',
+      '2 moved 0/2',
+      '3 moved 1/2',
+      '2 started 0/2',
+      '2 finished 0/1',
+      '3 moved 0/1',
+      '3 started 0/1',
+      '3 finished 0/0',
     ]);
   });
 
@@ -190,9 +204,11 @@ describe('JobQueue', () => {
     const running = queue.enqueue('txt2img', {}, (scope) => scope.run(() => first.job));
     const waiting = queue.enqueue('txt2img', {}, () => Promise.resolve('never'));
     let closed = false;
-    const closing = queue.close(() => new Error('gone')).then(() => {
-      closed = true;
-    });
+    const closing = queue
+      .close(() => new Error('gone'))
+      .then(() => {
+        closed = true;
+      });
     await expect(waiting).rejects.toThrow('gone');
     await expect(queue.enqueue('txt2img', {}, () => Promise.resolve(1))).rejects.toThrow('gone');
     expect(closed).toBe(false);
@@ -238,7 +254,9 @@ describe('JobQueue', () => {
     const remove = vi.spyOn(controller.signal, 'removeEventListener');
     const queue = new JobQueue();
     await queue.enqueue('txt2img', { signal: controller.signal }, () => Promise.resolve(1));
-    await queue.enqueue('txt2img', { signal: controller.signal }, () => Promise.reject(new Error('x'))).catch(() => undefined);
+    await queue
+      .enqueue('txt2img', { signal: controller.signal }, () => Promise.reject(new Error('x')))
+      .catch(() => undefined);
     await until(() => queue.length === 0);
     const removed = new Set(remove.mock.calls.map(([, listener]) => listener));
     expect(add.mock.calls.length).toBeGreaterThan(0);
