@@ -29,8 +29,19 @@ export interface ErrorDetails {
   readonly cause?: unknown;
 }
 
-/** Base class of every error this package throws. Compare `code`, never the message. */
+/** Marks our errors: the ESM and the CommonJS door are two copies of this class in one process. */
+const brand = Symbol.for('node-diffusion.error');
+
+/**
+ * Base class of every error this package throws. Compare `code`, never the message. `instanceof DiffusionError` holds
+ * whichever door (`import` or `require`) the error came through.
+ */
 export class DiffusionError extends Error {
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== DiffusionError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return typeof value === 'object' && value !== null && brand in value;
+  }
+
   readonly code: ErrorCode;
   readonly field: string | undefined;
   readonly given: unknown;
@@ -46,6 +57,7 @@ export class DiffusionError extends Error {
     this.hint = details.hint;
   }
 }
+Object.defineProperty(DiffusionError.prototype, brand, { value: true });
 Object.defineProperty(DiffusionError.prototype, 'name', { value: 'DiffusionError', configurable: true, writable: true });
 
 /** Shows a value in a message: short, on one line, never throwing. */

@@ -1,6 +1,13 @@
 export { cacheDir } from './cacheDir.js';
 export * from './embedded/index.js';
-export { type ModelFileField, type ModelFileOptions, type ModelPath, modelFileFields, resolveModelFiles } from './files.js';
+export {
+  type ModelFileField,
+  type ModelFileOptions,
+  type ModelPath,
+  modelFileFields,
+  readModelHeaders,
+  resolveModelFiles,
+} from './files.js';
 export { fileSha256, type FileSha256Options } from './identity.js';
 export {
   type DtypeStatistics,

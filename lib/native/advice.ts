@@ -29,7 +29,7 @@ export function loadAdvice({ root, tag, version, attempts }: AdviceContext): str
   if (existsSync(join(root, 'CMakeLists.txt')) && existsSync(join(root, '.git'))) return 'Build it: npm run build';
   if (!prebuiltTags.includes(tag)) {
     const musl = tag.startsWith('linuxmusl') ? ' (this system uses musl; the prebuilt binaries need glibc)' : '';
-    return `There is no prebuilt binary for ${tag}${musl}. Build it from source: npm explore node-diffusion -- npm run build`;
+    return `There is no prebuilt binary for ${tag}${musl}. Build it from source: npm install cmake-js node-addon-api node-api-headers && npm explore node-diffusion -- npm run build:native`;
   }
   const [os, cpu] = tag.split('-') as [string, string];
   return (
@@ -45,12 +45,12 @@ function brokenAdvice({ problem }: Attempt, tag: string, version: string): strin
   }
   const glibc = /version [`'](GLIBC(?:XX)?_[\d.]+)' not found/.exec(problem)?.[1];
   if (glibc !== undefined) {
-    return `This system's C or C++ library is older than ${glibc}. Build from source: npm explore node-diffusion -- npm run build`;
+    return `This system's C or C++ library is older than ${glibc}. Build from source: npm install cmake-js node-addon-api node-api-headers && npm explore node-diffusion -- npm run build:native`;
   }
   if (/is version .*, this package is/.test(problem))
     return `Install both in one version: npm install node-diffusion@${version}`;
   if (/invalid ELF header|wrong ELF class|not a valid Win32|incompatible architecture|not a mach-o/i.test(problem)) {
     return `The file is not a binary for ${tag}. Install again on this system: npm ci`;
   }
-  return 'Install again on this system (npm ci), or build from source: npm explore node-diffusion -- npm run build';
+  return 'Install again on this system (npm ci), or build from source: npm install cmake-js node-addon-api node-api-headers && npm explore node-diffusion -- npm run build:native';
 }

@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { readModelHeaders } from '../model/files.js';
-import { fileSha256, modelFileFields } from '../model/index.js';
+import { fileSha256, modelFileFields, readModelHeaders } from '../model/index.js';
 import type { NativeModelFiles } from '../native/index.js';
 import type { ComponentIdentity } from './types.js';
 

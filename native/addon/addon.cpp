@@ -13,7 +13,8 @@ namespace nd::addon {
 namespace {
 
 Napi::Value loadBackendsJs(const Napi::CallbackInfo& info) {
-  if (!info[0].IsString()) throw makeError(info.Env(), ErrorCode::InvalidOption, "\"directory\" must be a string.");
+  if (!info[0].IsString())
+    throw makeError(info.Env(), ErrorCode::InvalidOption, "\"directory\" must be a string.");
   return toJs(info.Env(), loadBackends(info[0].As<Napi::String>().Utf8Value()));
 }
 
@@ -27,7 +28,8 @@ Napi::Value cpuFeaturesJs(const Napi::CallbackInfo& info) {
 
 void requireBackends(Napi::Env env) {
   if (!devices().empty()) return;
-  throw makeError(env, ErrorCode::BackendUnavailable, "No backend module is loaded: call loadBackends first.");
+  throw makeError(env, ErrorCode::BackendUnavailable,
+                  "No backend module is loaded: call loadBackends first.");
 }
 
 // On a thread of its own, which ends with the job.
@@ -35,7 +37,8 @@ Napi::Value inspectJs(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const ModelFiles files = readModelFiles(info[0]);
   return startJob(
-      env, EnvData::of(env).makeHost<Host>(), env.Undefined(), Napi::Object(), [files](Job& /*job*/) { return inspect(files); },
+      env, EnvData::of(env).makeHost<Host>(), env.Undefined(), Napi::Object(),
+      [files](Job& /*job*/) { return inspect(files); },
       [](Napi::Env e, const Inspection& inspection) { return toJs(e, inspection); });
 }
 

@@ -17,7 +17,8 @@ Napi::Error makeError(Napi::Env env, ErrorCode code, const std::string& message)
   return error;
 }
 
-AsyncJob::AsyncJob(Napi::Env env, std::shared_ptr<Host> host, const Napi::Value& onEvent, const Napi::Object& keepAlive)
+AsyncJob::AsyncJob(Napi::Env env, std::shared_ptr<Host> host, const Napi::Value& onEvent,
+                   const Napi::Object& keepAlive)
     : promise_(Napi::Promise::Deferred::New(env).Promise()) {
   auto side = std::make_unique<JsSide>(env);
   promise_ = side->deferred.Promise();
@@ -30,14 +31,17 @@ AsyncJob::AsyncJob(Napi::Env env, std::shared_ptr<Host> host, const Napi::Value&
   JsSide* context = side.release();  // NOLINT(*-owning-memory): taken back by the finalizer, on the JS thread
   channel_ = JsChannel::New(
       env, "node-diffusion job", 0, 1, context,
-      [](Napi::Env /*env*/, void* /*data*/, JsSide* finished) { const std::unique_ptr<JsSide> owned(finished); },
+      [](Napi::Env /*env*/, void* /*data*/, JsSide* finished) {
+        const std::unique_ptr<JsSide> owned(finished);
+      },
       static_cast<void*>(nullptr));
 }
 
 Napi::Object AsyncJob::handle(Napi::Env env, const std::shared_ptr<AsyncJob>& self) const {
   Napi::Object object = Napi::Object::New(env);
   object.Set("promise", promise_);
-  object.Set("cancel", Napi::Function::New(env, [self](const Napi::CallbackInfo&) { self->cancel(); }, "cancel"));
+  object.Set("cancel", Napi::Function::New(
+                           env, [self](const Napi::CallbackInfo&) { self->cancel(); }, "cancel"));
   return object;
 }
 
@@ -87,7 +91,9 @@ void AsyncJob::resolve(std::function<Napi::Value(Napi::Env)> value) {
 }
 
 void AsyncJob::reject(ErrorCode code, const std::string& message) {
-  finish([code, message](Napi::Env env, JsSide& side) { side.deferred.Reject(makeError(env, code, message).Value()); });
+  finish([code, message](Napi::Env env, JsSide& side) {
+    side.deferred.Reject(makeError(env, code, message).Value());
+  });
 }
 
 }  // namespace nd::addon

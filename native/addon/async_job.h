@@ -1,8 +1,8 @@
 // One asynchronous native operation as JavaScript sees it: `{ promise, cancel() }`.
 //
-// AsyncJob is shared by the native task and the `cancel` function. The JavaScript values of a job (deferred, event
-// callback, what must stay alive) are in JsSide, which belongs to the thread-safe function and dies with it on the JS
-// thread. Calls from the native thread never block; once the environment closes they stop.
+// AsyncJob is shared by the native task and the `cancel` function. The JavaScript values of a job (deferred,
+// event callback, what must stay alive) are in JsSide, which belongs to the thread-safe function and dies
+// with it on the JS thread. Calls from the native thread never block; once the environment closes they stop.
 #pragma once
 
 #include <napi.h>
@@ -19,8 +19,8 @@ namespace nd::addon {
 struct JsSide {
   explicit JsSide(Napi::Env env) : deferred(Napi::Promise::Deferred::New(env)) {}
   Napi::Promise::Deferred deferred;
-  Napi::FunctionReference onEvent;   // may be empty
-  Napi::ObjectReference keepAlive;   // the wrap object that the job works on; may be empty
+  Napi::FunctionReference onEvent;  // may be empty
+  Napi::ObjectReference keepAlive;  // the wrap object that the job works on; may be empty
   std::shared_ptr<Host> host;
 };
 
@@ -31,7 +31,8 @@ using JsChannel = Napi::TypedThreadSafeFunction<JsSide, JsCall, callJs>;
 class AsyncJob : public Job {
  public:
   // `onEvent` may be null or undefined.
-  AsyncJob(Napi::Env env, std::shared_ptr<Host> host, const Napi::Value& onEvent, const Napi::Object& keepAlive);
+  AsyncJob(Napi::Env env, std::shared_ptr<Host> host, const Napi::Value& onEvent,
+           const Napi::Object& keepAlive);
 
   Napi::Object handle(Napi::Env env, const std::shared_ptr<AsyncJob>& self) const;
   void onProgress(const Progress& progress) override;
@@ -64,7 +65,8 @@ Napi::Value startJob(Napi::Env env, const std::shared_ptr<Host>& host, const Nap
     try {
       job->throwIfCancelled();
       auto result = std::make_shared<Result>(work(*job));
-      job->resolve([result, convert = std::move(convert)](Napi::Env e) { return convert(e, std::move(*result)); });
+      job->resolve(
+          [result, convert = std::move(convert)](Napi::Env e) { return convert(e, std::move(*result)); });
     } catch (const EngineError& error) {
       job->reject(error.code(), error.what());
     } catch (const std::bad_alloc&) {

@@ -25,7 +25,8 @@ Napi::Value ConditioningWrap::make(Napi::Env env, std::shared_ptr<const Conditio
   return object;
 }
 
-std::shared_ptr<const Conditioning> ConditioningWrap::unwrap(const Napi::Value& value, const char* name, bool optional) {
+std::shared_ptr<const Conditioning> ConditioningWrap::unwrap(const Napi::Value& value, const char* name,
+                                                             bool optional) {
   if (optional && (value.IsNull() || value.IsUndefined())) return nullptr;
   std::shared_ptr<const Conditioning> found;
   if (value.IsObject() && value.As<Napi::Object>().CheckTypeTag(&conditioningTag)) {

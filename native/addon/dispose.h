@@ -1,4 +1,5 @@
-// dispose() of a wrap object: frees the native object on its own thread after what runs, then ends the thread.
+// dispose() of a wrap object: frees the native object on its own thread after what runs, then ends the
+// thread.
 #pragma once
 
 #include <napi.h>
@@ -9,9 +10,11 @@
 
 namespace nd::addon {
 
-// Resolves with undefined; idempotent: later calls resolve when the thread has come to them, or at once if it has ended.
+// Resolves with undefined; idempotent: later calls resolve when the thread has come to them, or at once if it
+// has ended.
 template <typename HostType, typename Free>
-Napi::Value disposeHost(const Napi::CallbackInfo& info, const std::shared_ptr<HostType>& host, bool& disposed, Free free) {
+Napi::Value disposeHost(const Napi::CallbackInfo& info, const std::shared_ptr<HostType>& host, bool& disposed,
+                        Free free) {
   const Napi::Env env = info.Env();
   if (host == nullptr || host->stopped()) {
     const auto done = Napi::Promise::Deferred::New(env);

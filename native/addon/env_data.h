@@ -1,5 +1,5 @@
-// State of one JavaScript environment (the main thread's or a worker thread's): constructors, the wrappers' way to their
-// hosts, the log channel. Owner: the environment (instance data); dies with it. JS thread only.
+// State of one JavaScript environment (the main thread's or a worker thread's): constructors, the wrappers'
+// way to their hosts, the log channel. Owner: the environment (instance data); dies with it. JS thread only.
 #pragma once
 
 #include <napi.h>

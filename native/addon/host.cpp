@@ -43,7 +43,8 @@ void Host::shutdown() {
 
 void registerHost(const std::shared_ptr<Host>& host, const void* environment) {
   HostList& all = list();
-  // Registered after ggml's own static objects were made (backends are loaded before models), so it runs before theirs go.
+  // Registered after ggml's own static objects were made (backends are loaded before models), so it runs
+  // before theirs go.
   std::call_once(all.exitHandler, [] { std::atexit([] { shutdownHosts(nullptr); }); });
   const std::lock_guard lock(all.mutex);
   std::erase_if(all.hosts, [](const auto& known) { return known.first.expired(); });

@@ -1,8 +1,8 @@
-// What a loaded model, an upscaler or a single inspection runs on: one native thread and the jobs that were given to it.
-// Owner: shared by the JavaScript wrap object and the JavaScript side of each running job. Also known, weakly, to a
-// process-wide list, because a process can end without freeing its environments (process.exit), and threads must be
-// stopped before static objects of ggml are destroyed.
-// Threads: everything is called on the environment's JS thread, `shutdown` also while the process exits.
+// What a loaded model, an upscaler or a single inspection runs on: one native thread and the jobs that were
+// given to it. Owner: shared by the JavaScript wrap object and the JavaScript side of each running job. Also
+// known, weakly, to a process-wide list, because a process can end without freeing its environments
+// (process.exit), and threads must be stopped before static objects of ggml are destroyed. Threads:
+// everything is called on the environment's JS thread, `shutdown` also while the process exits.
 #pragma once
 
 #include <functional>

@@ -25,7 +25,8 @@ struct Line {
 void callLogger(Napi::Env env, Napi::Function logger, std::nullptr_t* /*context*/, Line* line) {
   const std::unique_ptr<Line> owned(line);
   if (static_cast<napi_env>(env) == nullptr || logger.IsEmpty()) return;
-  logger.Call({Napi::String::New(env, levelNames.at(static_cast<size_t>(owned->level))), Napi::String::New(env, owned->text)});
+  logger.Call({Napi::String::New(env, levelNames.at(static_cast<size_t>(owned->level))),
+               Napi::String::New(env, owned->text)});
 }
 using Channel = Napi::TypedThreadSafeFunction<std::nullptr_t, Line, callLogger>;
 
@@ -89,7 +90,7 @@ Napi::Value setLogger(const Napi::CallbackInfo& info) {
   Listeners& all = listeners();
   const std::lock_guard lock(all.mutex);
   all.byEnvironment.emplace(environment,
-                            Listener{static_cast<LogLevel>(level - levelNames.begin()), std::move(channel)});
+                            Listener{static_cast<LogLevel>(level - levelNames.begin()), channel});
   updateSink(all);
   return env.Undefined();
 }

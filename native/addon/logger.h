@@ -1,5 +1,5 @@
-// Log lines to JavaScript: each environment may have one logger; the engine has one sink for the process, which passes a
-// line to every environment that listens for its level.
+// Log lines to JavaScript: each environment may have one logger; the engine has one sink for the process,
+// which passes a line to every environment that listens for its level.
 #pragma once
 
 #include <napi.h>

@@ -7,11 +7,12 @@
 namespace nd::addon {
 
 Napi::Function ModelWrap::define(Napi::Env env) {
-  return DefineClass(env, "NativeModel",
-                     {InstanceMethod<&ModelWrap::encodePrompt>("encodePrompt"), InstanceMethod<&ModelWrap::sigmas>("sigmas"),
-                      InstanceMethod<&ModelWrap::sample>("sample"), InstanceMethod<&ModelWrap::encodeImages>("encodeImages"),
-                      InstanceMethod<&ModelWrap::decodeLatent>("decodeLatent"),
-                      InstanceMethod<&ModelWrap::dispose>("dispose")});
+  return DefineClass(
+      env, "NativeModel",
+      {InstanceMethod<&ModelWrap::encodePrompt>("encodePrompt"), InstanceMethod<&ModelWrap::sigmas>("sigmas"),
+       InstanceMethod<&ModelWrap::sample>("sample"), InstanceMethod<&ModelWrap::encodeImages>("encodeImages"),
+       InstanceMethod<&ModelWrap::decodeLatent>("decodeLatent"),
+       InstanceMethod<&ModelWrap::dispose>("dispose")});
 }
 
 ModelWrap::ModelWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
@@ -32,14 +33,17 @@ Napi::Value ModelWrap::start(const Napi::CallbackInfo& info, Work work, Convert 
   ModelHost* host = host_.get();
   return startJob(
       env, host_, info[1], info.This().As<Napi::Object>(),
-      [host, work = std::move(work)](Job& job) mutable { return work(*host->model, job); }, std::move(convert));
+      [host, work = std::move(work)](Job& job) mutable { return work(*host->model, job); },
+      std::move(convert));
 }
 
 Napi::Value ModelWrap::encodePrompt(const Napi::CallbackInfo& info) {
   auto params = std::make_shared<EncodePromptParams>(readEncodePrompt(info[0]));
   return start(
       info, [params](Model& model, Job& job) { return model.encodePrompt(*params, job); },
-      [](Napi::Env env, std::shared_ptr<const Conditioning> value) { return ConditioningWrap::make(env, std::move(value)); });
+      [](Napi::Env env, std::shared_ptr<const Conditioning> value) {
+        return ConditioningWrap::make(env, std::move(value));
+      });
 }
 
 Napi::Value ModelWrap::sigmas(const Napi::CallbackInfo& info) {
@@ -61,14 +65,16 @@ Napi::Value ModelWrap::sample(const Napi::CallbackInfo& info) {
 
 Napi::Value ModelWrap::encodeImages(const Napi::CallbackInfo& info) {
   if (!facts_.canEncodeImages) {
-    throw makeError(info.Env(), ErrorCode::InvalidOption, "The model was loaded with vaeDecodeOnly: it cannot encode images.");
+    throw makeError(info.Env(), ErrorCode::InvalidOption,
+                    "The model was loaded with vaeDecodeOnly: it cannot encode images.");
   }
   auto params = std::make_shared<EncodeImageParams>(readEncodeImages(info[0], facts_));
   return start(
       info, [params](Model& model, Job& job) { return model.encodeImages(*params, job); },
       [](Napi::Env env, const std::vector<Tensor>& latents) {
         Napi::Array array = Napi::Array::New(env, latents.size());
-        for (size_t i = 0; i < latents.size(); ++i) array.Set(static_cast<uint32_t>(i), toJs(env, latents[i]));
+        for (size_t i = 0; i < latents.size(); ++i)
+          array.Set(static_cast<uint32_t>(i), toJs(env, latents[i]));
         return array;
       });
 }

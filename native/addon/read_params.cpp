@@ -35,21 +35,22 @@ std::vector<float> readSigmaList(const Reader& reader) {
 }
 
 // Everything that meets the latent in the engine's arithmetic must have its size, or the engine asserts.
-void checkAgainst(const Reader& reader, const char* key, const std::optional<Tensor>& tensor, const Tensor& latent,
-                  int64_t channels) {
+void checkAgainst(const Reader& reader, const char* key, const std::optional<Tensor>& tensor,
+                  const Tensor& latent, int64_t channels) {
   if (!tensor) return;
-  const bool fits = tensor->shape[0] == 1 && tensor->shape[2] == latent.shape[2] && tensor->shape[3] == latent.shape[3] &&
-                    (channels == 0 || tensor->shape[1] == channels);
+  const bool fits = tensor->shape[0] == 1 && tensor->shape[2] == latent.shape[2] &&
+                    tensor->shape[3] == latent.shape[3] && (channels == 0 || tensor->shape[1] == channels);
   if (!fits) reader.fail(key, "a tensor of the latent's height and width");
 }
 
 void checkLatent(const Reader& reader, const char* key, const Tensor& latent, const ModelInfo& info) {
   const int64_t multiple = info.sizeMultiple / info.scaleFactor;
-  const bool fits = latent.shape[0] == 1 && latent.shape[1] == info.latentChannels && latent.shape[2] % multiple == 0 &&
-                    latent.shape[3] % multiple == 0;
+  const bool fits = latent.shape[0] == 1 && latent.shape[1] == info.latentChannels &&
+                    latent.shape[2] % multiple == 0 && latent.shape[3] % multiple == 0;
   if (!fits) {
-    reader.fail(key, "a latent of shape [1, " + std::to_string(info.latentChannels) + ", height, width]" +
-                         (multiple > 1 ? " with sizes that are multiples of " + std::to_string(multiple) : ""));
+    reader.fail(key,
+                "a latent of shape [1, " + std::to_string(info.latentChannels) + ", height, width]" +
+                    (multiple > 1 ? " with sizes that are multiples of " + std::to_string(multiple) : ""));
   }
 }
 
@@ -69,7 +70,8 @@ ModelFiles readModelFiles(const Napi::Value& value) {
   files.llm = reader.text("llm");
   files.llmVision = reader.text("llmVision");
   files.controlNet = reader.text("controlNet");
-  if (files.checkpoint.empty() && files.diffusionModel.empty()) reader.fail("checkpoint", "given, or diffusionModel");
+  if (files.checkpoint.empty() && files.diffusionModel.empty())
+    reader.fail("checkpoint", "given, or diffusionModel");
   return files;
 }
 

@@ -22,7 +22,8 @@ Reader::Reader(const Napi::Value& value, std::string name) : name_(std::move(nam
 }
 
 void Reader::fail(const std::string& key, const std::string& expected) const {
-  throw makeError(object_.Env(), ErrorCode::InvalidOption, "\"" + name_ + "." + key + "\" must be " + expected + ".");
+  throw makeError(object_.Env(), ErrorCode::InvalidOption,
+                  "\"" + name_ + "." + key + "\" must be " + expected + ".");
 }
 
 Napi::Value Reader::value(const char* key) const { return object_.Get(key); }

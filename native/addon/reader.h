@@ -1,5 +1,6 @@
-// Reads the plain option objects of lib/native/contract.ts. Wrong types and shapes throw a JavaScript error with code
-// ERR_INVALID_OPTION that names the field; friendlier checks were made in TypeScript before. JS thread only.
+// Reads the plain option objects of lib/native/contract.ts. Wrong types and shapes throw a JavaScript error
+// with code ERR_INVALID_OPTION that names the field; friendlier checks were made in TypeScript before. JS
+// thread only.
 #pragma once
 
 #include <napi.h>

@@ -7,8 +7,9 @@
 namespace nd::addon {
 
 Napi::Function UpscalerWrap::define(Napi::Env env) {
-  return DefineClass(env, "NativeUpscaler", {InstanceMethod<&UpscalerWrap::upscale>("upscale"),
-                                             InstanceMethod<&UpscalerWrap::dispose>("dispose")});
+  return DefineClass(
+      env, "NativeUpscaler",
+      {InstanceMethod<&UpscalerWrap::upscale>("upscale"), InstanceMethod<&UpscalerWrap::dispose>("dispose")});
 }
 
 UpscalerWrap::UpscalerWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {}

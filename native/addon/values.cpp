@@ -7,12 +7,18 @@ namespace {
 
 const char* phaseName(Phase phase) {
   switch (phase) {
-    case Phase::Load: return "load";
-    case Phase::Encode: return "encode";
-    case Phase::Sample: return "sample";
-    case Phase::Decode: return "decode";
-    case Phase::Tile: return "tile";
-    case Phase::Upscale: return "upscale";
+    case Phase::Load:
+      return "load";
+    case Phase::Encode:
+      return "encode";
+    case Phase::Sample:
+      return "sample";
+    case Phase::Decode:
+      return "decode";
+    case Phase::Tile:
+      return "tile";
+    case Phase::Upscale:
+      return "upscale";
   }
   return "load";
 }
@@ -24,7 +30,9 @@ Napi::Array arrayOf(Napi::Env env, const std::vector<Item>& items, Convert conve
   return array;
 }
 
-Napi::Number number(Napi::Env env, uint64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
+Napi::Number number(Napi::Env env, uint64_t value) {
+  return Napi::Number::New(env, static_cast<double>(value));
+}
 
 }  // namespace
 
@@ -51,8 +59,9 @@ Napi::Value toJs(Napi::Env env, Image&& image) {
   object.Set("channels", image.channels);
   const size_t bytes = image.bytes();
   uint8_t* data = image.data.release();
-  object.Set("data", Napi::Buffer<uint8_t>::NewOrCopy(
-                         env, data, bytes, [](Napi::BasicEnv, uint8_t* owned) { const MallocBytes freed(owned); }));
+  object.Set("data", Napi::Buffer<uint8_t>::NewOrCopy(env, data, bytes, [](Napi::BasicEnv, uint8_t* owned) {
+               const MallocBytes freed(owned);
+             }));
   return object;
 }
 

@@ -1,5 +1,6 @@
-// JavaScript classes of the addon: Model, Upscaler, Conditioning (lib/native/contract.ts). Constructed by native code
-// only. A wrap object holds its host; a running job holds the wrap object, so neither is collected under it.
+// JavaScript classes of the addon: Model, Upscaler, Conditioning (lib/native/contract.ts). Constructed by
+// native code only. A wrap object holds its host; a running job holds the wrap object, so neither is
+// collected under it.
 #pragma once
 
 #include <napi.h>
@@ -62,7 +63,8 @@ class ConditioningWrap : public Napi::ObjectWrap<ConditioningWrap> {
   static Napi::Function define(Napi::Env env);
   static Napi::Value make(Napi::Env env, std::shared_ptr<const Conditioning> conditioning);
   // Null for null and undefined where `optional`; anything else must be a live Conditioning of this addon.
-  static std::shared_ptr<const Conditioning> unwrap(const Napi::Value& value, const char* name, bool optional);
+  static std::shared_ptr<const Conditioning> unwrap(const Napi::Value& value, const char* name,
+                                                    bool optional);
   explicit ConditioningWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
   void Finalize(Napi::BasicEnv env) override;
 

@@ -1,6 +1,6 @@
-// With backend modules the CPU code is loaded at run time, so the functions that ggml-cpu.h declares do not exist at link
-// time; the engine's util.cpp wants them for its system report, its convert.cpp a CPU backend. They answer from the loaded
-// module's own feature list and from the registry.
+// With backend modules the CPU code is loaded at run time, so the functions that ggml-cpu.h declares do not
+// exist at link time; the engine's util.cpp wants them for its system report, its convert.cpp a CPU backend.
+// They answer from the loaded module's own feature list and from the registry.
 #include "cpu_features.h"
 
 #include <cstring>
@@ -16,7 +16,8 @@ std::vector<std::pair<std::string, bool>> cpuFeatures() {
   const auto list = reinterpret_cast<ggml_backend_get_features_t>(
       ggml_backend_reg_get_proc_address(registry, "ggml_backend_get_features"));
   if (list == nullptr) return features;
-  for (const ggml_backend_feature* feature = list(registry); feature != nullptr && feature->name != nullptr; ++feature) {
+  for (const ggml_backend_feature* feature = list(registry); feature != nullptr && feature->name != nullptr;
+       ++feature) {
     features.emplace_back(feature->name, std::strcmp(feature->value, "0") != 0);
   }
   return features;
@@ -32,7 +33,9 @@ bool hasCpuFeature(const char* name) {
 }  // namespace nd
 
 extern "C" {
-ggml_backend_t ggml_backend_cpu_init() { return ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr); }
+ggml_backend_t ggml_backend_cpu_init() {
+  return ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr);
+}
 
 int ggml_cpu_has_sse3() { return static_cast<int>(nd::hasCpuFeature("SSE3")); }
 int ggml_cpu_has_avx() { return static_cast<int>(nd::hasCpuFeature("AVX")); }

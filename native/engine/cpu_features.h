@@ -1,4 +1,5 @@
-// Features of the CPU module that ggml chose on this machine, e.g. {"AVX2", true}. Any thread, after the modules are loaded.
+// Features of the CPU module that ggml chose on this machine, e.g. {"AVX2", true}. Any thread, after the
+// modules are loaded.
 #pragma once
 
 #include <string>

@@ -1,6 +1,7 @@
 // One piece of work and the thread it runs on.
-// Owner: whoever started the job. `cancel()` and `cancelled()` may be called on any thread; the two `on…` functions are
-// called on the job's native thread only, and not after the operation that was given the job has returned.
+// Owner: whoever started the job. `cancel()` and `cancelled()` may be called on any thread; the two `on…`
+// functions are called on the job's native thread only, and not after the operation that was given the job
+// has returned.
 #pragma once
 
 #include <atomic>

@@ -1,6 +1,7 @@
-// Force-included into the engine's model.cpp (native/cmake/NdEngine.cmake). That file waits 200 ms between looks at its
-// reader threads, which rounds every load up, and prints a line break to standard output, which a library must not.
-// A macro does not expand inside its own expansion, so the calls below still reach the real functions.
+// Force-included into the engine's model.cpp (native/cmake/NdEngine.cmake). That file waits 200 ms between
+// looks at its reader threads, which rounds every load up, and prints a line break to standard output, which
+// a library must not. A macro does not expand inside its own expansion, so the calls below still reach the
+// real functions.
 #pragma once
 
 #include <chrono>

@@ -56,15 +56,18 @@ bool registered(const fs::path& module) {
   std::string name = module.stem().string().substr(std::string(modulePrefix).size());
   for (size_t i = 0; i < ggml_backend_reg_count(); ++i) {
     std::string known = ggml_backend_reg_name(ggml_backend_reg_get(i));
-    std::transform(known.begin(), known.end(), known.begin(), [](unsigned char c) { return std::tolower(c); });
+    std::transform(known.begin(), known.end(), known.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
     if (known == name) return true;
   }
   return false;
 }
 
 BackendReport loadModule(const fs::path& module) {
-  if (registered(module) || ggml_backend_load(module.string().c_str()) != nullptr) return {module.string(), true, ""};
-  return {module.string(), false, "the module could not be loaded; a driver or library that it needs may be missing"};
+  if (registered(module) || ggml_backend_load(module.string().c_str()) != nullptr)
+    return {module.string(), true, ""};
+  return {module.string(), false,
+          "the module could not be loaded; a driver or library that it needs may be missing"};
 }
 
 }  // namespace
@@ -77,7 +80,9 @@ std::vector<BackendReport> loadBackends(const std::string& directory) {
   if (known != process.reports.end()) return known->second;
   std::vector<BackendReport> reports;
   const std::vector<fs::path> modules = modulesOf(directory);
-  const auto isCpu = [](const fs::path& module) { return module.filename().string().starts_with("libggml-cpu"); };
+  const auto isCpu = [](const fs::path& module) {
+    return module.filename().string().starts_with("libggml-cpu");
+  };
   if (std::any_of(modules.begin(), modules.end(), isCpu)) reports.push_back(loadCpu(directory));
   for (const fs::path& module : modules) {
     if (!isCpu(module)) reports.push_back(loadModule(module));
@@ -94,10 +99,17 @@ std::vector<Device> devices() {
     device.name = ggml_backend_dev_name(handle);
     device.description = ggml_backend_dev_description(handle);
     switch (ggml_backend_dev_type(handle)) {
-      case GGML_BACKEND_DEVICE_TYPE_CPU: device.type = "cpu"; break;
-      case GGML_BACKEND_DEVICE_TYPE_GPU: device.type = "gpu"; break;
-      case GGML_BACKEND_DEVICE_TYPE_IGPU: device.type = "igpu"; break;
-      default: device.type = "accel";
+      case GGML_BACKEND_DEVICE_TYPE_CPU:
+        device.type = "cpu";
+        break;
+      case GGML_BACKEND_DEVICE_TYPE_GPU:
+        device.type = "gpu";
+        break;
+      case GGML_BACKEND_DEVICE_TYPE_IGPU:
+        device.type = "igpu";
+        break;
+      default:
+        device.type = "accel";
     }
     device.backend = ggml_backend_reg_name(ggml_backend_dev_backend_reg(handle));
     size_t free = 0;

@@ -1,5 +1,5 @@
-// The process-wide part: backend modules, devices, versions. The one place with process-wide state of ours (a ggml
-// registry exists once per process, whatever we do). Any thread; loading is serialised.
+// The process-wide part: backend modules, devices, versions. The one place with process-wide state of ours (a
+// ggml registry exists once per process, whatever we do). Any thread; loading is serialised.
 #pragma once
 
 #include <cstdint>
@@ -24,15 +24,16 @@ struct Device {
 };
 
 struct Versions {
-  std::string engine;        // the pinned package the source came from
+  std::string engine;  // the pinned package the source came from
   std::string engineCommit;
   std::string ggml;
   std::string ggmlCommit;
   std::string compiler;
 };
 
-// Loads every backend module (libggml-*) of a directory, given by absolute path; of several CPU variants the best that
-// this machine can run. A module that fails to load does not keep the others from loading. Later calls report again.
+// Loads every backend module (libggml-*) of a directory, given by absolute path; of several CPU variants the
+// best that this machine can run. A module that fails to load does not keep the others from loading. Later
+// calls report again.
 std::vector<BackendReport> loadBackends(const std::string& directory);
 std::vector<Device> devices();
 Versions versions();

@@ -37,7 +37,9 @@ class EngineError : public std::runtime_error {
 };
 
 struct FreeDeleter {
-  void operator()(void* pointer) const noexcept { std::free(pointer); }  // NOLINT(*-owning-memory,*-no-malloc)
+  void operator()(void* pointer) const noexcept {
+    std::free(pointer);
+  }  // NOLINT(*-owning-memory,*-no-malloc)
 };
 using MallocBytes = std::unique_ptr<uint8_t, FreeDeleter>;
 
@@ -70,7 +72,8 @@ struct Progress {
 };
 
 struct ModelFiles {
-  std::string checkpoint, diffusionModel, vae, taesd, clipL, clipG, clipVision, t5xxl, llm, llmVision, controlNet;
+  std::string checkpoint, diffusionModel, vae, taesd, clipL, clipG, clipVision, t5xxl, llm, llmVision,
+      controlNet;
 };
 
 struct LoadOptions {
@@ -171,7 +174,7 @@ struct SampleParams {
   int64_t seed = 0;
   std::vector<float> sigmas;
   std::string sampler;
-  float eta = 0.0F;            // NaN: the sampler's default
+  float eta = 0.0F;  // NaN: the sampler's default
   float cfgScale = 7.0F;
   float imageCfgScale = 0.0F;  // NaN: cfgScale
   float guidance = 3.5F;

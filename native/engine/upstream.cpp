@@ -1,5 +1,6 @@
-// The one translation unit that sees the engine's internals: it includes stable-diffusion.cpp (and upscaler.cpp) in place
-// of those object files, with the few names below redirected. Parts of our own side are in upstream/*.inl, in order.
+// The one translation unit that sees the engine's internals: it includes stable-diffusion.cpp (and
+// upscaler.cpp) in place of those object files, with the few names below redirected. Parts of our own side
+// are in upstream/*.inl, in order.
 #include "upstream.h"
 
 #include "log.h"

@@ -1,9 +1,9 @@
-// Our own small interface over stable-diffusion.cpp. upstream.cpp behind it is the one translation unit that sees the
-// engine's internals; everything else in native/ sees only this header.
+// Our own small interface over stable-diffusion.cpp. upstream.cpp behind it is the one translation unit that
+// sees the engine's internals; everything else in native/ sees only this header.
 //
-// Threads: a Model or Upscaler belongs to one thread at a time (the addon gives each its own, see worker.h); different
-// models may work at once. Every function may throw EngineError; a cancelled job throws ErrorCode::Aborted and leaves the
-// model as it was before the call.
+// Threads: a Model or Upscaler belongs to one thread at a time (the addon gives each its own, see worker.h);
+// different models may work at once. Every function may throw EngineError; a cancelled job throws
+// ErrorCode::Aborted and leaves the model as it was before the call.
 #pragma once
 
 #include <memory>
@@ -80,7 +80,8 @@ struct NameTables {
 };
 NameTables nameTables();
 
-// Installs the routing of the engine's process-wide callbacks to the job of the calling thread. Once per process.
+// Installs the routing of the engine's process-wide callbacks to the job of the calling thread. Once per
+// process.
 void installCallbacks();
 
 }  // namespace nd

@@ -1,7 +1,7 @@
-// The native thread and queue of one loaded model (design decision 7). Tasks run in the order they were posted.
-// Owner: the addon's wrap object and, while the process ends, the environment's cleanup hook. `post` and `stop` may be
-// called on any thread but the worker's own; `stop` runs what is queued (tasks look at their job's cancel flag), then
-// joins. The destructor stops.
+// The native thread and queue of one loaded model (design decision 7). Tasks run in the order they were
+// posted. Owner: the addon's wrap object and, while the process ends, the environment's cleanup hook. `post`
+// and `stop` may be called on any thread but the worker's own; `stop` runs what is queued (tasks look at
+// their job's cancel flag), then joins. The destructor stops.
 #pragma once
 
 #include <condition_variable>

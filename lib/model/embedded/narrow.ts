@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DiffusionError } from '../../errors/index.js';
-import { packageRoot } from '../../native/here.js';
+import { packageRoot } from '../../here.js';
 import { narrowSha256 } from './pins.js';
 
 /** A tensor of the narrow file: half-precision bits, or token ids. */

@@ -1,5 +1,5 @@
-// The job that this thread is working on. The engine's callbacks are process-wide and carry no owner, but it calls them on
-// the thread that started the work, so a thread-local says whose they are.
+// The job that this thread is working on. The engine's callbacks are process-wide and carry no owner, but it
+// calls them on the thread that started the work, so a thread-local says whose they are.
 
 namespace nd::upstream {
 
@@ -9,15 +9,15 @@ struct ActiveJob {
 
   Job& job;
   Phase phase;
-  std::string device;            // for jobBackend()
-  bool abortGraphs = false;      // a CPU graph may stop between nodes: the caller checks for the empty result
+  std::string device;        // for jobBackend()
+  bool abortGraphs = false;  // a CPU graph may stop between nodes: the caller checks for the empty result
   bool tiled = false;
   uint64_t bytesTotal = 0;
   std::atomic<uint64_t> bytes{0};
   preview_t previewMode = PREVIEW_NONE;
   int previewInterval = 1;
-  int step = 0;                  // last reported
-  std::string loadError;         // set by JobLoader, thrown after the engine has cleaned up
+  int step = 0;           // last reported
+  std::string loadError;  // set by JobLoader, thrown after the engine has cleaned up
   ErrorCode loadErrorCode = ErrorCode::ModelCorrupt;
   int64_t lastReport = 0;
 };
@@ -61,8 +61,8 @@ inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
   const bool cpu = device != nullptr && ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_CPU;
   if (active == nullptr || !active->abortGraphs || !cpu) return ggml_backend_graph_compute(backend, graph);
   if (active->job.cancelled()) return GGML_STATUS_ABORTED;
-  const auto setAbort = reinterpret_cast<ggml_backend_set_abort_callback_t>(
-      ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), "ggml_backend_set_abort_callback"));
+  const auto setAbort = reinterpret_cast<ggml_backend_set_abort_callback_t>(ggml_backend_reg_get_proc_address(
+      ggml_backend_dev_backend_reg(device), "ggml_backend_set_abort_callback"));
   if (setAbort == nullptr) return ggml_backend_graph_compute(backend, graph);
   setAbort(backend, shouldAbort, &active->job);
   const ggml_status status = ggml_backend_graph_compute(backend, graph);
@@ -110,7 +110,8 @@ inline Image copyImage(const sd_image_t& source) {
 }
 
 inline void onEnginePreview(int step, int frames, sd_image_t* images, bool /*noisy*/, void* /*data*/) {
-  if (active != nullptr && frames > 0 && images != nullptr) active->job.onPreview(std::abs(step), copyImage(images[0]));
+  if (active != nullptr && frames > 0 && images != nullptr)
+    active->job.onPreview(std::abs(step), copyImage(images[0]));
 }
 
 inline sd_preview_cb_t previewCallback() {

@@ -1,5 +1,5 @@
-// Between our plain values and the engine's. The engine's tensors list the fastest axis first, ours last; the bytes are
-// the same.
+// Between our plain values and the engine's. The engine's tensors list the fastest axis first, ours last; the
+// bytes are the same.
 
 namespace nd::upstream {
 
@@ -43,7 +43,8 @@ Enum fromName(const char* field, const std::string& name, Enum (*parse)(const ch
   return value;
 }
 
-// Runs one engine operation for a job: thread-local routing, cancellation before and after, engine errors as ours.
+// Runs one engine operation for a job: thread-local routing, cancellation before and after, engine errors as
+// ours.
 template <typename Operation>
 auto runOperation(ActiveJob& activeJob, const char* what, Operation&& operation) {
   const ActiveJobScope scope(activeJob);

@@ -6,11 +6,16 @@ namespace upstream {
 inline const char* predictionOf(const StableDiffusionGGML& sd) {
   Denoiser* denoiser = sd.denoiser.get();
   prediction_t prediction = EPS_PRED;
-  if (dynamic_cast<Flux2FlowDenoiser*>(denoiser) != nullptr) prediction = FLUX2_FLOW_PRED;
-  else if (dynamic_cast<FluxFlowDenoiser*>(denoiser) != nullptr) prediction = FLUX_FLOW_PRED;
-  else if (dynamic_cast<DiscreteFlowDenoiser*>(denoiser) != nullptr) prediction = FLOW_PRED;
-  else if (dynamic_cast<EDMVDenoiser*>(denoiser) != nullptr) prediction = EDM_V_PRED;
-  else if (dynamic_cast<CompVisVDenoiser*>(denoiser) != nullptr) prediction = V_PRED;
+  if (dynamic_cast<Flux2FlowDenoiser*>(denoiser) != nullptr)
+    prediction = FLUX2_FLOW_PRED;
+  else if (dynamic_cast<FluxFlowDenoiser*>(denoiser) != nullptr)
+    prediction = FLUX_FLOW_PRED;
+  else if (dynamic_cast<DiscreteFlowDenoiser*>(denoiser) != nullptr)
+    prediction = FLOW_PRED;
+  else if (dynamic_cast<EDMVDenoiser*>(denoiser) != nullptr)
+    prediction = EDM_V_PRED;
+  else if (dynamic_cast<CompVisVDenoiser*>(denoiser) != nullptr)
+    prediction = V_PRED;
   return sd_prediction_name(prediction);
 }
 
@@ -65,7 +70,8 @@ ModelInfo Model::describe() const {
                                         upstream::countTensors(*sd.preview_vae, "tae"), sd.vae_backend));
   }
   if (sd.control_net) {
-    parts.push_back(upstream::component("controlNet", sd.control_net->get_params_buffer_size(), 0, sd.control_net_backend));
+    parts.push_back(upstream::component("controlNet", sd.control_net->get_params_buffer_size(), 0,
+                                        sd.control_net_backend));
   }
   for (const Component& part : parts) info.tensors += part.tensors;
   return info;

@@ -7,13 +7,15 @@ Conditioning::~Conditioning() = default;
 
 size_t Conditioning::bytes() const {
   const SDCondition& value = impl_->value;
-  size_t count = value.c_crossattn.numel() + value.c_vector.numel() + value.c_concat.numel() + value.c_t5_ids.numel() +
-                 value.c_t5_weights.numel();
+  size_t count = value.c_crossattn.numel() + value.c_vector.numel() + value.c_concat.numel() +
+                 value.c_t5_ids.numel() + value.c_t5_weights.numel();
   for (const auto& extra : value.extra_c_crossattns) count += extra.numel();
   return count * sizeof(float);
 }
 
-std::vector<int64_t> Conditioning::shape() const { return upstream::fromEngine(impl_->value.c_crossattn).shape; }
+std::vector<int64_t> Conditioning::shape() const {
+  return upstream::fromEngine(impl_->value.c_crossattn).shape;
+}
 
 std::shared_ptr<const Conditioning> Model::encodePrompt(const EncodePromptParams& params, Job& job) {
   upstream::ActiveJob active{job, Phase::Encode};
@@ -43,12 +45,14 @@ std::shared_ptr<const Conditioning> Model::encodePrompt(const EncodePromptParams
 std::vector<float> Model::sigmas(const SigmaParams& params) {
   StableDiffusionGGML& sd = impl_->sd;
   const sample_method_t sampler = resolve_sample_method(
-      &impl_->context, upstream::fromName("sampler", params.sampler, str_to_sample_method, SAMPLE_METHOD_COUNT));
+      &impl_->context,
+      upstream::fromName("sampler", params.sampler, str_to_sample_method, SAMPLE_METHOD_COUNT));
   const scheduler_t schedule = resolve_scheduler(
-      &impl_->context, upstream::fromName("schedule", params.schedule, str_to_scheduler, SCHEDULER_COUNT), sampler);
+      &impl_->context, upstream::fromName("schedule", params.schedule, str_to_scheduler, SCHEDULER_COUNT),
+      sampler);
   sd.set_flow_shift(std::isnan(params.flowShift) ? INFINITY : params.flowShift);
-  return sd.denoiser->get_sigmas(static_cast<uint32_t>(params.steps), sd.get_image_seq_len(params.height, params.width),
-                                 schedule, sd.version);
+  return sd.denoiser->get_sigmas(static_cast<uint32_t>(params.steps),
+                                 sd.get_image_seq_len(params.height, params.width), schedule, sd.version);
 }
 
 }  // namespace nd

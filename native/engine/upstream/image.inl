@@ -7,7 +7,9 @@ namespace upstream {
 class VaeScope {
  public:
   VaeScope(sd_ctx_t& context, const Tiling& tiling, int64_t width, int64_t height)
-      : params_(imageParams(tiling, width, height)), request_(&context, &params_), axes_(&context, &params_, request_) {
+      : params_(imageParams(tiling, width, height)),
+        request_(&context, &params_),
+        axes_(&context, &params_, request_) {
     context.sd->vae_tiling_params = params_.vae_tiling_params;
     if (active != nullptr) active->tiled = tiling.enabled;
   }

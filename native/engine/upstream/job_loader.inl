@@ -1,17 +1,20 @@
-// The engine's loader, with a check of the whole file before anything is read, byte counts, and a way to stop.
+// The engine's loader, with a check of the whole file before anything is read, byte counts, and a way to
+// stop.
 
 namespace nd::upstream {
 
 class JobLoader : public ModelLoader {
  public:
-  // Hides ModelLoader's overload of the same form, which reports one missing tensor a log line and cannot be stopped.
-  bool load_tensors(std::map<std::string, ggml_tensor*>& wanted, const std::set<std::string>& ignored, int threads,
-                    bool mmap) {
+  // Hides ModelLoader's overload of the same form, which reports one missing tensor a log line and cannot be
+  // stopped.
+  bool load_tensors(std::map<std::string, ggml_tensor*>& wanted, const std::set<std::string>& ignored,
+                    int threads, bool mmap) {
     if (!check(wanted)) return false;
     for (const auto& [name, storage] : get_tensor_storage_map()) {
       if (wanted.count(name) != 0) active->bytesTotal += static_cast<uint64_t>(storage.nbytes_to_read());
     }
-    ActiveJob& job = *active;  // the callback runs on the engine's reader threads, which have no job of their own
+    ActiveJob& job =
+        *active;  // the callback runs on the engine's reader threads, which have no job of their own
     const auto give = [&](const TensorStorage& storage, ggml_tensor** target) {
       if (job.job.cancelled()) return false;
       const auto found = wanted.find(storage.name);
@@ -54,7 +57,8 @@ class JobLoader : public ModelLoader {
       const TensorStorage& storage = found->second;
       if (!std::equal(tensor->ne, tensor->ne + GGML_MAX_DIMS, storage.ne)) {
         return fail(ErrorCode::ModelCorrupt, "Tensor \"" + name + "\" has shape " + shapeText(storage.ne) +
-                                                 " in the file, but the architecture needs " + shapeText(tensor->ne) + ".");
+                                                 " in the file, but the architecture needs " +
+                                                 shapeText(tensor->ne) + ".");
       }
       if (tensor->data == nullptr && tensor->buffer == nullptr) {
         return fail(ErrorCode::OutOfMemory, "The memory for the model's weights could not be allocated.");
@@ -65,10 +69,11 @@ class JobLoader : public ModelLoader {
 
   static std::string missingText(const std::vector<std::string>& missing) {
     const auto lacks = [&](const char* prefix) {
-      return std::any_of(missing.begin(), missing.end(), [&](const std::string& name) { return starts_with(name, prefix); });
+      return std::any_of(missing.begin(), missing.end(),
+                         [&](const std::string& name) { return starts_with(name, prefix); });
     };
-    std::string text = std::to_string(missing.size()) + " tensors that the architecture needs are missing, first \"" +
-                       missing.front() + "\".";
+    std::string text = std::to_string(missing.size()) +
+                       " tensors that the architecture needs are missing, first \"" + missing.front() + "\".";
     if (lacks("first_stage_model.")) text += " The checkpoint has no VAE: give one as `vae` or `taesd`.";
     if (lacks("tae.")) text += " The file given as `taesd` is not a TAESD of this architecture.";
     if (lacks("cond_stage_model.") || lacks("text_encoders.")) {

@@ -65,9 +65,10 @@ inline void checkDevice(const std::string& device) {
   if (!job.loadError.empty()) throw EngineError(job.loadErrorCode, job.loadError);
   const std::string why = takeErrorLines();
   const bool unknown = why.find("get sd version") != std::string::npos;
-  throw EngineError(unknown ? ErrorCode::ModelUnsupported : ErrorCode::ModelCorrupt,
-                    unknown ? "The files hold no model of an architecture that the engine knows."
-                            : "The engine could not load the model: " + (why.empty() ? "no reason given" : why) + ".");
+  throw EngineError(
+      unknown ? ErrorCode::ModelUnsupported : ErrorCode::ModelCorrupt,
+      unknown ? "The files hold no model of an architecture that the engine knows."
+              : "The engine could not load the model: " + (why.empty() ? "no reason given" : why) + ".");
 }
 
 }  // namespace upstream

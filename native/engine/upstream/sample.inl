@@ -3,10 +3,13 @@
 namespace nd {
 namespace upstream {
 
-// The engine's sample() takes the diffusion model as an argument. An empty result makes every sampler return at once.
+// The engine's sample() takes the diffusion model as an argument. An empty result makes every sampler return
+// at once.
 class CancellableModel : public DiffusionModel {
  public:
-  CancellableModel(std::shared_ptr<DiffusionModel> model, const Job& job) : model_(std::move(model)), job_(job) {}
+  CancellableModel(std::shared_ptr<DiffusionModel> model, const Job& job)
+      : model_(std::move(model)), job_(job) {}
+  virtual ~CancellableModel() = default;  // the engine's base class has none
 
   sd::Tensor<float> compute(int threads, const DiffusionParams& params) override {
     if (job_.cancelled()) return {};
@@ -17,9 +20,13 @@ class CancellableModel : public DiffusionModel {
   void alloc_params_buffer() override { model_->alloc_params_buffer(); }
   void free_params_buffer() override { model_->free_params_buffer(); }
   void free_compute_buffer() override { model_->free_compute_buffer(); }
-  void get_param_tensors(std::map<std::string, ggml_tensor*>& tensors) override { model_->get_param_tensors(tensors); }
+  void get_param_tensors(std::map<std::string, ggml_tensor*>& tensors) override {
+    model_->get_param_tensors(tensors);
+  }
   size_t get_params_buffer_size() override { return model_->get_params_buffer_size(); }
-  void set_weight_adapter(const std::shared_ptr<WeightAdapter>& adapter) override { model_->set_weight_adapter(adapter); }
+  void set_weight_adapter(const std::shared_ptr<WeightAdapter>& adapter) override {
+    model_->set_weight_adapter(adapter);
+  }
   int64_t get_adm_in_channels() override { return model_->get_adm_in_channels(); }
   void set_flash_attention_enabled(bool enabled) override { model_->set_flash_attention_enabled(enabled); }
   void set_max_graph_vram_bytes(size_t bytes) override { model_->set_max_graph_vram_bytes(bytes); }
@@ -32,11 +39,12 @@ class CancellableModel : public DiffusionModel {
 
 inline sd_cache_mode_t cacheModeFromName(const std::string& name) {
   static const std::map<std::string, sd_cache_mode_t> modes = {
-      {"", SD_CACHE_DISABLED},         {"none", SD_CACHE_DISABLED},           {"easycache", SD_CACHE_EASYCACHE},
-      {"ucache", SD_CACHE_UCACHE},     {"dbcache", SD_CACHE_DBCACHE},         {"taylorseer", SD_CACHE_TAYLORSEER},
+      {"", SD_CACHE_DISABLED},           {"none", SD_CACHE_DISABLED},    {"easycache", SD_CACHE_EASYCACHE},
+      {"ucache", SD_CACHE_UCACHE},       {"dbcache", SD_CACHE_DBCACHE},  {"taylorseer", SD_CACHE_TAYLORSEER},
       {"cache-dit", SD_CACHE_CACHE_DIT}, {"spectrum", SD_CACHE_SPECTRUM}};
   const auto found = modes.find(name);
-  if (found == modes.end()) throw EngineError(ErrorCode::InvalidOption, "Unknown step cache \"" + name + "\".");
+  if (found == modes.end())
+    throw EngineError(ErrorCode::InvalidOption, "Unknown step cache \"" + name + "\".");
   return found->second;
 }
 
@@ -59,7 +67,8 @@ struct Guidance {
 inline Guidance guidanceOf(StableDiffusionGGML& sd, const SampleParams& request, std::vector<int>& layers) {
   Guidance guidance;
   guidance.params.txt_cfg = request.cfgScale;
-  const bool usesImageCfg = sd_version_is_inpaint_or_unet_edit(sd.version) && !std::isnan(request.imageCfgScale);
+  const bool usesImageCfg =
+      sd_version_is_inpaint_or_unet_edit(sd.version) && !std::isnan(request.imageCfgScale);
   guidance.params.img_cfg = usesImageCfg ? request.imageCfgScale : request.cfgScale;
   guidance.params.distilled_guidance = request.guidance;
   guidance.params.slg = {layers.data(), layers.size(), request.slgStart, request.slgEnd, request.slgScale};
@@ -69,7 +78,8 @@ inline Guidance guidanceOf(StableDiffusionGGML& sd, const SampleParams& request,
   guidance.uncond = request.uncond->impl().value;
   if (guidance.uncond.c_concat.empty()) guidance.uncond.c_concat = toEngine(request.uncondConcat);
   if (guidance.params.img_cfg != guidance.params.txt_cfg) {
-    guidance.imageCond = SDCondition(guidance.uncond.c_crossattn, guidance.uncond.c_vector, guidance.cond.c_concat);
+    guidance.imageCond =
+        SDCondition(guidance.uncond.c_crossattn, guidance.uncond.c_vector, guidance.cond.c_concat);
   }
   return guidance;
 }
@@ -79,10 +89,12 @@ inline Guidance guidanceOf(StableDiffusionGGML& sd, const SampleParams& request,
 Tensor Model::sample(const SampleParams& params, Job& job) {
   StableDiffusionGGML& sd = impl_->sd;
   const sample_method_t sampler = resolve_sample_method(
-      &impl_->context, upstream::fromName("sampler", params.sampler, str_to_sample_method, SAMPLE_METHOD_COUNT));
+      &impl_->context,
+      upstream::fromName("sampler", params.sampler, str_to_sample_method, SAMPLE_METHOD_COUNT));
   upstream::ActiveJob active{job, Phase::Sample};
-  active.previewMode = params.preview.empty() ? PREVIEW_NONE
-                                              : upstream::fromName("preview", params.preview, str_to_preview, PREVIEW_COUNT);
+  active.previewMode = params.preview.empty()
+                           ? PREVIEW_NONE
+                           : upstream::fromName("preview", params.preview, str_to_preview, PREVIEW_COUNT);
   active.previewInterval = std::max(1, params.previewInterval);
   return upstream::runOperation(active, "sample", [&] {
     std::vector<int> layers = params.slgLayers;
@@ -90,19 +102,22 @@ Tensor Model::sample(const SampleParams& params, Job& job) {
     const sd_cache_params_t cache = upstream::cacheParams(params);
     std::vector<sd::Tensor<float>> references;
     for (const Tensor& reference : params.refLatents) references.push_back(upstream::toEngine(reference));
-    const sd::Tensor<float> control = params.controlImage ? upstream::toEngine(*params.controlImage) : sd::Tensor<float>();
+    const sd::Tensor<float> control =
+        params.controlImage ? upstream::toEngine(*params.controlImage) : sd::Tensor<float>();
     const sd::Tensor<float> latent = upstream::toEngine(params.latent);
 
     sd.set_flow_shift(std::isnan(params.flowShift) ? INFINITY : params.flowShift);
     sd.rng->manual_seed(static_cast<uint64_t>(params.seed));
     sd.sampler_rng->manual_seed(static_cast<uint64_t>(params.seed));
-    sd::Tensor<float> noise = params.noise ? upstream::toEngine(*params.noise) : sd::randn_like<float>(latent, sd.rng);
+    sd::Tensor<float> noise =
+        params.noise ? upstream::toEngine(*params.noise) : sd::randn_like<float>(latent, sd.rng);
     const float eta = resolve_eta(&impl_->context, std::isnan(params.eta) ? INFINITY : params.eta, sampler);
     const auto model = std::make_shared<upstream::CancellableModel>(sd.diffusion_model, job);
     const sd::Tensor<float> result =
-        sd.sample(model, true, latent, std::move(noise), guidance.cond, guidance.uncond, guidance.imageCond, {}, control,
-                  params.controlStrength, guidance.params, eta, params.shiftedTimestep, sampler, sd.is_flow_denoiser(),
-                  params.sigmas, -1, references, params.increaseRefIndex, upstream::toEngine(params.mask), {}, 1.0F, &cache);
+        sd.sample(model, true, latent, std::move(noise), guidance.cond, guidance.uncond, guidance.imageCond,
+                  {}, control, params.controlStrength, guidance.params, eta, params.shiftedTimestep, sampler,
+                  sd.is_flow_denoiser(), params.sigmas, -1, references, params.increaseRefIndex,
+                  upstream::toEngine(params.mask), {}, 1.0F, &cache);
     if (result.empty() || job.cancelled()) upstream::throwEmpty(job, "sample");
     return upstream::fromEngine(result);
   });

@@ -6,6 +6,7 @@ namespace upstream {
 template <typename Enum>
 std::vector<std::string> names(int count, const char* (*nameOf)(Enum)) {
   std::vector<std::string> list;
+  list.reserve(static_cast<size_t>(count));
   for (int i = 0; i < count; ++i) list.emplace_back(nameOf(static_cast<Enum>(i)));
   return list;
 }
@@ -21,7 +22,8 @@ inline std::vector<std::string> weightTypeNames() {
 
 inline void addFile(ModelLoader& loader, const std::string& file, const std::string& prefix) {
   if (file.empty() || loader.init_from_file(file, prefix)) return;
-  throw EngineError(ErrorCode::ModelCorrupt, "The engine cannot read the header of \"" + file + "\": " + takeErrorLines());
+  throw EngineError(ErrorCode::ModelCorrupt,
+                    "The engine cannot read the header of \"" + file + "\": " + takeErrorLines());
 }
 
 }  // namespace upstream
@@ -44,8 +46,10 @@ Inspection inspect(const ModelFiles& files) {
   upstream::addFile(loader, files.checkpoint, "");
   upstream::addFile(loader, files.diffusionModel, "model.diffusion_model.");
   const bool unet = sd_version_is_unet(loader.get_sd_version());
-  upstream::addFile(loader, files.clipL, unet ? "cond_stage_model.transformer." : "text_encoders.clip_l.transformer.");
-  upstream::addFile(loader, files.clipG, unet ? "cond_stage_model.1.transformer." : "text_encoders.clip_g.transformer.");
+  upstream::addFile(loader, files.clipL,
+                    unet ? "cond_stage_model.transformer." : "text_encoders.clip_l.transformer.");
+  upstream::addFile(loader, files.clipG,
+                    unet ? "cond_stage_model.1.transformer." : "text_encoders.clip_g.transformer.");
   upstream::addFile(loader, files.t5xxl, "text_encoders.t5xxl.transformer.");
   upstream::addFile(loader, files.llm, "text_encoders.llm.");
   upstream::addFile(loader, files.vae, "vae.");

@@ -22,7 +22,8 @@ std::unique_ptr<Upscaler> Upscaler::load(const UpscalerOptions& options, Job& jo
   return upstream::runOperation(active, "load the upscaler", [&] {
     const int threads = options.threads > 0 ? options.threads : sd_get_num_physical_cores();
     auto impl = std::make_unique<Impl>(threads, options.convDirect, options.tileSize);
-    if (!impl->engine.load_from_file(options.file, options.offloadToCpu, threads)) upstream::throwLoadFailure(active);
+    if (!impl->engine.load_from_file(options.file, options.offloadToCpu, threads))
+      upstream::throwLoadFailure(active);
     job.throwIfCancelled();
     return std::unique_ptr<Upscaler>(new Upscaler(std::move(impl)));
   });

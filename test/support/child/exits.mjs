@@ -55,9 +55,10 @@ const states = {
   },
   async queued() {
     const model = await load();
-    report(model.txt2img({ prompt: 'a red apple', steps, cfgScale: 1, ...fits }));
+    const running = sampling(model);
+    report(model.txt2img({ prompt: 'a green apple', steps, cfgScale: 1, ...fits }));
     report(model.sigmas());
-    await sampling(model);
+    await running;
   },
   async decoding() {
     const model = await load();

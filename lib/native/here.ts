@@ -1,1 +1,0 @@
-export { here, packageRoot } from '../here.js';
