@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildDir } from './paths.mjs';
+import { pathToFileURL } from 'node:url';
+import { buildDir, root } from './paths.mjs';
 import { run, runTool } from './run.mjs';
 import { say } from './say.mjs';
 
@@ -38,6 +39,14 @@ export async function ctest() {
     if (/\*\*\*Skipped/.test(line)) skipped++;
   };
   const args = ['--output-on-failure', '--no-tests=error'];
-  const code = await run('ctest', args, { cwd: buildDir, allowFailure: true, onLine });
+  const env = { ...process.env, ...(await embeddedModel()) };
+  const code = await run('ctest', args, { cwd: buildDir, allowFailure: true, onLine, env });
   return counts('ctest', code, { passed: total - failed - skipped, failed, skipped });
+}
+
+/** The lifted files for native/test/engine_test.cpp, by environment variable. */
+async function embeddedModel() {
+  const { ensureEmbeddedModel } = await import(pathToFileURL(join(root, 'dist', 'index.js')).href);
+  const { checkpoint, taesd } = await ensureEmbeddedModel();
+  return { ND_TEST_CHECKPOINT: checkpoint, ND_TEST_TAESD: taesd };
 }

@@ -1,0 +1,69 @@
+#!/usr/bin/env node
+/**
+ * `npm run bench`: measures the addon against sd-cli of the same build, and what the package promises by itself.
+ * What each suite compares is written in its file and in bench/README.md.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { conditioning } from './suites/conditioning.mjs';
+import { engine } from './suites/engine.mjs';
+import { eventLoop } from './suites/event-loop.mjs';
+import { load } from './suites/load.mjs';
+import { startup } from './suites/startup.mjs';
+import { prepare } from './tools/input.mjs';
+import { commits, describeMachine } from './tools/machine.mjs';
+import { readOptions, usage } from './tools/options.mjs';
+import { benchDir } from './tools/paths.mjs';
+import { formatSuite, missedGoals } from './tools/report.mjs';
+
+const suites = [engine, startup, eventLoop, load, conditioning];
+
+async function main() {
+  const options = readOptions(process.argv.slice(2), suites);
+  if (options.help) {
+    process.stdout.write(usage(suites));
+    return;
+  }
+  const machine = describeMachine();
+  const input = await prepare(options);
+  const chosen = suites.filter(({ name }) => options.suites.includes(name));
+  const results = [];
+  for (const suite of chosen) {
+    process.stderr.write(`${suite.name}: ${suite.title}\n`);
+    const result = { name: suite.name, title: suite.title, ...(await suite.run(input, options)) };
+    results.push(result);
+    process.stdout.write(`${formatSuite(result)}\n`);
+  }
+  const record = {
+    date: new Date().toISOString(),
+    quick: options.quick,
+    machine,
+    node: process.version,
+    package: input.versions.package,
+    commits: commits(input.versions),
+    compiler: input.versions.compiler,
+    cpuFeatures: input.cpuFeatures,
+    threads: options.threads === 0 ? 'one per physical core' : options.threads,
+    suites: results,
+  };
+  const file = options.output ?? (options.quick ? undefined : join(benchDir, 'results', `${day()}-${machine.id}.json`));
+  if (file === undefined) {
+    process.stdout.write('A quick run is not recorded; --output FILE writes it.\n');
+  } else {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, `${JSON.stringify(record, undefined, 2)}\n`);
+    process.stdout.write(`Written: ${relative(process.cwd(), file)}\n`);
+  }
+  const missed = missedGoals(results);
+  for (const { suite, goal } of missed) process.stdout.write(`Goal missed: ${suite}: ${goal}\n`);
+  if (options.check && missed.length > 0) process.exitCode = 1;
+}
+
+function day() {
+  return new Date().toISOString().slice(0, 10);
+}
+
+main().catch((error) => {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 2;
+});

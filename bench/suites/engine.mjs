@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { runChild, runSdCli } from '../tools/processes.mjs';
+import { goal, interleave, ratioRow, row } from '../tools/statistics.mjs';
+
+/**
+ * The addon against sd-cli, whole processes on both sides: start, load, encode, sample, decode, write a PNG, end.
+ * The step time is sampling divided by steps: the engine's own log line on sd-cli's side; on ours the time between the
+ * call of the native operation and its result in JavaScript, so the crossing of threads counts against us.
+ */
+export const engine = {
+  name: 'engine',
+  title: 'addon against sd-cli, 128x128, embedded model',
+  async run(input, { quick, repeat = quick ? 2 : 7 }) {
+    const steps = quick ? 3 : 10;
+    const request = { ...base, steps };
+    const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-bench-'));
+    const pictures = { addon: join(folder, 'addon.png'), sdCli: join(folder, 'sd-cli.png') };
+    try {
+      const addon = () => runChild('generate', { ...input, request, output: pictures.addon });
+      const sdCli = () => runSdCli(input, request, pictures.sdCli);
+      const [ours, theirs] = await interleave(repeat, [addon, sdCli], (turn) => {
+        process.stderr.write(`  ${turn} of ${repeat}\n`);
+      });
+      await samePicture(pictures);
+      return report(ours, theirs, repeat, request);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+};
+
+const base = {
+  prompt: 'a red apple',
+  negativePrompt: '',
+  seed: 1,
+  width: 128,
+  height: 128,
+  cfgScale: 3,
+  sampler: 'euler',
+  schedule: 'discrete',
+};
+
+/** Times of two programs compare only when they did the same work: the pixels must be equal. */
+async function samePicture({ addon, sdCli }) {
+  const [ours, theirs] = await Promise.all([addon, sdCli].map(pixels));
+  if (ours !== theirs) throw new Error('The addon and sd-cli made different pictures: their times do not compare.');
+}
+
+async function pixels(file) {
+  const { data, info } = await sharp(file).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+  return createHash('sha256').update(`${info.width}x${info.height}x${info.channels}`).update(data).digest('hex');
+}
+
+function report(ours, theirs, repeat, request) {
+  const pick = (side, key) => side.map((run) => run[key]);
+  const step = (side) => side.map((run) => run.sample / request.steps);
+  const ratios = {
+    step: ratioRow('step ratio', step(ours), step(theirs)),
+    process: ratioRow('total ratio', pick(ours, 'process'), pick(theirs, 'process')),
+    generate: ratioRow('generate ratio', pick(ours, 'generate'), pick(theirs, 'generate')),
+  };
+  return {
+    compared:
+      `Whole processes, same files, request and threads; ${request.steps} Euler steps, equal pixels. total: start to end of\n` +
+      'the process. generate: encode + sample + decode. Ratios are medians of the ratios of neighbouring runs.',
+    request,
+    repeat,
+    rows: [
+      ...['process', 'load', 'encode', 'sample', 'decode', 'generate'].flatMap((key) => [
+        row(`addon ${key}`, 'ms', pick(ours, key)),
+        row(`sd-cli ${key}`, 'ms', pick(theirs, key)),
+      ]),
+      row('addon step', 'ms', step(ours)),
+      row('sd-cli step', 'ms', step(theirs)),
+      ratios.step,
+      ratios.process,
+      ratios.generate,
+    ],
+    goals: [
+      goal('step ratio', ratios.step.median, '<=', 1.02, 'x'),
+      goal('total ratio', ratios.process.median, '<=', 1.02, 'x'),
+    ],
+  };
+}
