@@ -1,0 +1,42 @@
+// A worker thread with a model of its own: `workerData` says what it does before it tells its parent `ready`.
+import { parentPort, workerData } from 'node:worker_threads';
+import { createHash } from 'node:crypto';
+import { createRuntime } from '../../../dist/index.js';
+import { firstEvent, fits, mapped } from './common.mjs';
+
+const { files, state, end, request, binary } = workerData;
+const tell = (message) => parentPort.postMessage(message);
+
+const runtime = await createRuntime({ threads: 1, ...(binary === undefined ? {} : { binary }) });
+if (state === 'loading') {
+  const load = firstEvent('load', 0);
+  leave(runtime.loadModel({ ...files, onProgress: load.onProgress }));
+  await load.seen;
+} else if (state !== 'bare') {
+  const model = await runtime.loadModel(mapped(files));
+  if (state === 'sampling') {
+    const step = firstEvent('sample', 1);
+    // A listener that is called at every step and a preview: calls into this thread are under way when it ends.
+    const preview = { preview: { mode: 'projection', every: 1 }, onPreview: () => tell({ preview: true }) };
+    leave(model.txt2img({ prompt: 'a red apple', steps: 200, cfgScale: 1, ...fits, ...preview, onProgress: step.onProgress }));
+    await step.seen;
+  }
+  if (state === 'encoding') {
+    const encode = firstEvent('encode', 0);
+    leave(model.txt2img({ prompt: 'a red apple', steps: 200, cfgScale: 1, ...fits, onProgress: encode.onProgress }));
+    await encode.seen;
+  }
+  if (state === 'picture') {
+    const { images } = await model.txt2img(request);
+    tell({ sha256: createHash('sha256').update(images[0].data).digest('hex') });
+  }
+  if (state === 'disposed') await model.dispose();
+}
+tell({ ready: state });
+if (end === 'exit') process.exit(5);
+if (end === 'throw') throw new Error('thrown in the worker on purpose');
+// Otherwise the worker ends by itself, if nothing keeps it, or is terminated.
+
+function leave(job) {
+  job.catch((error) => tell({ job: error.code ?? error.name }));
+}
