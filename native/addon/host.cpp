@@ -14,7 +14,7 @@ struct HostList {
 };
 
 HostList& list() {
-  static HostList instance;
+  static HostList& instance = *std::make_unique<HostList>().release();  // outlives every thread
   return instance;
 }
 

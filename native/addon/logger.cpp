@@ -41,7 +41,7 @@ struct Listeners {
 };
 
 Listeners& listeners() {
-  static Listeners instance;
+  static Listeners& instance = *std::make_unique<Listeners>().release();  // outlives every thread
   return instance;
 }
 

@@ -22,9 +22,6 @@ set(GGML_CCACHE OFF)
 set(GGML_BUILD_TESTS OFF)
 set(GGML_BUILD_EXAMPLES OFF)
 set(GGML_CPU_ALL_VARIANTS ${ND_CPU_ALL_VARIANTS})
-if(NOT ND_CPU_ALL_VARIANTS)
-  set(GGML_NATIVE ON)
-endif()
 # The engine's tensor names are longer than ggml's default of 64; every module must agree on the size of ggml_tensor.
 add_compile_definitions(GGML_MAX_NAME=128)
 

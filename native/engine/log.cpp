@@ -25,7 +25,7 @@ struct LogState {
 };
 
 LogState& state() {
-  static LogState instance;
+  static LogState& instance = *std::make_unique<LogState>().release();  // outlives every thread
   return instance;
 }
 

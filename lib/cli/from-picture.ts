@@ -1,0 +1,47 @@
+import { DiffusionError } from '../errors/index.js';
+import { infotextToModel, infotextToRequest, parseInfotext, readInfotext } from '../image/index.js';
+import type { PassMode } from '../pipeline/request.js';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export interface PictureDefaults {
+  readonly request: Fields;
+  readonly model: Fields;
+  /** Name of the model that made the picture, as its infotext has it. */
+  readonly modelName: string | undefined;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Request and model options that the infotext of a picture describes. Settings that cannot be followed become warnings.
+ * @throws DiffusionError `ERR_IMAGE_INVALID` when there is no picture or no infotext in it.
+ */
+export async function readPictureDefaults(path: string, mode: PassMode, signal: AbortSignal): Promise<PictureDefaults> {
+  const text = await readInfotext(path, { signal });
+  if (text === null) {
+    const hint = 'Name a picture that this program or A1111 saved.';
+    const message = `Option "--from": "${path}" carries no infotext. ${hint}`;
+    throw new DiffusionError('ERR_IMAGE_INVALID', message, { field: '--from', given: path, hint });
+  }
+  const parsed = parseInfotext(text);
+  const warnings: string[] = [];
+  try {
+    infotextToRequest(parsed);
+  } catch (error) {
+    if (!(error instanceof DiffusionError)) throw error;
+    warnings.push(`${path}: ${error.message} Left out.`);
+  }
+  const { denoisingStrength, ...request } = infotextToRequest(parsed, { strict: false });
+  const strength = mode === 'txt2img' || denoisingStrength === undefined ? {} : { denoisingStrength };
+  const { rng, samplerRng, circular, model: modelName } = infotextToModel(parsed);
+  const model = Object.entries({ rng, samplerRng, circular }).filter(([, value]) => value !== undefined);
+  return { request: { ...request, ...strength }, model: Object.fromEntries(model), modelName, warnings };
+}
+
+/** The picture's request with the given options in place of its own. */
+export function overlay(defaults: Fields, given: Fields): Fields {
+  const { sigmas, ...rest } = defaults;
+  // The picture's own noise levels stand for steps and schedule; whoever names one of these wants it to count.
+  const replaced = sigmas === undefined || 'steps' in given || 'schedule' in given;
+  return { ...rest, ...(replaced ? {} : { sigmas }), ...given };
+}
