@@ -17,7 +17,7 @@ export interface CliContext {
   readonly stderr: CliOutput;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Milliseconds of a clock that only goes forward. */
-  now(): number;
+  readonly now: () => number;
   /** From the call on, the first interrupt aborts the signal rather than ending the process. */
   interrupt(): AbortSignal;
   createRuntime(options: RuntimeOptions): Promise<CliRuntime>;

@@ -17,7 +17,7 @@ export function usageOf({ name, operand }: CommandDef): string {
 
 /** What `node-diffusion help` shows. */
 export function generalHelp(columns: number): string {
-  const list = commands.map(({ name, summary }) => entry(`${name.padEnd(10)}`, summary, 14, columns));
+  const list = commands.map(({ name, summary }) => entry(name.padEnd(10), summary, 14, columns));
   const codes = exitCodes.map(({ code, meaning }) => entry(String(code), meaning, 7, columns));
   return [
     'Stable Diffusion from the command line.',

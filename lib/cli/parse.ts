@@ -38,7 +38,13 @@ function describe({ options }: CommandDef) {
   return described;
 }
 
-function readValue(command: CommandDef, option: OptionDef, raw: string, text: string | undefined, inline: boolean): unknown {
+function readValue(
+  command: CommandDef,
+  option: OptionDef,
+  raw: string,
+  text: string | undefined,
+  inline: boolean,
+): unknown {
   const field = `--${option.name}`;
   if (option.read === undefined || option.value === undefined) {
     if (text !== undefined) throw invalidOption(field, text, 'no value', `Write ${field} alone.`);
@@ -53,5 +59,7 @@ function readValue(command: CommandDef, option: OptionDef, raw: string, text: st
 }
 
 function isOption({ options }: CommandDef, text: string): boolean {
-  return options.some(({ name, short }) => text === `--${name}` || text.startsWith(`--${name}=`) || text === `-${String(short)}`);
+  return options.some(
+    ({ name, short }) => text === `--${name}` || text.startsWith(`--${name}=`) || text === `-${String(short)}`,
+  );
 }

@@ -17,13 +17,16 @@ function messageOf(error: unknown): string {
 function hintsOf(error: unknown, options: readonly OptionDef[], verbose: boolean): string[] {
   if (!(error instanceof DiffusionError)) {
     const stack = error instanceof Error ? error.stack : undefined;
-    return verbose && stack !== undefined ? [stack] : ['This is a bug. NODE_DIFFUSION_DEBUG=1 shows where it happened.'];
+    return verbose && stack !== undefined
+      ? [stack]
+      : ['This is a bug. NODE_DIFFUSION_DEBUG=1 shows where it happened.'];
   }
   const hints: string[] = [];
   const { hint, field } = error;
   if (hint !== undefined && !error.message.includes(hint)) hints.push(hint);
   const option = field === undefined || field.startsWith('-') ? undefined : optionOfField(options, field);
-  if (option !== undefined && !error.message.includes(`--${option.name}`)) hints.push(`The option is --${option.name}.`);
+  if (option !== undefined && !error.message.includes(`--${option.name}`))
+    hints.push(`The option is --${option.name}.`);
   if (verbose && error.stack !== undefined) hints.push(error.stack);
   return hints;
 }

@@ -77,5 +77,9 @@ function unknownCommand(name: string): DiffusionError {
   const meant = didYouMean(nearest(name, [...commandNames, 'help']));
   const prompt = /\s/.test(name) ? `To make a picture: node-diffusion generate ${JSON.stringify(name)}` : undefined;
   const what = name.startsWith('-') ? 'option' : 'command';
-  return usageError('command', `Unknown ${what} "${name}".`, meant ?? prompt ?? `Commands: ${commandNames.join(', ')}, help.`);
+  return usageError(
+    'command',
+    `Unknown ${what} "${name}".`,
+    meant ?? prompt ?? `Commands: ${commandNames.join(', ')}, help.`,
+  );
 }

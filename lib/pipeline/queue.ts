@@ -31,7 +31,8 @@ interface Entry {
   readonly kind: JobKind;
   readonly controller: AbortController;
   readonly onQueue: ((event: QueueEvent) => void) | undefined;
-  readonly start: () => Promise<QueueState>;
+  /** Runs the job and waits for its native work; `settle` then tells the caller. */
+  readonly start: () => Promise<{ readonly state: QueueState; readonly settle: () => void }>;
   position: number;
 }
 
@@ -78,21 +79,26 @@ export class JobQueue implements QueueView {
       };
       signal?.addEventListener('abort', onAbort, { once: true });
       const forget = (): void => signal?.removeEventListener('abort', onAbort);
-      const start = async (): Promise<QueueState> => {
+      const start: Entry['start'] = async () => {
         const scope = new JobScope(controller.signal);
         let state: QueueState = 'finished';
+        let settle: () => void;
         try {
           const value = await run(scope);
           scope.check();
           forget();
-          resolve(value);
+          settle = () => {
+            resolve(value);
+          };
         } catch (error) {
           state = controller.signal.aborted ? 'aborted' : 'failed';
-          reject(error);
+          settle = () => {
+            reject(error);
+          };
         }
         await scope.idle();
         forget();
-        return state;
+        return { state, settle };
       };
       const entry: Entry = { id: ++this.#lastId, kind, controller, onQueue, start, position: this.#entries.length };
       const giveUp = (state: QueueState, reason: unknown): void => {
@@ -139,9 +145,11 @@ export class JobQueue implements QueueView {
 
   async #run(entry: Entry): Promise<void> {
     this.#emit(entry, 'started');
-    const state = await entry.start();
+    const { state, settle } = await entry.start();
     this.#busy = false;
     this.#leave(entry, state);
+    // Only now, so that who has waited for a job does not find it in the queue. An abort has rejected long before.
+    settle();
     this.#next();
   }
 

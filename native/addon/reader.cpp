@@ -83,17 +83,17 @@ std::optional<Tensor> Reader::optionalTensor(const char* key) const {
 
 Image Reader::imageOf(const Napi::Value& value, const std::string& name) {
   const Reader reader(value, name);
-  Image image;
-  image.width = static_cast<uint32_t>(reader.integer("width", 1, maxImageSide));
-  image.height = static_cast<uint32_t>(reader.integer("height", 1, maxImageSide));
-  image.channels = static_cast<uint32_t>(reader.integer("channels", 1, 3));
+  const auto width = static_cast<uint32_t>(reader.integer("width", 1, maxImageSide));
+  const auto height = static_cast<uint32_t>(reader.integer("height", 1, maxImageSide));
+  const auto channels = static_cast<uint32_t>(reader.integer("channels", 1, 3));
   const Napi::Value data = reader.value("data");
   if (!data.IsTypedArray() || data.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
     reader.fail("data", "a Uint8Array");
   }
   const auto bytes = data.As<Napi::Uint8Array>();
-  if (bytes.ByteLength() != image.bytes()) reader.fail("data", "width * height * channels bytes");
-  image.data.reset(static_cast<uint8_t*>(std::malloc(image.bytes())));  // NOLINT(*-owning-memory,*-no-malloc)
+  const size_t expected = static_cast<size_t>(width) * height * channels;
+  if (bytes.ByteLength() != expected) reader.fail("data", "width * height * channels bytes");
+  Image image = allocateImage(width, height, channels);
   if (!image) throw makeError(value.Env(), ErrorCode::OutOfMemory, "No memory for the image.");
   std::memcpy(image.data.get(), bytes.Data(), image.bytes());
   return image;

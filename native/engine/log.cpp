@@ -30,7 +30,7 @@ LogState& state() {
 }
 
 constexpr size_t maxErrorTail = 2000;
-thread_local std::string errorLines;  // NOLINT(*-avoid-non-const-global-variables)
+thread_local std::string errorLines;
 
 std::string formatLine(const char* format, va_list arguments) {
   va_list copy;

@@ -1,6 +1,19 @@
 #include "types.h"
 
+#include <cstdlib>
+
 namespace nd {
+
+void FreeDeleter::operator()(void* pointer) const noexcept {
+  std::free(pointer);  // NOLINT(*-owning-memory): the engine allocates with malloc
+}
+
+Image allocateImage(uint32_t width, uint32_t height, uint32_t channels) {
+  Image image{width, height, channels, nullptr};
+  image.data.reset(
+      static_cast<uint8_t*>(std::malloc(image.bytes())));  // NOLINT(*-owning-memory): as the engine does
+  return image;
+}
 
 const char* errorCodeName(ErrorCode code) {
   switch (code) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -37,9 +36,7 @@ class EngineError : public std::runtime_error {
 };
 
 struct FreeDeleter {
-  void operator()(void* pointer) const noexcept {
-    std::free(pointer);
-  }  // NOLINT(*-owning-memory,*-no-malloc)
+  void operator()(void* pointer) const noexcept;
 };
 using MallocBytes = std::unique_ptr<uint8_t, FreeDeleter>;
 
@@ -53,6 +50,9 @@ struct Image {
   size_t bytes() const { return static_cast<size_t>(width) * height * channels; }
   explicit operator bool() const { return data != nullptr; }
 };
+
+// Pixels not set; without data where there is no memory.
+Image allocateImage(uint32_t width, uint32_t height, uint32_t channels);
 
 // Row-major f32; a latent is [1, channels, height / f, width / f].
 struct Tensor {

@@ -33,11 +33,13 @@ export interface OptionDef {
 type Common = Pick<OptionDef, 'target' | 'group'>;
 type Extra = Partial<Pick<OptionDef, 'short' | 'multiple' | 'constant'>>;
 
+interface Makers {
+  readonly flag: (name: string, key: string, help: string, extra?: Extra) => OptionDef;
+  readonly value: (name: string, key: string, value: string, read: Reader, help: string, extra?: Extra) => OptionDef;
+}
+
 /** Makers of options of one target and group. */
-export function optionsOf(common: Common): {
-  flag(name: string, key: string, help: string, extra?: Extra): OptionDef;
-  value(name: string, key: string, value: string, read: Reader, help: string, extra?: Extra): OptionDef;
-} {
+export function optionsOf(common: Common): Makers {
   return {
     flag: (name, key, help, extra) => ({ ...common, ...extra, name, key, help }),
     value: (name, key, value, read, help, extra) => ({ ...common, ...extra, name, key, value, read, help }),

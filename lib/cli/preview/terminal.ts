@@ -22,7 +22,8 @@ export function pictureProtocol(env: Env): PictureProtocol | undefined {
   if (isSet(env.TMUX) || isSet(env.STY) || /^(?:screen|tmux)/.test(env.TERM ?? '')) return undefined;
   if (isSet(env.KITTY_WINDOW_ID) || /^xterm-(?:kitty|ghostty)$/.test(env.TERM ?? '')) return 'kitty';
   if (env.TERM_PROGRAM === 'ghostty') return 'kitty';
-  if (env.TERM_PROGRAM === 'iTerm.app' || env.TERM_PROGRAM === 'WezTerm' || env.LC_TERMINAL === 'iTerm2') return 'iterm';
+  if (env.TERM_PROGRAM === 'iTerm.app' || env.TERM_PROGRAM === 'WezTerm' || env.LC_TERMINAL === 'iTerm2')
+    return 'iterm';
   return undefined;
 }
 

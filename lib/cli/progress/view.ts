@@ -32,7 +32,9 @@ export function createView({ stderr, env, now }: CliContext, { quiet = false, pr
   const painter = bar ? choosePainter(env, preview) : undefined;
   const view = bar ? new BarView(stderr, wantsColour(env), painter, now) : new LinesView(stderr, quiet, now);
   if (preview === true && painter === undefined && !quiet) {
-    view.note('node-diffusion: no previews: they need a terminal on stderr that shows pictures (kitty, iTerm2) or 24-bit colours (COLORTERM=truecolor).');
+    view.note(
+      'node-diffusion: no previews: they need a terminal on stderr that shows pictures (kitty, iTerm2) or 24-bit colours (COLORTERM=truecolor).',
+    );
   }
   return view;
 }

@@ -22,7 +22,7 @@ struct ActiveJob {
   int64_t lastReport = 0;
 };
 
-inline thread_local ActiveJob* active = nullptr;  // NOLINT(*-avoid-non-const-global-variables)
+inline thread_local ActiveJob* active = nullptr;
 
 class ActiveJobScope {
  public:
@@ -99,11 +99,7 @@ inline void onEngineProgress(int step, int steps, float seconds, void* /*data*/)
 }
 
 inline Image copyImage(const sd_image_t& source) {
-  Image image;
-  image.width = source.width;
-  image.height = source.height;
-  image.channels = source.channel;
-  image.data.reset(static_cast<uint8_t*>(std::malloc(image.bytes())));  // NOLINT(*-owning-memory,*-no-malloc)
+  Image image = allocateImage(source.width, source.height, source.channel);
   if (!image) throw EngineError(ErrorCode::OutOfMemory, "No memory for an image.");
   std::memcpy(image.data.get(), source.data, image.bytes());
   return image;

@@ -1,0 +1,87 @@
+import { basename } from 'node:path';
+import type { BackendInfo, DeviceInfo } from '../../sdk/types.js';
+
+/** `ready`: has a device. `no-device`: its module runs, the machine lacks a device. `failed`: its module does not load. */
+export type BackendState = 'ready' | 'no-device' | 'failed' | 'absent';
+
+export interface BackendFinding {
+  readonly name: string;
+  readonly state: BackendState;
+  /** The module; null when there is none. */
+  readonly file: string | null;
+  /** Why it cannot be used; empty when it can. */
+  readonly reason: string;
+  /** What to install or do; empty when nothing is to be done. */
+  readonly advice: string;
+}
+
+interface Need {
+  readonly name: string;
+  readonly device: string;
+  /** What provides a library, by the start of its file name. */
+  readonly libraries: Readonly<Record<string, string>>;
+}
+
+const needs: readonly Need[] = [
+  { name: 'cpu', device: 'a CPU of this platform', libraries: {} },
+  {
+    name: 'cuda',
+    device: 'an NVIDIA GPU and its driver (check with nvidia-smi)',
+    libraries: {
+      libcuda: 'the NVIDIA driver',
+      libcublas: 'the CUDA 13 runtime libraries (cuBLAS)',
+      libcudart: 'the CUDA 13 runtime libraries',
+    },
+  },
+  {
+    name: 'vulkan',
+    device: 'a GPU with a Vulkan driver (Debian and Ubuntu: mesa-vulkan-drivers, or the driver of the GPU maker)',
+    libraries: { libvulkan: 'the Vulkan loader (Debian and Ubuntu: libvulkan1)' },
+  },
+  {
+    name: 'openvino',
+    device: 'an Intel CPU, GPU or NPU',
+    libraries: { libopenvino: 'the OpenVINO runtime libraries' },
+  },
+];
+
+export interface BackendSources {
+  readonly backends: readonly BackendInfo[];
+  readonly devices: readonly DeviceInfo[];
+  readonly platform: string;
+  /** What the system's loader says about a module that does not load; empty when it says nothing. */
+  readonly loaderMessage: (file: string) => string;
+}
+
+/** Every backend this package knows, and whether it can be used here. */
+export function findBackends(sources: BackendSources): BackendFinding[] {
+  return needs.map((need) => findBackend(need, sources));
+}
+
+function findBackend({ name, device, libraries }: Need, sources: BackendSources): BackendFinding {
+  const { backends, devices, platform, loaderMessage } = sources;
+  const module = backends.find(({ file }) => basename(file).toLowerCase().includes(`ggml-${name}`));
+  if (devices.some(({ backend }) => backend === name)) {
+    return { name, state: 'ready', file: module?.file ?? null, reason: '', advice: '' };
+  }
+  if (module === undefined) {
+    const advice =
+      name === 'cpu'
+        ? 'Install again on this system: npm ci.'
+        : `Install it: npm install @node-diffusion/${platform}-${name}. It needs ${device}.`;
+    return { name, state: 'absent', file: null, reason: 'its module is not installed', advice };
+  }
+  const { file } = module;
+  if (module.loaded)
+    return { name, state: 'no-device', file, reason: 'no device was found', advice: `It needs ${device}.` };
+  const message = loaderMessage(file);
+  const missing = /(lib[\w+-]+)(?:\.[\w.]*)?: cannot open shared object file/.exec(message)?.[1];
+  const provider = Object.entries(libraries).find(([library]) => missing?.startsWith(library) === true)?.[1];
+  const advice =
+    provider !== undefined
+      ? `Install ${provider}.`
+      : missing !== undefined
+        ? `Install what provides ${missing}.`
+        : `It needs ${device}.`;
+  return { name, state: 'failed', file, reason: message === '' ? module.reason : message, advice };
+}
