@@ -10,5 +10,11 @@ await images[0].save(output);
 await runtime.dispose();
 const ms = (seconds) => seconds * 1000;
 const { encode, sample, decode, total } = timings;
-const result = { load: loaded - start, encode: ms(encode), sample: ms(sample), decode: ms(decode), generate: ms(total) };
+const result = {
+  load: loaded - start,
+  encode: ms(encode),
+  sample: ms(sample),
+  decode: ms(decode),
+  generate: ms(total),
+};
 console.log(JSON.stringify(result));

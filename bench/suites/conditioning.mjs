@@ -6,7 +6,10 @@ export const conditioning = {
   name: 'conditioning',
   title: 'conditioning cache, hit against miss',
   async run(input, { quick, repeat = quick ? 3 : 15 }) {
-    const { misses, hits } = await runChild('conditioning', { ...input, request: { prompts: repeat } });
+    const { misses, hits } = await runChild(new URL('../children/conditioning.mjs', import.meta.url), {
+      ...input,
+      request: { prompts: repeat },
+    });
     const ratio = row(
       'miss / hit',
       'x',

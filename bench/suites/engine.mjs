@@ -20,7 +20,8 @@ export const engine = {
     const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-bench-'));
     const pictures = { addon: join(folder, 'addon.png'), sdCli: join(folder, 'sd-cli.png') };
     try {
-      const addon = () => runChild('generate', { ...input, request, output: pictures.addon });
+      const addon = () =>
+        runChild(new URL('../children/generate.mjs', import.meta.url), { ...input, request, output: pictures.addon });
       const sdCli = () => runSdCli(input, request, pictures.sdCli);
       const [ours, theirs] = await interleave(repeat, [addon, sdCli], (turn) => {
         process.stderr.write(`  ${turn} of ${repeat}\n`);

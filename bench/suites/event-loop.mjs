@@ -11,7 +11,8 @@ export const eventLoop = {
   async run(input, { quick, repeat = quick ? 1 : 5 }) {
     const request = { steps: quick ? 4 : 10, resolution: 1 };
     const runs = [];
-    for (let turn = 0; turn < repeat; turn++) runs.push(await runChild('event-loop', { ...input, request }));
+    for (let turn = 0; turn < repeat; turn++)
+      runs.push(await runChild(new URL('../children/event-loop.mjs', import.meta.url), { ...input, request }));
     const values = (phase, key) => runs.map((run) => run[phase][key]);
     const p99 = row('generating p99', 'ms', values('busy', 'p99'));
     return {

@@ -20,7 +20,7 @@ export const load = {
     };
     try {
       const [ours, theirs] = await interleave(repeat, [
-        () => runChild('load', input),
+        () => runChild(new URL('../children/load.mjs', import.meta.url), input),
         () => runSdCli(input, smallest, join(folder, 'sd-cli.png')),
       ]);
       const pick = (side, key) => side.map((run) => run[key]);

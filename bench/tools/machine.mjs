@@ -42,7 +42,14 @@ function osName() {
 
 /** What was measured: our commit, and the engine's and ggml's as the addon names them. */
 export function commits({ engine, engineCommit, ggml, ggmlCommit }) {
-  return { head: git('rev-parse', 'HEAD'), dirty: git('status', '--porcelain') !== '', engine, engineCommit, ggml, ggmlCommit };
+  return {
+    head: git('rev-parse', 'HEAD'),
+    dirty: git('status', '--porcelain') !== '',
+    engine,
+    engineCommit,
+    ggml,
+    ggmlCommit,
+  };
 }
 
 function git(...args) {

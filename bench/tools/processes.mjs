@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
-import { benchDir, root, sdCli } from './paths.mjs';
+import { fileURLToPath } from 'node:url';
+import { root, sdCli } from './paths.mjs';
 
 /**
  * Runs a program to its end. `lines` are those of standard output with the time each arrived; all times are
@@ -32,10 +32,9 @@ function runProgram(file, args) {
   });
 }
 
-/** Runs a script of bench/children in a fresh process; its last line of standard output is its result as JSON. */
-export async function runChild(name, request) {
-  const script = join(benchDir, 'children', `${name}.mjs`);
-  const { time, lines } = await runProgram(process.execPath, [script, JSON.stringify(request)]);
+/** Runs a script (a file: URL) in a fresh process; its last line of standard output is its result as JSON. */
+export async function runChild(script, request) {
+  const { time, lines } = await runProgram(process.execPath, [fileURLToPath(script), JSON.stringify(request)]);
   return { ...JSON.parse(lines.at(-1).line), process: time };
 }
 

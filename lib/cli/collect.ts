@@ -35,7 +35,8 @@ export function optionOfField(options: readonly OptionDef[], field: string): Opt
   const api = options.filter(({ target }) => target !== 'cli');
   return (
     api.find(({ key }) => key === path) ??
-    api.find(({ key }) => key !== '' && path.startsWith(`${key}.`)) ??
+    // `tiling` and `tiling.tileSize` both lead to `tiling.tileSize.x`; the longer one is meant.
+    api.filter(({ key }) => key !== '' && path.startsWith(`${key}.`)).sort((a, b) => b.key.length - a.key.length)[0] ??
     api.find(({ key }) => key.startsWith(`${path}.`))
   );
 }

@@ -27,7 +27,11 @@ function examplesOf(page: string): Example[] {
     else if (start >= 0 && line.startsWith('```')) {
       const code = lines.slice(start + 1, index).join('\n');
       const file = join(root, 'docs-examples', `${page.replace(/\W/g, '-')}-${String(start + 1)}.ts`);
-      examples.push({ where: `${page}:${String(start + 1)}`, file, text: `${'\n'.repeat(start + 1)}${code}\nexport {};\n` });
+      examples.push({
+        where: `${page}:${String(start + 1)}`,
+        file,
+        text: `${'\n'.repeat(start + 1)}${code}\nexport {};\n`,
+      });
       start = -1;
     }
   }

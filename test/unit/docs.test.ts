@@ -7,7 +7,13 @@ import { errorCodes } from '../../lib/errors/index.js';
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
-const pages = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'bench/README.md', ...docs.map((name) => `docs/${name}`)];
+const pages = [
+  'README.md',
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'bench/README.md',
+  ...docs.map((name) => `docs/${name}`),
+];
 
 /** First cells of the table under a heading. */
 function firstCells(text: string, heading: string): string[] {

@@ -29,7 +29,7 @@ function versionLines({ package: own, node, napi, versions }: DoctorReport): str
   const { engine, engineCommit, ggml, ggmlCommit, compiler } = versions;
   return [
     ...lines,
-    row('engine', `stable-diffusion.cpp ${engine} (${engineCommit})`),
+    row('engine', `stable-diffusion.cpp from ${engine} (${engineCommit})`),
     row('ggml', `${ggml} (${ggmlCommit})`),
     row('compiler', compiler),
   ];

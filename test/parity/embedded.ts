@@ -1,0 +1,73 @@
+import { availableParallelism } from 'node:os';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { createRuntime, ensureEmbeddedModel, type Model, type Runtime } from '../../lib/index.js';
+import { expectPicture, hashes } from '../support/native.js';
+import { useScratch } from '../support/scratch.js';
+import { draw, drawWithSdCli, expectSameBytes, type ParityLoad, type ParityRequest, sdCliPath } from '../support/sdcli/index.js';
+
+/** Of both sides. */
+export const threads = Math.min(4, availableParallelism());
+
+/**
+ * What every case starts from. The defaults of sd-cli differ from ours (cfgScale 7, 512 pixels, a sampler by model), so
+ * everything is said.
+ */
+const base = {
+  prompt: 'red apple',
+  negativePrompt: '',
+  width: 64,
+  height: 64,
+  steps: 2,
+  cfgScale: 1,
+  sampler: 'euler',
+  schedule: 'discrete',
+  seed: 42,
+} as const satisfies ParityRequest;
+
+export interface ParityCase {
+  readonly name: string;
+  /** Joined to the base; one of its own for every case, so that no two cases draw the same picture. */
+  readonly request: Partial<ParityRequest>;
+}
+
+/** Options of sd-cli that are not those of ours in the same case; for what must make no difference. */
+export interface SuiteOptions {
+  readonly sdCli?: Partial<ParityLoad>;
+}
+
+/** Draws each case with the embedded model, loaded once, and with sd-cli, and compares the bytes. */
+export function paritySuite(
+  title: string,
+  load: Partial<ParityLoad>,
+  cases: readonly ParityCase[],
+  options: SuiteOptions = {},
+): void {
+  describe(title, () => {
+    const scratch = useScratch(16 * 2 ** 20);
+    const drawn = new Map<string, string>();
+    let [runtime, model, complete]: [Runtime?, Model?, ParityLoad?] = [];
+
+    beforeAll(async () => {
+      sdCliPath();
+      const { checkpoint, taesd } = await ensureEmbeddedModel();
+      complete = { checkpoint, taesd, mmap: true, rng: 'cuda', threads, ...load };
+      runtime = await createRuntime({ backend: 'cpu' });
+      model = await runtime.loadModel(complete);
+      return () => runtime?.dispose({ abort: true });
+    });
+
+    it.each(cases)('$name', async ({ name, request }) => {
+      if (model === undefined || complete === undefined) throw new Error('The model was not loaded');
+      const full = { ...base, ...request };
+      const ours = await draw(model, full);
+      expect(ours.images).toHaveLength(full.batchSize ?? 1);
+      for (const image of ours.images) expectPicture(image, full.width, full.height);
+      expectSameBytes(ours.images, await drawWithSdCli(scratch, { ...complete, ...options.sdCli }, full));
+      // An option that both sides ignore would pass for equal.
+      for (const hash of hashes(ours)) {
+        expect(drawn.get(hash), `drew the picture of "${String(drawn.get(hash))}"`).toBeUndefined();
+        drawn.set(hash, name);
+      }
+    });
+  });
+}

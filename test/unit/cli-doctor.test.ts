@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest';
+import { findBackends } from '../../lib/cli/doctor/backends.js';
+import { gatherReport } from '../../lib/cli/doctor/gather.js';
+import { reportText } from '../../lib/cli/doctor/text.js';
+import { runCli } from '../../lib/cli/run.js';
+import type { Diagnosis } from '../../lib/sdk/diagnose.js';
+
+const cpu = {
+  name: 'CPU',
+  description: 'Some CPU',
+  type: 'cpu',
+  backend: 'cpu',
+  memoryFree: 1e9,
+  memoryTotal: 2e9,
+} as const;
+
+const healthy: Diagnosis = {
+  node: 'v20.9.0',
+  platform: 'linux-x64',
+  package: '0.1.0',
+  binary: '/x/node-diffusion.node',
+  attempts: [{ source: 'local build', path: '/x/node-diffusion.node', problem: '' }],
+  problem: null,
+  versions: {
+    package: '0.1.0',
+    engine: 'e1',
+    engineCommit: 'abc',
+    ggml: 'g1',
+    ggmlCommit: 'def',
+    compiler: 'gcc',
+    napi: 9,
+  },
+  backends: [{ file: '/x/libggml-cpu-*', loaded: true, reason: '' }],
+  devices: [cpu],
+  cpuFeatures: { AVX2: true, AVX512: false },
+};
+
+const broken: Diagnosis = {
+  ...healthy,
+  binary: null,
+  attempts: [{ source: 'prebuilds', path: '/p/node-diffusion.node', problem: 'no such file' }],
+  problem: 'No native binary. Build it: npm run build',
+  versions: null,
+  backends: [],
+  devices: [],
+  cpuFeatures: {},
+};
+
+const pictures = async () => undefined;
+
+describe('findBackends', () => {
+  const find = (file: string, loaded: boolean, message: string) =>
+    findBackends({
+      backends: [{ file, loaded, reason: loaded ? '' : 'not loaded' }],
+      devices: [cpu],
+      platform: 'linux-x64',
+      loaderMessage: () => message,
+    });
+
+  it('tells ready from absent, and what to install', () => {
+    const [first, cuda] = find('/x/libggml-cpu-*', true, '');
+    expect(first).toMatchObject({ name: 'cpu', state: 'ready', advice: '' });
+    expect(cuda).toMatchObject({ name: 'cuda', state: 'absent' });
+    expect(cuda?.advice).toContain('@node-diffusion/linux-x64-cuda');
+  });
+
+  it('names what provides a missing library', () => {
+    const message = 'libcuda.so.1: cannot open shared object file: No such file or directory';
+    expect(find('/x/libggml-cuda.so', false, message)[1]).toMatchObject({
+      state: 'failed',
+      reason: message,
+      advice: 'Install the NVIDIA driver.',
+    });
+    const vulkan = find('/x/libggml-vulkan.so', false, 'libvulkan.so.1: cannot open shared object file')[2];
+    expect(vulkan?.advice).toContain('libvulkan1');
+  });
+
+  it('tells a module without a device from one that does not load', () => {
+    expect(find('/x/libggml-vulkan.so', true, '')[2]).toMatchObject({ name: 'vulkan', state: 'no-device' });
+    expect(find('/x/libggml-vulkan.so', false, '')[2]).toMatchObject({ state: 'failed', reason: 'not loaded' });
+  });
+});
+
+describe('doctor', () => {
+  it('reports a machine that works', async () => {
+    const report = await gatherReport({ diagnose: () => healthy, pictures });
+    expect(report).toMatchObject({ ok: true, problems: [], embedded: { name: 'nano-v0' } });
+    const text = reportText(report);
+    for (const fact of ['v20.9.0', 'abc', 'def', 'AVX2', 'Some CPU', report.cache.path]) expect(text).toContain(fact);
+    expect(text).not.toContain('AVX512');
+    expect(text.trimEnd().endsWith('All is well.')).toBe(true);
+  });
+
+  it('reports one that does not, with everything that is known', async () => {
+    const failing = () => Promise.reject(new Error('weights are gone'));
+    const report = await gatherReport({ diagnose: () => broken, pictures: failing, embedded: failing });
+    expect(report.ok).toBe(false);
+    expect(report.problems).toHaveLength(2);
+    const text = reportText(report);
+    for (const fact of ['no such file', 'npm run build', 'weights are gone', 'v20.9.0']) expect(text).toContain(fact);
+  });
+
+  it('ends with 1 when the addon cannot be loaded', async () => {
+    let out = '';
+    const output = { isTTY: false, columns: 80, write: (text: string) => void (out += text) };
+    const context = {
+      stdout: output,
+      stderr: output,
+      env: {},
+      now: () => 0,
+      interrupt: () => new AbortController().signal,
+      createRuntime: () => Promise.reject(new Error('not needed')),
+    };
+    expect(await runCli(['doctor', '--json', '--binary', '/nowhere/node-diffusion.node'], context)).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({ ok: false, binary: null, devices: [] });
+  });
+});
