@@ -55,7 +55,7 @@ async function main() {
     process.stdout.write(`Written: ${relative(process.cwd(), file)}\n`);
   }
   const missed = missedGoals(results);
-  for (const { suite, goal } of missed) process.stdout.write(`Goal missed: ${suite}: ${goal}\n`);
+  for (const { suite, goal } of missed) process.stdout.write(`${suite}: ${goal}\n`);
   if (options.check && missed.length > 0) process.exitCode = 1;
 }
 

@@ -16,7 +16,7 @@ export function formatSuite({ name, title, compared, repeat, rows, goals }) {
 
 function formatGoal(goal) {
   const { name, actual, relation, limit, unit, met } = goal;
-  return `${met ? 'met   ' : 'MISSED'}  ${name}: ${number(actual)} ${unit}, goal ${relation} ${limit} ${unit}`;
+  return `${met ? 'met' : 'MISSED'}: ${name} ${number(actual)} ${unit}, goal ${relation} ${limit} ${unit}`;
 }
 
 export function missedGoals(results) {

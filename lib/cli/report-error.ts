@@ -25,8 +25,9 @@ function hintsOf(error: unknown, options: readonly OptionDef[], verbose: boolean
   const { hint, field } = error;
   if (hint !== undefined && !error.message.includes(hint)) hints.push(hint);
   const option = field === undefined || field.startsWith('-') ? undefined : optionOfField(options, field);
-  if (option !== undefined && !error.message.includes(`--${option.name}`))
-    hints.push(`The option is --${option.name}.`);
+  // `steps` is --steps, no need to say so.
+  const same = option === undefined || option.name === field || error.message.includes(`--${option.name}`);
+  if (!same) hints.push(`The option is --${option.name}.`);
   if (verbose && error.stack !== undefined) hints.push(error.stack);
   return hints;
 }

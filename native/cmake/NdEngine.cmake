@@ -14,6 +14,9 @@ if(NOT EXISTS "${ND_ENGINE_DIR}/src/stable-diffusion.cpp")
   message(FATAL_ERROR "The engine source is missing from ${ND_ENGINE_DIR}: run `node scripts/engine-source.mjs` first.")
 endif()
 
+add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang,AppleClang>:-ffile-prefix-map=${ND_ENGINE_DIR}/=engine/>
+                    $<$<COMPILE_LANG_AND_ID:C,GNU,Clang,AppleClang>:-ffile-prefix-map=${ND_ENGINE_DIR}/=engine/>)
+
 set(BUILD_SHARED_LIBS ON)
 set(GGML_BACKEND_DL ON)
 set(GGML_NATIVE OFF)

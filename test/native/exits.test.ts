@@ -74,7 +74,10 @@ describe.each(busy)('a process with a job under way: $state', ({ state, ended })
       expectEnd(end, state, 'return');
       const jobs = end.lines.filter((line) => 'job' in line);
       expect(jobs.length, describeEnd(end)).toBeGreaterThan(0);
-      expect(jobs.every(({ job }) => job === 'done'), describeEnd(end)).toBe(true);
+      expect(
+        jobs.every(({ job }) => job === 'done'),
+        describeEnd(end),
+      ).toBe(true);
     }
   });
 });

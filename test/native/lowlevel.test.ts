@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Latent, type Conditioning } from '../../lib/index.js';
 import { psnr } from '../parity/psnr.js';
+import { philoxNormals } from '../support/philox.js';
 import { edge, failure, hashes, only, paint, sha256, tiny, useModel } from '../support/native.js';
 
 const fixture = useModel();
@@ -68,27 +69,40 @@ describe('noise', () => {
     expect(second.toFloat32Array()).toEqual(first.toFloat32Array());
   });
 
-  it('given is the noise by seed: a start latent minus the result of no denoising tells it', async () => {
-    // With one step from sigma s, Euler returns x + (denoised - x) where x = s * noise: the result is the prediction at
-    // that noise. So giving the noise that a seed draws must give what the seed gives. That noise is had from the
-    // other side: zero-strength masks return the start latent, hence noise = (x - latent) / s is not observable; what
-    // is observable is linearity in the start latent: latent L with noise n is the same start as latent 0 with L/s + n.
+  it('of the generator cuda for a seed, made by its formula, gives what the seed gives', async () => {
+    using conditioning = await encode(null);
+    const shape = [1, fixture.model.info.latentChannels, cells(), cells()];
+    const count = shape.reduce((a, b) => a * b, 1);
+    const request = { ...sampling, cfgScale: 1, conditioning, width, height };
+    for (const seed of [3, 2 ** 40 + 5]) {
+      const noise = Latent.from(philoxNormals(seed, count), shape, fixture.model.latentSpace);
+      // Another seed beside the noise: only the noise may count.
+      const given = await fixture.model.sample({ ...request, noise, seed: seed + 1 });
+      const drawn = await fixture.model.sample({ ...request, seed });
+      const expected = drawn.toFloat32Array();
+      const worst = given.toFloat32Array().reduce((most, v, i) => Math.max(most, Math.abs(v - (expected[i] ?? NaN))), 0);
+      // The engine computes logarithm and sine in f32.
+      expect(worst).toBeLessThan(0.01);
+    }
+  });
+
+  it('is scaled by the first sigma and added to the start latent', async () => {
+    // x = latent + sigma * noise: half a sigma in the latent is the same start as 0.5 more noise.
     using conditioning = await encode(null);
     const [sigma = NaN] = await fixture.model.sigmas({ steps: 1, schedule: sampling.schedule, sampler: 'euler' });
     const shape = [1, fixture.model.info.latentChannels, cells(), cells()];
-    const count = shape.reduce((a, b) => a * b, 1);
-    const n = Float32Array.from({ length: count }, (_, i) => Math.sqrt(2) * Math.sin(1 + i * i));
     const space = fixture.model.latentSpace;
+    const normals = philoxNormals(11, shape.reduce((a, b) => a * b, 1));
     const request = { ...sampling, cfgScale: 1, steps: 1, conditioning };
     const inNoise = await fixture.model.sample({
       ...request,
       latent: Latent.zeros(width, height, space),
-      noise: Latent.from(n.map((value) => value + 0.5), shape, space),
+      noise: Latent.from(normals.map((value) => value + 0.5), shape, space),
     });
     const inLatent = await fixture.model.sample({
       ...request,
-      latent: Latent.from(new Float32Array(count).fill(0.5 * sigma), shape, space),
-      noise: Latent.from(n, shape, space),
+      latent: Latent.from(new Float32Array(normals.length).fill(0.5 * sigma), shape, space),
+      noise: Latent.from(normals, shape, space),
     });
     const [a, b] = [inNoise.toFloat32Array(), inLatent.toFloat32Array()];
     const worst = a.reduce((most, value, i) => Math.max(most, Math.abs(value - (b[i] ?? NaN))), 0);
@@ -171,7 +185,7 @@ describe('a conditioning', () => {
     expect(error).toMatchObject({ code: 'ERR_INVALID_OPTION', field: 'cfgScale' });
   });
 
-  it('has the shape of its text encoder: 77 tokens of SD1\'s width', async () => {
+  it("has the shape of its text encoder: 77 tokens of SD1's width", async () => {
     using conditioning = await encode();
     expect(conditioning.shape.slice(-2)).toEqual([77, 768]);
     expect(conditioning.bytes).toBe(2 * 77 * 768 * Float32Array.BYTES_PER_ELEMENT);

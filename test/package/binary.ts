@@ -9,8 +9,11 @@ export const binaryFolder = dirname(binary);
 
 /** Our libraries that every installation has: the addon, ggml's two libraries, the CPU variants. GPU modules may need more. */
 export function coreLibraries(): string[] {
-  const names = readdirSync(binaryFolder).filter((name) => /\.node$|^libnode-diffusion-.*\.so|^libggml-cpu.*\.so/.test(name));
-  if (!existsSync(binary) || names.length === 0) throw new Error(`${binary} is not there: run \`npm run build\` first.`);
+  const names = readdirSync(binaryFolder).filter((name) =>
+    /\.node$|^libnode-diffusion-.*\.so|^libggml-cpu.*\.so/.test(name),
+  );
+  if (!existsSync(binary) || names.length === 0)
+    throw new Error(`${binary} is not there: run \`npm run build\` first.`);
   return names.sort();
 }
 

@@ -68,7 +68,9 @@ describe.runIf(process.platform === 'linux')('in one process with other native c
   });
 
   function exportsOf(name: string): string[] {
-    const lines = read('nm', ['-D', '--defined-only', join(binaryFolder, name)]).trim().split('\n');
+    const lines = read('nm', ['-D', '--defined-only', join(binaryFolder, name)])
+      .trim()
+      .split('\n');
     return lines.flatMap((line) => {
       const [, type, symbol = ''] = line.split(' ');
       return type === 'T' && /^g(?:gml|guf)_\w+$/.test(symbol) ? [symbol] : [];

@@ -41,7 +41,13 @@ describe('the tarball', () => {
 
   it('has the licences, the notices, the change log, the model with its card, and both doors', () => {
     const wanted = ['LICENSE', 'THIRD_PARTY_NOTICES.md', 'CHANGELOG.md', 'README.md', 'models/nano/LICENSE'];
-    const doors = ['dist/index.js', 'dist/index.d.ts', 'dist/cjs/index.js', 'dist/cjs/index.d.ts', 'dist/cjs/package.json'];
+    const doors = [
+      'dist/index.js',
+      'dist/index.d.ts',
+      'dist/cjs/index.js',
+      'dist/cjs/index.d.ts',
+      'dist/cjs/package.json',
+    ];
     const model = ['models/nano/README.md', 'models/nano/nano-v0.safetensors'];
     expect([...wanted, ...doors, ...model].filter((path) => !paths.includes(path))).toEqual([]);
   });
@@ -53,7 +59,13 @@ describe('the tarball', () => {
   });
 
   it('has what it takes to build from source, the third-party source apart', () => {
-    const wanted = ['CMakeLists.txt', 'binding.gyp', 'scripts/build.mjs', 'scripts/engine-source.mjs', 'native/addon/addon.cpp'];
+    const wanted = [
+      'CMakeLists.txt',
+      'binding.gyp',
+      'scripts/build.mjs',
+      'scripts/engine-source.mjs',
+      'native/addon/addon.cpp',
+    ];
     expect(wanted.filter((path) => !paths.includes(path))).toEqual([]);
     // Whatever the scripts it carries import from each other is carried too.
     const scripts = paths.filter((path) => path.startsWith('scripts/'));
@@ -66,7 +78,8 @@ describe('the tarball', () => {
   });
 
   it('has no third-party source, test, build output or secret in it', () => {
-    const unwanted = /^native\/vendor\/|^native\/test\/|^test\/|^build\/|^node_modules\/|^bench\/|\.env|\.pem$|\.npmrc|\.o$|\.log$/;
+    const unwanted =
+      /^native\/vendor\/|^native\/test\/|^test\/|^build\/|^node_modules\/|^bench\/|\.env|\.pem$|\.npmrc|\.o$|\.log$/;
     expect(paths.filter((path) => unwanted.test(path))).toEqual([]);
   });
 
@@ -93,13 +106,18 @@ describe('the tarball', () => {
     for (const map of maps) {
       const { sources } = JSON.parse(readFileSync(join(unpacked, map), 'utf8')) as { sources: string[] };
       const found = sources.map((source) => join(map, '..', source).replaceAll('\\', '/'));
-      expect(found.filter((path) => !paths.includes(path)), map).toEqual([]);
+      expect(
+        found.filter((path) => !paths.includes(path)),
+        map,
+      ).toEqual([]);
     }
   });
 
   it('stays small', () => {
     const model = packed.files.find(({ path }) => path.endsWith('.safetensors'))?.size ?? 0;
-    const prebuilt = packed.files.filter(({ path }) => path.startsWith('prebuilds/')).reduce((sum, { size }) => sum + size, 0);
+    const prebuilt = packed.files
+      .filter(({ path }) => path.startsWith('prebuilds/'))
+      .reduce((sum, { size }) => sum + size, 0);
     const rest = packed.unpackedSize - model - prebuilt;
     const shown = `${(packed.size / mebibyte).toFixed(1)} MiB packed, ${(rest / mebibyte).toFixed(1)} MiB without model and binaries`;
     process.stdout.write(`tarball: ${shown}, ${String(packed.files.length)} files\n`);

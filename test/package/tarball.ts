@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, type ExecFileSyncOptionsWithStringEncoding } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../support/child/run.js';
 
@@ -15,8 +15,14 @@ export interface Packed {
 const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
 
 function npm(args: readonly string[], cwd: string): string {
-  // As on Windows, npm is a script; its own file runs everywhere.
-  const options = { cwd, encoding: 'utf8', env: withoutNpm(), stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 1 << 26 } as const;
+  const options: ExecFileSyncOptionsWithStringEncoding = {
+    cwd,
+    encoding: 'utf8',
+    env: withoutNpm(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    maxBuffer: 1 << 26,
+  };
+  // On Windows npm is a script, which only a shell starts.
   return process.platform === 'win32'
     ? execFileSync('npm.cmd', [...args], { ...options, shell: true })
     : execFileSync('npm', [...args], options);
@@ -32,7 +38,12 @@ export function pack(folder: string): Packed {
   const [packed] = JSON.parse(npm(['pack', '--json', ...quiet, '--pack-destination', folder], root)) as [
     Omit<Packed, 'path'> & { filename: string },
   ];
-  return { path: join(folder, packed.filename), size: packed.size, unpackedSize: packed.unpackedSize, files: packed.files };
+  return {
+    path: join(folder, packed.filename),
+    size: packed.size,
+    unpackedSize: packed.unpackedSize,
+    files: packed.files,
+  };
 }
 
 /** Unpacks a tarball; returns the folder of its package.json. */
@@ -55,13 +66,10 @@ export function install(tarball: string, folder: string): void {
   npm(['install', '--offline', ...quiet, '--cache', join(folder, '.npm-cache'), tarball], folder);
 }
 
-/** Types that a consumer has beside ours. */
+/** The types of Node, which every TypeScript consumer has beside ours. */
 export function addTypes(folder: string): void {
-  cpSync(join(root, 'node_modules', '@types', 'node'), join(folder, 'node_modules', '@types', 'node'), { recursive: true });
-  for (const name of ['undici-types']) {
+  for (const name of [join('@types', 'node'), 'undici-types']) {
     const from = join(root, 'node_modules', name);
-    if (readdirSync(join(root, 'node_modules')).includes(name)) {
-      cpSync(from, join(folder, 'node_modules', name), { recursive: true });
-    }
+    if (existsSync(from)) cpSync(from, join(folder, 'node_modules', name), { recursive: true });
   }
 }

@@ -1,5 +1,6 @@
 // What the children share. They are plain JavaScript and use the compiled package: no loader stands between them and Node.
 import { writeSync } from 'node:fs';
+import { setInterval } from 'node:timers';
 
 /** Size of every picture. */
 export const fits = { width: 64, height: 64 };

@@ -1,5 +1,6 @@
 // A process that brings itself into one state and then ends in one way: `node exits.mjs STATE WAY`.
 // The parent (test/native/exits*.test.ts) reads the lines of JSON that it writes.
+import { setImmediate } from 'node:timers';
 import { createRuntime, ensureEmbeddedModel, Latent } from '../../../dist/index.js';
 import { firstEvent, fits, mapped, say, waitForever } from './common.mjs';
 

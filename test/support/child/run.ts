@@ -86,7 +86,8 @@ export function sinceLine(end: ChildEnd, key: string): number {
 }
 
 /** What native code writes when a process falls rather than ends. */
-export const crashText = /terminate called|pure virtual|Segmentation|FATAL ERROR|Assertion|GGML_ASSERT|core dumped|AddressSanitizer/;
+export const crashText =
+  /terminate called|pure virtual|Segmentation|FATAL ERROR|Assertion|GGML_ASSERT|core dumped|AddressSanitizer/;
 
 export function describeEnd({ code, signal, lines, noise, stderr }: ChildEnd): string {
   return JSON.stringify({ code, signal, lines, noise, stderr: stderr.slice(0, 2000) }, undefined, 1);

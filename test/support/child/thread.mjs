@@ -4,14 +4,17 @@ import { createHash } from 'node:crypto';
 import { createRuntime } from '../../../dist/index.js';
 import { firstEvent, fits, mapped } from './common.mjs';
 
-const { files, state, end, request, binary } = workerData;
+const { files, state, end, request } = workerData;
 const tell = (message) => parentPort.postMessage(message);
 
-const runtime = await createRuntime({ threads: 1, ...(binary === undefined ? {} : { binary }) });
+const runtime = await createRuntime({ threads: 1 });
 if (state === 'loading') {
   const load = firstEvent('load', 0);
   leave(runtime.loadModel({ ...files, onProgress: load.onProgress }));
   await load.seen;
+} else if (state === 'unmapped') {
+  const { info } = await runtime.loadModel(files);
+  tell({ bytes: info.bytes });
 } else if (state !== 'bare') {
   const model = await runtime.loadModel(mapped(files));
   if (state === 'sampling') {
