@@ -17,7 +17,7 @@ export interface SkipLayerGuidance {
 /** Work through the VAE tile by tile: less memory, more time, slightly different pixels. */
 export interface TilingOptions {
   /** Edge of a tile in latent cells (pixels / scaleFactor), 4..4096, or one value per axis. Default: 32. */
-  readonly tileSize?: number | { readonly x: number; readonly y: number };
+  readonly tileSize?: number | { readonly x: number; readonly y: number } | undefined;
   /** Share of a tile that overlaps its neighbour, 0..0.5. Default: 0.5. */
   readonly overlap?: number | undefined;
 }
@@ -60,9 +60,9 @@ export interface BaseRequest {
   /** Classifier-free guidance, 0..100; 1 turns it off and halves the work. Default: by model (SD1 7, FLUX 1, embedded 3). */
   readonly cfgScale?: number | undefined;
   /** Sampler by the engine's name, an alias that A1111 users know is accepted too. Default: `model.info.defaultSampler`. */
-  readonly sampler?: Sampler | (string & {});
+  readonly sampler?: Sampler | (string & {}) | undefined;
   /** Noise schedule by the engine's name or A1111's. Default: by model and sampler. */
-  readonly schedule?: Schedule | (string & {});
+  readonly schedule?: Schedule | (string & {}) | undefined;
   /** 0..2^53-1, or -1 for a random one, which the result reports. Image i of a batch uses seed + i. Default: -1. */
   readonly seed?: number | undefined;
   /** Pictures to make, one after the other, 1..1000. Default: 1. */

@@ -97,7 +97,7 @@ export function ignored(field: string, given: unknown, facts: ModelFacts, serves
 
 type GivenTiling =
   | boolean
-  | { readonly tileSize?: number | { readonly x: number; readonly y: number }; readonly overlap: number };
+  | { readonly tileSize?: number | { readonly x: number; readonly y: number } | undefined; readonly overlap: number };
 
 /** Tile sizes in latent cells; 0 is the engine's own. */
 export function resolveTiling(tiling: GivenTiling | undefined): NativeTiling {
