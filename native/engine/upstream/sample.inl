@@ -58,6 +58,23 @@ inline sd_cache_params_t cacheParams(const SampleParams& params) {
   return cache;
 }
 
+// The engine shows its preview VAE (a TAESD) for both decoder modes; without it, the mode `vae` shows the full VAE.
+class HiddenPreviewVae {
+ public:
+  HiddenPreviewVae(StableDiffusionGGML& sd, bool hide) : sd_(sd) {
+    if (hide) kept_.swap(sd.preview_vae);
+  }
+  ~HiddenPreviewVae() {
+    if (kept_) sd_.preview_vae = std::move(kept_);
+  }
+  HiddenPreviewVae(const HiddenPreviewVae&) = delete;
+  HiddenPreviewVae& operator=(const HiddenPreviewVae&) = delete;
+
+ private:
+  StableDiffusionGGML& sd_;
+  std::shared_ptr<VAE> kept_;
+};
+
 // Conditional, unconditional and image-only conditioning as the engine's generate_image() puts them together.
 struct Guidance {
   sd_guidance_params_t params{};
@@ -112,6 +129,7 @@ Tensor Model::sample(const SampleParams& params, Job& job) {
     sd::Tensor<float> noise =
         params.noise ? upstream::toEngine(*params.noise) : sd::randn_like<float>(latent, sd.rng);
     const float eta = resolve_eta(&impl_->context, std::isnan(params.eta) ? INFINITY : params.eta, sampler);
+    const upstream::HiddenPreviewVae previewVae(sd, active.previewMode == PREVIEW_VAE);
     const auto model = std::make_shared<upstream::CancellableModel>(sd.diffusion_model, job);
     const sd::Tensor<float> result =
         sd.sample(model, true, latent, std::move(noise), guidance.cond, guidance.uncond, guidance.imageCond,
