@@ -17,3 +17,4 @@ export {
   type InspectOptions,
   type ModelInspection,
 } from './inspect.js';
+export { checkUpscalerFile } from './upscalerFile.js';

@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { DiffusionError } from '../errors/index.js';
+import { checkUpscalerFile } from '../model/index.js';
 import { loadAddon, type LoadedAddon, ownVersion, runJob } from '../native/index.js';
 import { boolean, checkOptions, filePath, func, integer, oneOf, optional, signal, text } from '../options/index.js';
 import { notify, type ProgressEvent, ProgressTracker } from '../pipeline/index.js';
@@ -143,15 +142,9 @@ export class Runtime {
     const checked = checkOptions('loadUpscaler', options, upscalerSpec);
     const { file, threads = this.#threads, tileSize, convDirect, offloadToCpu } = checked;
     const device = this.#deviceName(checked.device);
-    if (!existsSync(file)) {
-      const hint = 'Check the path.';
-      throw new DiffusionError('ERR_MODEL_NOT_FOUND', `Upscaler "file": ${file} does not exist. ${hint}`, {
-        field: 'file',
-        given: file,
-        hint,
-      });
-    }
     return this.#track(checked.signal, async (stop) => {
+      await checkUpscalerFile(file, 'file', stop);
+      stop.throwIfAborted();
       const tracker = new ProgressTracker([{ phase: 'load', image: 0, total: 0, weight: 1 }], 0, checked);
       const native = await tracker.stage((onEvent) => {
         const request = { file, device, threads, tileSize, convDirect, offloadToCpu };

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRuntime, ensureEmbeddedModel, type ProgressEvent, type Runtime } from '../../lib/index.js';
-import type { NativeLoadOptions } from '../../lib/native/index.js';
+import { loadOptions } from '../support/nativeParams.js';
 import { hashes, rawAddon, rejection, threads, tiny } from '../support/native.js';
 
 let runtime: Runtime;
@@ -57,7 +57,7 @@ describe('abort while loading', () => {
     const took: number[] = [];
     for (let i = 0; i < 5; i++) {
       let at = NaN;
-      const job = rawAddon().loadModel({ ...nativeOptions(), files }, (event) => {
+      const job = rawAddon().loadModel(loadOptions(files), (event) => {
         if (event.type !== 'progress' || !reading(event) || !Number.isNaN(at)) return;
         at = performance.now();
         job.cancel();
@@ -69,28 +69,3 @@ describe('abort while loading', () => {
     expect(Math.min(...took)).toBeLessThan(100);
   });
 });
-
-function nativeOptions(): Omit<NativeLoadOptions, 'files'> {
-  return {
-    device: 'CPU',
-    threads,
-    taesdPreviewOnly: false,
-    weightType: '',
-    tensorTypeRules: '',
-    mmap: false,
-    flashAttention: false,
-    diffusionConvDirect: false,
-    vaeConvDirect: false,
-    keepTextEncoderOnCpu: false,
-    keepVaeOnCpu: false,
-    keepControlNetOnCpu: false,
-    offloadToCpu: false,
-    maxVram: 0,
-    circularX: false,
-    circularY: false,
-    prediction: '',
-    rng: 'cuda',
-    samplerRng: 'cuda',
-    vaeDecodeOnly: false,
-  };
-}

@@ -40,9 +40,16 @@ export function fakePipeline(options: FakeOptions & { facts?: Partial<ModelFacts
 
 /** A safetensors file whose header is whole; the fake addon does not look at its weights. */
 export function tinyCheckpoint(seed = 0): string {
-  const header = JSON.stringify({
-    'model.diffusion_model.input_blocks.0.0.weight': { dtype: 'F32', shape: [1], data_offsets: [0, 4] },
-  });
+  return tinyFile('model.diffusion_model.input_blocks.0.0.weight', seed);
+}
+
+/** As {@link tinyCheckpoint}, an upscaler by the name of its tensor. */
+export function tinyUpscaler(): string {
+  return tinyFile('body.0.rdb1.conv1.weight', 0);
+}
+
+function tinyFile(tensor: string, seed: number): string {
+  const header = JSON.stringify({ [tensor]: { dtype: 'F32', shape: [1], data_offsets: [0, 4] } });
   const padded = header.padEnd(Math.ceil(header.length / 8) * 8);
   const bytes = Buffer.alloc(8 + padded.length + 4);
   bytes.writeBigUInt64LE(BigInt(padded.length), 0);

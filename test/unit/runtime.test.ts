@@ -3,7 +3,7 @@ import type { NativeDevice } from '../../lib/native/contract.js';
 import type { ProgressEvent } from '../../lib/pipeline/events.js';
 import { identifyFiles } from '../../lib/sdk/identity.js';
 import { cpuDevice, picture, until } from '../support/fakeAddon.js';
-import { fakeModel, fakeRuntime, tinyCheckpoint } from '../support/fakeModel.js';
+import { fakeModel, fakeRuntime, tinyCheckpoint, tinyUpscaler } from '../support/fakeModel.js';
 
 const gpu: NativeDevice = { ...cpuDevice, name: 'CUDA0', type: 'gpu', backend: 'CUDA' };
 const second: NativeDevice = { ...gpu, name: 'CUDA1' };
@@ -309,7 +309,7 @@ describe('a runtime', () => {
   it('disposes of its models and upscalers, and refuses everything afterwards', async () => {
     const { fake, runtime } = await fakeModel();
     const other = await runtime.loadModel({ checkpoint: tinyCheckpoint() });
-    const upscaler = await runtime.loadUpscaler({ file: tinyCheckpoint() });
+    const upscaler = await runtime.loadUpscaler({ file: tinyUpscaler() });
     await runtime[Symbol.asyncDispose]();
     expect(fake.disposedModels.sort()).toEqual([1, 2]);
     await expect(other.txt2img(request)).rejects.toMatchObject({ code: 'ERR_DISPOSED' });
@@ -344,7 +344,7 @@ describe('a runtime', () => {
 
   it('upscales pictures, which keep what they were made from', async () => {
     const { runtime, model } = await fakeModel();
-    const upscaler = await runtime.loadUpscaler({ file: tinyCheckpoint() });
+    const upscaler = await runtime.loadUpscaler({ file: tinyUpscaler() });
     const [image] = (await model.txt2img(request)).images;
     if (image === undefined) throw new Error('no image');
     const large = await upscaler.upscale({ image });

@@ -58,7 +58,8 @@ inline sd_cache_params_t cacheParams(const SampleParams& params) {
   return cache;
 }
 
-// The engine shows its preview VAE (a TAESD) for both decoder modes; without it, the mode `vae` shows the full VAE.
+// The engine shows its preview VAE (a TAESD) for both decoder modes; without it, the mode `vae` shows the
+// full VAE.
 class HiddenPreviewVae {
  public:
   HiddenPreviewVae(StableDiffusionGGML& sd, bool hide) : sd_(sd) {

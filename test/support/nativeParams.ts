@@ -1,0 +1,102 @@
+import type {
+  NativeConditioning,
+  NativeDecodeParams,
+  NativeEncodeImageParams,
+  NativeEncodePromptParams,
+  NativeLoadOptions,
+  NativeModelFiles,
+  NativeSampleParams,
+  NativeSigmaParams,
+  NativeTensor,
+  NativeTiling,
+} from '../../lib/native/contract.js';
+import { edge, threads } from './native.js';
+
+// Whole parameters of the raw addon for the embedded model, every field given.
+
+export function loadOptions(files: NativeModelFiles, change: Partial<NativeLoadOptions> = {}): NativeLoadOptions {
+  return {
+    files,
+    device: 'CPU',
+    threads,
+    taesdPreviewOnly: false,
+    weightType: '',
+    tensorTypeRules: '',
+    mmap: false,
+    flashAttention: false,
+    diffusionConvDirect: false,
+    vaeConvDirect: false,
+    keepTextEncoderOnCpu: false,
+    keepVaeOnCpu: false,
+    keepControlNetOnCpu: false,
+    offloadToCpu: false,
+    maxVram: 0,
+    circularX: false,
+    circularY: false,
+    prediction: '',
+    rng: 'cuda',
+    samplerRng: 'cuda',
+    vaeDecodeOnly: false,
+    ...change,
+  };
+}
+
+export function promptParams(): NativeEncodePromptParams {
+  return { prompt: 'a red apple', clipSkip: -1, width: edge, height: edge, zeroOutMasked: false, refImages: [] };
+}
+
+export function sigmaParams(): NativeSigmaParams {
+  return { steps: 2, schedule: 'discrete', sampler: 'euler', width: edge, height: edge, flowShift: NaN };
+}
+
+/** Zeros of four channels at an eighth of the size. */
+export function latent(): NativeTensor {
+  const cells = edge / 8;
+  return { shape: [1, 4, cells, cells], data: new Float32Array(4 * cells * cells) };
+}
+
+const tiling: NativeTiling = { enabled: false, tileSizeX: 0, tileSizeY: 0, overlap: 0.5 };
+
+export function decodeParams(): NativeDecodeParams {
+  return { latent: latent(), tiling };
+}
+
+export function encodeParams(): NativeEncodeImageParams {
+  const image = { width: edge, height: edge, channels: 3, data: new Uint8Array(edge * edge * 3) };
+  return { images: [{ image, mask: null }], seed: 0, tiling };
+}
+
+export function sampleParams(cond: NativeConditioning): NativeSampleParams {
+  return {
+    cond,
+    uncond: null,
+    latent: latent(),
+    noise: null,
+    seed: 1,
+    sigmas: Float32Array.from([10, 0]),
+    sampler: 'euler',
+    eta: NaN,
+    cfgScale: 1,
+    imageCfgScale: NaN,
+    guidance: 3.5,
+    slgLayers: new Int32Array(),
+    slgStart: 0,
+    slgEnd: 0.2,
+    slgScale: 0,
+    flowShift: NaN,
+    shiftedTimestep: 0,
+    mask: null,
+    concat: null,
+    uncondConcat: null,
+    refLatents: [],
+    increaseRefIndex: false,
+    controlImage: null,
+    controlStrength: 0.9,
+    cacheMode: 'none',
+    cacheThreshold: NaN,
+    cacheStart: 0.15,
+    cacheEnd: 0.95,
+    preview: 'none',
+    previewInterval: 1,
+  };
+}
