@@ -26,18 +26,21 @@ Napi::Value ModelWrap::make(Napi::Env env, const std::shared_ptr<ModelHost>& hos
   return object;
 }
 
+void ModelWrap::requireLive(Napi::Env env) const {
+  if (host_ == nullptr || disposed_) throw makeError(env, ErrorCode::Disposed, "The model is disposed.");
+}
+
 template <typename Work, typename Convert>
 Napi::Value ModelWrap::start(const Napi::CallbackInfo& info, Work work, Convert convert) {
-  const Napi::Env env = info.Env();
-  if (host_ == nullptr || disposed_) throw makeError(env, ErrorCode::Disposed, "The model is disposed.");
   ModelHost* host = host_.get();
   return startJob(
-      env, host_, info[1], info.This().As<Napi::Object>(),
+      info.Env(), host_, info[1], info.This().As<Napi::Object>(),
       [host, work = std::move(work)](Job& job) mutable { return work(*host->model, job); },
       std::move(convert));
 }
 
 Napi::Value ModelWrap::encodePrompt(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
   auto params = std::make_shared<EncodePromptParams>(readEncodePrompt(info[0]));
   return start(
       info, [params](Model& model, Job& job) { return model.encodePrompt(*params, job); },
@@ -47,6 +50,7 @@ Napi::Value ModelWrap::encodePrompt(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelWrap::sigmas(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
   const SigmaParams params = readSigmas(info[0]);
   return start(
       info, [params](Model& model, Job& /*job*/) { return model.sigmas(params); },
@@ -54,6 +58,7 @@ Napi::Value ModelWrap::sigmas(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelWrap::sample(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
   auto params = std::make_shared<SampleParams>(readSample(info[0], facts_));
   const auto request = info[0].As<Napi::Object>();
   params->cond = ConditioningWrap::unwrap(request.Get("cond"), "cond", false);
@@ -64,6 +69,7 @@ Napi::Value ModelWrap::sample(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelWrap::encodeImages(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
   if (!facts_.canEncodeImages) {
     throw makeError(info.Env(), ErrorCode::InvalidOption,
                     "The model was loaded with vaeDecodeOnly: it cannot encode images.");
@@ -80,6 +86,7 @@ Napi::Value ModelWrap::encodeImages(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelWrap::decodeLatent(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
   auto params = std::make_shared<DecodeParams>(readDecode(info[0], facts_));
   return start(
       info, [params](Model& model, Job& job) { return model.decodeLatent(*params, job); },

@@ -36,6 +36,8 @@ class ModelWrap : public Napi::ObjectWrap<ModelWrap> {
   Napi::Value decodeLatent(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
+  // Before anything is read: an object that JavaScript constructed by hand has no model and no facts.
+  void requireLive(Napi::Env env) const;
   template <typename Work, typename Convert>
   Napi::Value start(const Napi::CallbackInfo& info, Work work, Convert convert);
 
