@@ -39,8 +39,9 @@ void checkAgainst(const Reader& reader, const char* key, const std::optional<Ten
                   const Tensor& latent, int64_t channels) {
   if (!tensor) return;
   const bool fits = tensor->shape[0] == 1 && tensor->shape[2] == latent.shape[2] &&
-                    tensor->shape[3] == latent.shape[3] && (channels == 0 || tensor->shape[1] == channels);
-  if (!fits) reader.fail(key, "a tensor of the latent's height and width");
+                    tensor->shape[3] == latent.shape[3] && tensor->shape[1] == channels;
+  if (!fits)
+    reader.fail(key, "of shape [1, " + std::to_string(channels) + ", the latent's height and width]");
 }
 
 void checkLatent(const Reader& reader, const char* key, const Tensor& latent, const ModelInfo& info) {
@@ -124,7 +125,7 @@ EncodePromptParams readEncodePrompt(const Napi::Value& value) {
   params.height = reader.integer("height", 1, maxSide);
   params.zeroOutMasked = reader.flag("zeroOutMasked");
   if (reader.has("refImages")) {
-    const auto images = reader.value("refImages").As<Napi::Array>();
+    const Napi::Array images = reader.array("refImages");
     for (uint32_t i = 0; i < images.Length(); ++i) {
       params.refImages.push_back(Reader::imageOf(images[i], "refImages[" + std::to_string(i) + "]"));
     }
@@ -149,8 +150,7 @@ EncodeImageParams readEncodeImages(const Napi::Value& value, const ModelInfo& in
   EncodeImageParams params;
   params.seed = reader.seed("seed");
   params.tiling = readTiling(reader.object("tiling"));
-  if (!reader.value("images").IsArray()) reader.fail("images", "an array");
-  const auto images = reader.value("images").As<Napi::Array>();
+  const Napi::Array images = reader.array("images");
   for (uint32_t i = 0; i < images.Length(); ++i) {
     const Reader item(images[i], "images[" + std::to_string(i) + "]");
     Image image = item.image("image");
@@ -194,7 +194,11 @@ SampleParams readSample(const Napi::Value& value, const ModelInfo& info) {
   params.imageCfgScale = reader.real("imageCfgScale");
   params.guidance = static_cast<float>(reader.number("guidance", -1000, 1000));
   if (reader.has("slgLayers")) {
-    const auto layers = reader.value("slgLayers").As<Napi::Int32Array>();
+    const Napi::Value list = reader.value("slgLayers");
+    if (!list.IsTypedArray() || list.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
+      reader.fail("slgLayers", "an Int32Array");
+    }
+    const auto layers = list.As<Napi::Int32Array>();
     params.slgLayers.assign(layers.Data(), layers.Data() + layers.ElementLength());
   }
   params.slgStart = static_cast<float>(reader.number("slgStart", 0, 1));
@@ -204,12 +208,16 @@ SampleParams readSample(const Napi::Value& value, const ModelInfo& info) {
   params.shiftedTimestep = reader.integer("shiftedTimestep", 0, 1000);
   params.mask = reader.optionalTensor("mask");
   checkAgainst(reader, "mask", params.mask, params.latent, 1);
+  for (const char* key : {"concat", "uncondConcat"}) {
+    if (reader.has(key) && info.concatChannels == 0)
+      reader.fail(key, "null: this model reads no such channels");
+  }
   params.concat = reader.optionalTensor("concat");
-  checkAgainst(reader, "concat", params.concat, params.latent, 0);
+  checkAgainst(reader, "concat", params.concat, params.latent, info.concatChannels);
   params.uncondConcat = reader.optionalTensor("uncondConcat");
-  checkAgainst(reader, "uncondConcat", params.uncondConcat, params.latent, 0);
+  checkAgainst(reader, "uncondConcat", params.uncondConcat, params.latent, info.concatChannels);
   if (reader.has("refLatents")) {
-    const auto latents = reader.value("refLatents").As<Napi::Array>();
+    const Napi::Array latents = reader.array("refLatents");
     for (uint32_t i = 0; i < latents.Length(); ++i) {
       params.refLatents.push_back(Reader::tensorOf(latents[i], "refLatents[" + std::to_string(i) + "]"));
       checkLatent(reader, "refLatents", params.refLatents.back(), info);

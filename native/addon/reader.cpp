@@ -73,6 +73,11 @@ int64_t Reader::seed(const char* key) const {
   return static_cast<int64_t>(number(key, 0, maxSafeInteger));
 }
 
+Napi::Array Reader::array(const char* key) const {
+  if (!value(key).IsArray()) fail(key, "an array");
+  return value(key).As<Napi::Array>();
+}
+
 Image Reader::image(const char* key) const { return imageOf(value(key), name_ + "." + key); }
 Tensor Reader::tensor(const char* key) const { return tensorOf(value(key), name_ + "." + key); }
 

@@ -24,6 +24,7 @@ class Reader {
   bool has(const char* key) const;  // present, and neither null nor undefined
   Reader object(const char* key) const;
   Napi::Value value(const char* key) const;
+  Napi::Array array(const char* key) const;
   Image image(const char* key) const;
   Tensor tensor(const char* key) const;
   std::optional<Tensor> optionalTensor(const char* key) const;

@@ -43,12 +43,23 @@ std::vector<fs::path> modulesOf(const fs::path& directory) {
   return modules;
 }
 
+// The CPU module makes a static list at its first graph. Made now, it is older than any exit handler of ours,
+// so a graph that still runs while the process exits does not find it destroyed.
+void makeLazyStatics() {
+  ggml_backend_reg_t registry = ggml_backend_reg_by_name("CPU");
+  if (registry == nullptr || ggml_backend_reg_dev_count(registry) == 0) return;
+  const auto extraBufferTypes = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(
+      ggml_backend_reg_get_proc_address(registry, "ggml_backend_dev_get_extra_bufts"));
+  if (extraBufferTypes != nullptr) extraBufferTypes(ggml_backend_reg_dev_get(registry, 0));
+}
+
 // ggml picks the best CPU variant of a directory by each module's own score; the file it took is not told.
 BackendReport loadCpu(const fs::path& directory) {
   const std::string where = (directory / (std::string(cpuPrefix) + "*")).string();
   if (ggml_backend_reg_by_name("CPU") != nullptr) return {where, true, ""};
   ggml_backend_load_all_from_path(directory.string().c_str());
   const bool loaded = ggml_backend_reg_by_name("CPU") != nullptr;
+  makeLazyStatics();
   return {where, loaded, loaded ? "" : "no CPU variant runs on this machine"};
 }
 

@@ -110,6 +110,7 @@ struct Component {
 struct ModelInfo {
   std::string architecture;
   int latentChannels = 0;
+  int concatChannels = 0;  // that the diffusion model reads beside the latent; 0: none
   int scaleFactor = 0;
   int sizeMultiple = 0;
   std::string defaultSampler;

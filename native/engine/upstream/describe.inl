@@ -23,6 +23,15 @@ inline Component component(const char* name, size_t bytes, size_t tensors, ggml_
   return {name, bytes, tensors, backend == nullptr ? "" : ggml_backend_name(backend)};
 }
 
+// As prepare_image_generation_latents() of the engine builds them.
+inline int concatChannels(const StableDiffusionGGML& sd, int latentChannels) {
+  constexpr int fluxFillMask = 64;  // the mask's 8x8 pixels of a latent cell become channels
+  if (sd.version == VERSION_FLEX_2) return 2 * latentChannels + 1;
+  if (sd.version == VERSION_FLUX_FILL) return latentChannels + fluxFillMask;
+  if (sd_version_is_inpaint(sd.version)) return latentChannels + 1;
+  return sd_version_is_unet_edit(sd.version) || sd_version_is_control(sd.version) ? latentChannels : 0;
+}
+
 template <typename Part>
 size_t countTensors(Part& part) {
   std::map<std::string, ggml_tensor*> tensors;
@@ -44,6 +53,7 @@ ModelInfo Model::describe() const {
   ModelInfo info;
   info.architecture = model_version_to_str[sd.version];
   info.latentChannels = sd.get_latent_channel();
+  info.concatChannels = upstream::concatChannels(sd, info.latentChannels);
   info.scaleFactor = sd.get_vae_scale_factor();
   info.sizeMultiple = info.scaleFactor * sd.get_diffusion_model_down_factor();
   info.defaultSampler = sd_sample_method_name(sampler);
