@@ -75,10 +75,19 @@ export default defineConfig(
     files: ['**/*.mjs', '*.js'],
     languageOptions: {
       globals: Object.fromEntries(
-        ['process', 'performance', 'console', 'URL', 'Buffer', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate', 'fetch'].map((name) => [
-          name,
-          'readonly',
-        ]),
+        [
+          'process',
+          'performance',
+          'console',
+          'URL',
+          'Buffer',
+          'setTimeout',
+          'clearTimeout',
+          'setInterval',
+          'clearInterval',
+          'setImmediate',
+          'fetch',
+        ].map((name) => [name, 'readonly']),
       ),
     },
   },

@@ -58,12 +58,17 @@ export class DiffusionError extends Error {
   }
 }
 Object.defineProperty(DiffusionError.prototype, brand, { value: true });
-Object.defineProperty(DiffusionError.prototype, 'name', { value: 'DiffusionError', configurable: true, writable: true });
+Object.defineProperty(DiffusionError.prototype, 'name', {
+  value: 'DiffusionError',
+  configurable: true,
+  writable: true,
+});
 
 /** Shows a value in a message: short, on one line, never throwing. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}…` : value);
-  if (typeof value === 'number' || typeof value === 'boolean' || value === null || value === undefined) return String(value);
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null || value === undefined)
+    return String(value);
   if (typeof value === 'bigint') return `${String(value)}n`;
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'symbol') return 'a symbol';
@@ -74,5 +79,10 @@ export function show(value: unknown): string {
 /** `ERR_INVALID_OPTION` that names the field, what was given, what is allowed and what to do. */
 export function invalidOption(field: string, given: unknown, allowed: string, hint?: string): DiffusionError {
   const message = `Invalid option "${field}": got ${show(given)}, expected ${allowed}.${hint === undefined ? '' : ` ${hint}`}`;
-  return new DiffusionError('ERR_INVALID_OPTION', message, { field, given, allowed, ...(hint === undefined ? {} : { hint }) });
+  return new DiffusionError('ERR_INVALID_OPTION', message, {
+    field,
+    given,
+    allowed,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }

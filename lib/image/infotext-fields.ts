@@ -10,6 +10,7 @@ import {
   samplerLabels,
   type Schedule,
   scheduleLabels,
+  type StepCacheMode,
 } from '../options/index.js';
 
 type JsonObject = Readonly<Record<string, unknown>>;
@@ -33,7 +34,7 @@ export interface InfotextRequest {
   readonly flowShift?: number;
   readonly sigmas?: readonly number[];
   readonly skipLayerGuidance?: JsonObject;
-  readonly stepCache?: JsonObject;
+  readonly stepCache?: JsonObject & { readonly mode: StepCacheMode };
   readonly controlStrength?: number;
   readonly tiling?: boolean | JsonObject;
 }

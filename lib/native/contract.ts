@@ -304,10 +304,16 @@ export interface NativeDecodeParams {
 
 export interface NativeModel {
   readonly info: NativeModelInfo;
-  encodePrompt(params: NativeEncodePromptParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeConditioning>;
+  encodePrompt(
+    params: NativeEncodePromptParams,
+    onEvent: ((event: NativeEvent) => void) | null,
+  ): NativeJob<NativeConditioning>;
   sigmas(params: NativeSigmaParams): NativeJob<Float32Array>;
   sample(params: NativeSampleParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeTensor>;
-  encodeImages(params: NativeEncodeImageParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeTensor[]>;
+  encodeImages(
+    params: NativeEncodeImageParams,
+    onEvent: ((event: NativeEvent) => void) | null,
+  ): NativeJob<NativeTensor[]>;
   decodeLatent(params: NativeDecodeParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeImage>;
   /** Waits for running work, frees the weights, ends the thread. Idempotent. */
   dispose(): Promise<void>;
@@ -343,5 +349,8 @@ export interface NativeAddon {
   setLogger(level: NativeLogLevel, logger: ((level: NativeLogLevel, text: string) => void) | null): void;
   inspect(files: NativeModelFiles): NativeJob<NativeInspection>;
   loadModel(options: NativeLoadOptions, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeModel>;
-  loadUpscaler(options: NativeUpscalerOptions, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeUpscaler>;
+  loadUpscaler(
+    options: NativeUpscalerOptions,
+    onEvent: ((event: NativeEvent) => void) | null,
+  ): NativeJob<NativeUpscaler>;
 }

@@ -37,7 +37,9 @@ describe('abort while loading', () => {
   it('before the start loads nothing', async () => {
     const reason = new Error('early');
     const onProgress = (): void => expect.unreachable('nothing was loaded');
-    expect(await rejection(runtime.loadModel({ ...files, signal: AbortSignal.abort(reason), onProgress }))).toBe(reason);
+    expect(await rejection(runtime.loadModel({ ...files, signal: AbortSignal.abort(reason), onProgress }))).toBe(
+      reason,
+    );
   });
 
   it('by disposing of the runtime with abort', async () => {

@@ -13,7 +13,14 @@ describe('the same request gives the same bytes', () => {
   it('again, and after other requests', async () => {
     const first = await draw();
     expect(await draw()).toEqual(first);
-    await draw({ prompt: 'a rocket', negativePrompt: 'blue', cfgScale: 4, sampler: 'euler_a', schedule: 'karras', seed: 9 });
+    await draw({
+      prompt: 'a rocket',
+      negativePrompt: 'blue',
+      cfgScale: 4,
+      sampler: 'euler_a',
+      schedule: 'karras',
+      seed: 9,
+    });
     await draw({ width: 128, tiling: true });
     expect(await draw()).toEqual(first);
   });

@@ -23,7 +23,11 @@ beforeAll(async () => {
   await writeTextFile(at('page.safetensors'));
   await writeLora(at('lora.safetensors'), { seed: 1 });
   await writeWrongShapes('sd1', at('shapes.safetensors'));
-  await writeTruncated(at('shapes.safetensors'), at('short.safetensors'), (await stat(at('shapes.safetensors'))).size - 9);
+  await writeTruncated(
+    at('shapes.safetensors'),
+    at('short.safetensors'),
+    (await stat(at('shapes.safetensors'))).size - 9,
+  );
   await writeTruncated(embedded().taesd, at('taesd.safetensors'), 1_000_000);
 });
 afterAll(() => rm(directory, { recursive: true }));

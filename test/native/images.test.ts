@@ -107,7 +107,10 @@ describe('files', () => {
 describe('infotext', () => {
   const requests: readonly (readonly [string, Partial<Txt2ImgRequest>])[] = [
     ['plain', {}],
-    ['guided', { cfgScale: 4.25, negativePrompt: 'blue: green, "x"', prompt: 'a lemon, (big:1.2), Steps: 3\nsecond line' }],
+    [
+      'guided',
+      { cfgScale: 4.25, negativePrompt: 'blue: green, "x"', prompt: 'a lemon, (big:1.2), Steps: 3\nsecond line' },
+    ],
     ['sampler and schedule', { sampler: 'dpm++2mv2', schedule: 'karras', steps: 3 }],
     ['eta and clip skip', { sampler: 'euler_a', eta: 0.3, clipSkip: 2, seed: 2 ** 53 - 1 }],
     ['own sigmas', { sigmas: [14.6, 3.1, 0.5, 0] }],

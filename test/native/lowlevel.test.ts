@@ -80,7 +80,9 @@ describe('noise', () => {
       const given = await fixture.model.sample({ ...request, noise, seed: seed + 1 });
       const drawn = await fixture.model.sample({ ...request, seed });
       const expected = drawn.toFloat32Array();
-      const worst = given.toFloat32Array().reduce((most, v, i) => Math.max(most, Math.abs(v - (expected[i] ?? NaN))), 0);
+      const worst = given
+        .toFloat32Array()
+        .reduce((most, v, i) => Math.max(most, Math.abs(v - (expected[i] ?? NaN))), 0);
       // The engine computes logarithm and sine in f32.
       expect(worst).toBeLessThan(0.01);
     }
@@ -92,12 +94,19 @@ describe('noise', () => {
     const [sigma = NaN] = await fixture.model.sigmas({ steps: 1, schedule: sampling.schedule, sampler: 'euler' });
     const shape = [1, fixture.model.info.latentChannels, cells(), cells()];
     const space = fixture.model.latentSpace;
-    const normals = philoxNormals(11, shape.reduce((a, b) => a * b, 1));
+    const normals = philoxNormals(
+      11,
+      shape.reduce((a, b) => a * b, 1),
+    );
     const request = { ...sampling, cfgScale: 1, steps: 1, conditioning };
     const inNoise = await fixture.model.sample({
       ...request,
       latent: Latent.zeros(width, height, space),
-      noise: Latent.from(normals.map((value) => value + 0.5), shape, space),
+      noise: Latent.from(
+        normals.map((value) => value + 0.5),
+        shape,
+        space,
+      ),
     });
     const inLatent = await fixture.model.sample({
       ...request,

@@ -30,7 +30,12 @@ describe('work leaves nothing behind', () => {
     const before = await settled();
     for (let i = 0; i < 20; i++) await fixture.model.txt2img({ ...request, seed: i });
     const after = await settled();
-    console.log('pics', (after.rss - before.rss) / mib, (after.external - before.external), after.arrayBuffers - before.arrayBuffers);
+    console.log(
+      'pics',
+      (after.rss - before.rss) / mib,
+      after.external - before.external,
+      after.arrayBuffers - before.arrayBuffers,
+    );
     // A graph's buffers are tens of MiB, so one that stayed in 20 would show many times over; heaps breathe by a few.
     expect(after.rss - before.rss).toBeLessThan(24 * mib);
     // What V8 was told of is exact to a picture (12 KiB) or a conditioning (231 KiB).
@@ -48,7 +53,12 @@ describe('work leaves nothing behind', () => {
     const before = await settled();
     for (let i = 0; i < 6; i++) await decode();
     const after = await settled();
-    console.log('large', (after.rss - before.rss) / mib, after.external - before.external, after.arrayBuffers - before.arrayBuffers);
+    console.log(
+      'large',
+      (after.rss - before.rss) / mib,
+      after.external - before.external,
+      after.arrayBuffers - before.arrayBuffers,
+    );
     const bytes = side * side * 3;
     expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(bytes);
     expect(after.rss - before.rss).toBeLessThan(24 * mib);

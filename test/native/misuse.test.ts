@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureEmbeddedModel } from '../../lib/index.js';
 import type { NativeConditioning, NativeModel } from '../../lib/native/contract.js';
-import { decodeParams, encodeParams, loadOptions, promptParams, sampleParams, sigmaParams } from '../support/nativeParams.js';
+import {
+  decodeParams,
+  encodeParams,
+  loadOptions,
+  promptParams,
+  sampleParams,
+  sigmaParams,
+} from '../support/nativeParams.js';
 import { rawAddon, rejection, sha256 } from '../support/native.js';
 import { writeLora, writeTextFile, writeTruncated, writeWrongShapes } from '../support/synthetic/index.js';
 
@@ -57,7 +64,12 @@ describe('the raw addon refuses', () => {
     if (typeof value !== 'string') expectRefused(() => addon.loadBackends(value as never));
   });
 
-  const each = (name: string, params: () => object, call: (params: never) => unknown, optional: readonly string[]): void => {
+  const each = (
+    name: string,
+    params: () => object,
+    call: (params: never) => unknown,
+    optional: readonly string[],
+  ): void => {
     it(`strange values in every field of ${name}`, () => {
       for (const key of Object.keys(params())) {
         for (const value of strange) {
@@ -79,7 +91,12 @@ describe('the raw addon refuses', () => {
     });
   };
   const texts = ['device', 'weightType', 'tensorTypeRules', 'prediction', 'rng', 'samplerRng'];
-  each('loadModel', () => loadOptions({ checkpoint: '/nothing' }), (p) => addon.loadModel(p, null), texts);
+  each(
+    'loadModel',
+    () => loadOptions({ checkpoint: '/nothing' }),
+    (p) => addon.loadModel(p, null),
+    texts,
+  );
   each('encodePrompt', promptParams, (p) => model.encodePrompt(p, null), ['prompt', 'refImages']);
   each('sigmas', sigmaParams, (p) => model.sigmas(p), ['schedule', 'sampler']);
   each('decodeLatent', decodeParams, (p) => model.decodeLatent(p, null), []);
@@ -110,7 +127,12 @@ describe('the raw addon refuses', () => {
 
   it('layers to skip that are no Int32Array', async () => {
     const cond = await model.encodePrompt(promptParams(), null).promise;
-    for (const slgLayers of [new Uint8Array(3), new Float32Array(3), new BigInt64Array(1), new DataView(new ArrayBuffer(4))]) {
+    for (const slgLayers of [
+      new Uint8Array(3),
+      new Float32Array(3),
+      new BigInt64Array(1),
+      new DataView(new ArrayBuffer(4)),
+    ]) {
       expectRefused(() => model.sample({ ...sampleParams(cond), slgLayers: slgLayers as never }, null));
     }
     cond.dispose();
@@ -122,7 +144,15 @@ describe('the raw addon refuses', () => {
     const [, channels = 0, height = 0, width = 0] = right.shape;
     const shaped = (shape: readonly number[]) => ({
       shape,
-      data: new Float32Array(Math.max(0, Math.min(1e6, shape.reduce((a, b) => a * b, 1)))),
+      data: new Float32Array(
+        Math.max(
+          0,
+          Math.min(
+            1e6,
+            shape.reduce((a, b) => a * b, 1),
+          ),
+        ),
+      ),
     });
     const wrong: readonly unknown[] = [
       shaped([]),
@@ -236,7 +266,9 @@ describe('the raw addon refuses', () => {
   });
 
   it('devices that are not there', async () => {
-    const error = await rejection(addon.loadModel(loadOptions({ checkpoint: '/x' }, { device: 'CUDA99' }), null).promise);
+    const error = await rejection(
+      addon.loadModel(loadOptions({ checkpoint: '/x' }, { device: 'CUDA99' }), null).promise,
+    );
     expect(error).toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE' });
   });
 });

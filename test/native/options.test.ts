@@ -5,7 +5,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRuntime, type LoadModelOptions, type PreviewEvent } from '../../lib/index.js';
 import { psnr } from '../parity/psnr.js';
 import { syntheticTensors, writeTensors } from '../support/synthetic/index.js';
-import { edge, expectPicture, failure, only, paint, sha256, threads, tiny as small, useModel } from '../support/native.js';
+import {
+  edge,
+  expectPicture,
+  failure,
+  only,
+  paint,
+  sha256,
+  threads,
+  tiny as small,
+  useModel,
+} from '../support/native.js';
 
 const fixture = useModel();
 const tiny = { ...small, steps: 1 };
@@ -104,7 +114,11 @@ describe('taesd beside a VAE', () => {
     vae = join(directory, 'vae.safetensors');
     const prefix = 'first_stage_model.';
     const tensors = syntheticTensors('sd1').filter(({ name }) => name.startsWith(prefix));
-    await writeTensors(vae, tensors.map((tensor) => ({ ...tensor, name: tensor.name.slice(prefix.length) })), 7);
+    await writeTensors(
+      vae,
+      tensors.map((tensor) => ({ ...tensor, name: tensor.name.slice(prefix.length) })),
+      7,
+    );
   });
   afterAll(() => rm(directory, { recursive: true }));
 
@@ -143,7 +157,10 @@ describe('taesd beside a VAE', () => {
     const { checkpoint = '' } = fixture.model.info.files;
     await using model = await fixture.runtime.loadModel({ checkpoint, vae, mmap: true });
     const latent = await fixture.model.encodeImage({ image: paint((x) => [x, x, x]) });
-    expect(await failure(model.decodeLatent({ latent }))).toMatchObject({ code: 'ERR_INVALID_OPTION', field: 'latent' });
+    expect(await failure(model.decodeLatent({ latent }))).toMatchObject({
+      code: 'ERR_INVALID_OPTION',
+      field: 'latent',
+    });
   });
 });
 

@@ -85,7 +85,14 @@ describe('progress of other jobs', () => {
 
   it('a tiled decode tells its tiles', async () => {
     const events = await collect((onProgress) =>
-      fixture.model.txt2img({ ...tiny, steps: 1, width: edge * 2, height: edge * 2, tiling: { tileSize: 8 }, onProgress }),
+      fixture.model.txt2img({
+        ...tiny,
+        steps: 1,
+        width: edge * 2,
+        height: edge * 2,
+        tiling: { tileSize: 8 },
+        onProgress,
+      }),
     );
     const tiles = events.filter(({ phase }) => phase === 'tile');
     const total = tiles.at(-1)?.total ?? 0;
@@ -181,7 +188,11 @@ describe('previews', () => {
 
   it('are not made when nobody looks', async () => {
     const events: ProgressEvent[] = [];
-    await fixture.model.txt2img({ ...tiny, preview: { mode: 'taesd' }, onProgress: (event) => void events.push(event) });
+    await fixture.model.txt2img({
+      ...tiny,
+      preview: { mode: 'taesd' },
+      onProgress: (event) => void events.push(event),
+    });
     expect(events.every(({ type }) => type === 'progress')).toBe(true);
   });
 });

@@ -39,7 +39,8 @@ describe('txt2imgStream', () => {
     const order: string[] = [];
     for await (const event of fixture.model.txt2imgStream({ ...request, batchSize: 2 })) {
       if (event.type === 'image') order.push(`picture ${String(event.image)}`);
-      if (event.type === 'progress' && event.phase === 'sample' && event.step > 0) order.push(`step ${String(event.image)}`);
+      if (event.type === 'progress' && event.phase === 'sample' && event.step > 0)
+        order.push(`step ${String(event.image)}`);
     }
     expect(order.indexOf('picture 1')).toBeLessThan(order.lastIndexOf('step 2'));
     expect(order.at(-1)).toBe('picture 2');

@@ -35,7 +35,10 @@ async function watch(model: Model, request: object): Promise<Watched> {
 /** All that a listener learns but the times. */
 function told({ events, previews }: Watched): unknown {
   const times = { secondsPerStep: 0, eta: 0 };
-  return [events.map((event) => ({ ...event, ...times })), previews.map(({ preview, ...rest }) => [rest, preview.data])];
+  return [
+    events.map((event) => ({ ...event, ...times })),
+    previews.map(({ preview, ...rest }) => [rest, preview.data]),
+  ];
 }
 
 describe('two models of one process at work at once', () => {

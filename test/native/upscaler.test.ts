@@ -87,7 +87,8 @@ describe('an upscaler', () => {
     expect(worst).toBeLessThanOrEqual(1);
     expect(events.at(-1)).toMatchObject({ fraction: 1, eta: 0 });
     expect(Math.max(...events.map(({ total }) => total))).toBeGreaterThan(1);
-    for (const [i, { fraction }] of events.entries()) expect(fraction).toBeGreaterThanOrEqual(events[i - 1]?.fraction ?? 0);
+    for (const [i, { fraction }] of events.entries())
+      expect(fraction).toBeGreaterThanOrEqual(events[i - 1]?.fraction ?? 0);
   });
 
   it('gives the same bytes again, with direct convolutions nearly so', async () => {

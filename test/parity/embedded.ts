@@ -2,7 +2,14 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { createRuntime, ensureEmbeddedModel, type Model, type Runtime } from '../../lib/index.js';
 import { expectPicture, hashes } from '../support/native.js';
 import { useScratch } from '../support/scratch.js';
-import { draw, drawWithSdCli, expectSameBytes, type ParityLoad, type ParityRequest, sdCliPath } from '../support/sdcli/index.js';
+import {
+  draw,
+  drawWithSdCli,
+  expectSameBytes,
+  type ParityLoad,
+  type ParityRequest,
+  sdCliPath,
+} from '../support/sdcli/index.js';
 
 /**
  * Of each side. Both draw at the same time, so two cores are busy; ggml's threads would wait for each other actively,

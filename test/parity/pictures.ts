@@ -3,7 +3,9 @@ import type { RawImage } from '../../lib/index.js';
 /** An orange disc on a blue ground that fades: edges, a slope and three different channels. */
 export function disc(width: number, height: number): RawImage {
   return picture(width, height, 3, (x, y) =>
-    inDisc(x / width, y / height) ? [230, 140, 30] : [40, Math.round((x / width) * 200), 255 - Math.round((y / height) * 150)],
+    inDisc(x / width, y / height)
+      ? [230, 140, 30]
+      : [40, Math.round((x / width) * 200), 255 - Math.round((y / height) * 150)],
   );
 }
 

@@ -6,6 +6,15 @@ interface ReferenceArray {
   readonly shape: readonly number[];
 }
 
+/** Stages of a case, in their order. */
+export interface ReferenceArrays {
+  /** Of img2img only. */
+  readonly encoded?: ReferenceArray;
+  readonly noise: ReferenceArray;
+  readonly epsilon: ReferenceArray;
+  readonly latent: ReferenceArray;
+}
+
 /** One picture of diffusers; `diffusers/README.md` explains the fields. */
 export interface ReferenceCase {
   readonly name: string;
@@ -24,8 +33,7 @@ export interface ReferenceCase {
   readonly strength?: number;
   readonly file: string;
   readonly sigmas: readonly number[];
-  readonly arrays?: Readonly<Record<'noise' | 'epsilon' | 'latent', ReferenceArray>> &
-    Readonly<Partial<Record<'encoded', ReferenceArray>>>;
+  readonly arrays?: ReferenceArrays;
 }
 
 export interface Reference {
@@ -49,6 +57,7 @@ export function readArray({ file, shape }: ReferenceArray): Float32Array {
   const bytes = readFileSync(referencePath(file));
   const values = Float32Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readFloatLE(index * 4));
   const length = shape.reduce((product, size) => product * size, 1);
-  if (values.length !== length) throw new Error(`${file} has ${String(values.length)} numbers, its shape ${String(length)}`);
+  if (values.length !== length)
+    throw new Error(`${file} has ${String(values.length)} numbers, its shape ${String(length)}`);
   return values;
 }

@@ -69,7 +69,9 @@ export function rawAddon(): NativeAddon {
 }
 
 export function sha256(data: Uint8Array | Float32Array): string {
-  return createHash('sha256').update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)).digest('hex');
+  return createHash('sha256')
+    .update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+    .digest('hex');
 }
 
 /** Hashes of the pixels of a result, in order. */
@@ -112,7 +114,10 @@ export function expectPicture(image: RawImage, width: number = edge, height: num
 }
 
 /** A picture made by a formula: three channels, each 0..255. */
-export function paint(pixel: (x: number, y: number) => readonly [number, number, number], size: number = edge): RawImage {
+export function paint(
+  pixel: (x: number, y: number) => readonly [number, number, number],
+  size: number = edge,
+): RawImage {
   const data = new Uint8Array(size * size * 3);
   for (let y = 0; y < size; y++) {
     for (let x = 0; x < size; x++) data.set(pixel(x, y), (y * size + x) * 3);

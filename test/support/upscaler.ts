@@ -78,7 +78,12 @@ function convolutions(options: UpscalerOptions): Convolution[] {
       for (const layer of [1, 2, 3, 4, 5]) {
         const input = features + (layer - 1) * growth;
         const output = layer === 5 ? features : growth;
-        list.push({ name: `body.${String(block)}.rdb${String(dense)}.conv${String(layer)}`, input, output, passes: false });
+        list.push({
+          name: `body.${String(block)}.rdb${String(dense)}.conv${String(layer)}`,
+          input,
+          output,
+          passes: false,
+        });
       }
     }
   }

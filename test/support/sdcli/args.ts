@@ -6,7 +6,16 @@ export type ParityLoad = Omit<LoadModelOptions, 'signal' | 'onProgress' | 'condi
 /** A request of any mode: with `image` img2img, with `mask` inpainting, without txt2img. Pictures as pixels. */
 export type ParityRequest = Omit<
   Img2ImgRequest,
-  'image' | 'refImages' | 'controlImage' | 'signal' | 'onProgress' | 'onPreview' | 'onQueue' | 'preview' | 'tiling' | 'sigmas'
+  | 'image'
+  | 'refImages'
+  | 'controlImage'
+  | 'signal'
+  | 'onProgress'
+  | 'onPreview'
+  | 'onQueue'
+  | 'preview'
+  | 'tiling'
+  | 'sigmas'
 > & {
   readonly image?: RawImage;
   readonly mask?: RawImage;
@@ -45,7 +54,11 @@ const loadFlags: Flags<ParityLoad> = {
   weightType: text('--type'),
   tensorTypeRules: (rules) => [
     '--tensor-type-rules',
-    typeof rules === 'string' ? rules : Object.entries(rules).map((rule) => rule.join('=')).join(),
+    typeof rules === 'string'
+      ? rules
+      : Object.entries(rules)
+          .map((rule) => rule.join('='))
+          .join(),
   ],
   mmap: flag('--mmap'),
   flashAttention: flag('--fa'),
@@ -98,7 +111,11 @@ const requestFlags: Flags<PlainRequest> = {
   controlStrength: text('--control-strength'),
   stepCache: ({ mode, threshold, start = 0.15, end = 0.95 }) => [
     ...['--cache-mode', mode, '--cache-option'],
-    [`start=${String(start)}`, `end=${String(end)}`, ...(threshold === undefined ? [] : [`threshold=${String(threshold)}`])].join(),
+    [
+      `start=${String(start)}`,
+      `end=${String(end)}`,
+      ...(threshold === undefined ? [] : [`threshold=${String(threshold)}`]),
+    ].join(),
   ],
   denoisingStrength: text('--strength'),
 };

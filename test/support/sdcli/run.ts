@@ -35,7 +35,9 @@ export async function runSdCli(args: readonly string[]): Promise<SdCliRun> {
   if (code !== 0) {
     // Progress bars rewrite their line; only the lines that stay are worth reading.
     const lines = log.split('\n').filter((line) => !line.includes('\r') && line.trim() !== '');
-    throw new Error(`sd-cli ended with ${String(code ?? signal)}:\n${lines.slice(-15).join('\n')}\nsd-cli ${args.join(' ')}`);
+    throw new Error(
+      `sd-cli ended with ${String(code ?? signal)}:\n${lines.slice(-15).join('\n')}\nsd-cli ${args.join(' ')}`,
+    );
   }
   return { seconds: (performance.now() - started) / 1000, log };
 }
