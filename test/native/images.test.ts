@@ -122,14 +122,14 @@ describe('infotext', () => {
     const first = only(await fixture.model.txt2img({ ...tiny, ...change }));
     const text = await readInfotext(await first.toPng());
     expect(text).toBe(first.infotext);
-    const request = infotextToRequest(text ?? '');
+    const request = infotextToRequest(text ?? '') as unknown;
     expect(hashes(await fixture.model.txt2img(request as Txt2ImgRequest))).toEqual([sha256(first.data)]);
   });
 
   it('of each image of a batch makes that image', async () => {
     const batch = await fixture.model.txt2img({ ...tiny, sampler: 'euler_a', batchSize: 2, seed: 50 });
     for (const picture of batch.images) {
-      const request = infotextToRequest(picture.infotext) as Txt2ImgRequest;
+      const request = infotextToRequest(picture.infotext) as unknown as Txt2ImgRequest;
       expect(request.seed).toBe(picture.seed);
       expect(hashes(await fixture.model.txt2img(request))).toEqual([sha256(picture.data)]);
     }
