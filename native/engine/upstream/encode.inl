@@ -42,6 +42,20 @@ std::shared_ptr<const Conditioning> Model::encodePrompt(const EncodePromptParams
   });
 }
 
+namespace upstream {
+
+// Without levels for the architecture the engine interpolates an empty list.
+inline bool hasAysLevels(SDVersion version) {
+  return sd_version_is_sd1(version) || sd_version_is_sdxl(version) || version == VERSION_SVD;
+}
+
+// Of one step the engine divides by zero, or reads before its table: such a step begins at the largest sigma.
+inline bool undefinedForOneStep(scheduler_t schedule) {
+  return schedule == KARRAS_SCHEDULER || schedule == EXPONENTIAL_SCHEDULER || schedule == GITS_SCHEDULER;
+}
+
+}  // namespace upstream
+
 std::vector<float> Model::sigmas(const SigmaParams& params) {
   StableDiffusionGGML& sd = impl_->sd;
   const sample_method_t sampler = resolve_sample_method(
@@ -51,6 +65,10 @@ std::vector<float> Model::sigmas(const SigmaParams& params) {
       &impl_->context, upstream::fromName("schedule", params.schedule, str_to_scheduler, SCHEDULER_COUNT),
       sampler);
   sd.set_flow_shift(std::isnan(params.flowShift) ? INFINITY : params.flowShift);
+  if (schedule == AYS_SCHEDULER && !upstream::hasAysLevels(sd.version)) {
+    throw EngineError(ErrorCode::InvalidOption, "The schedule \"ays\" exists for SD 1.x and SDXL only.");
+  }
+  if (params.steps == 1 && upstream::undefinedForOneStep(schedule)) return {sd.denoiser->sigma_max(), 0.0F};
   return sd.denoiser->get_sigmas(static_cast<uint32_t>(params.steps),
                                  sd.get_image_seq_len(params.height, params.width), schedule, sd.version);
 }
