@@ -1,4 +1,5 @@
 import { DiffusionError } from '../errors/index.js';
+import { fromNative } from '../native/index.js';
 
 export interface DisposeOptions {
   /** Abort the running job (it rejects with `ERR_ABORTED`) rather than wait for it. Default: false. */
@@ -12,4 +13,20 @@ export function disposedError(what: string, how: string): DiffusionError {
 
 export function disposeAbort(what: string): DiffusionError {
   return new DiffusionError('ERR_ABORTED', `The ${what} was disposed with { abort: true } while this job ran.`);
+}
+
+/** Frees a native object once its queue is closed; `done` is called whether that succeeds or not. */
+export async function freeNative(
+  closed: Promise<void>,
+  native: { dispose(): Promise<void> },
+  done: () => void,
+): Promise<void> {
+  await closed;
+  try {
+    await native.dispose();
+  } catch (error) {
+    throw fromNative(error);
+  } finally {
+    done();
+  }
 }

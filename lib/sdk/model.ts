@@ -1,4 +1,4 @@
-import { fromNative, type NativeModel, type NativeModelFiles } from '../native/index.js';
+import type { NativeModel, NativeModelFiles } from '../native/index.js';
 import { boolean, checkOptions, optional, signal as abortSignal } from '../options/index.js';
 import type { InfotextModel } from '../image/index.js';
 import {
@@ -29,7 +29,7 @@ import {
   streamMode,
   type Txt2ImgRequest,
 } from '../pipeline/index.js';
-import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
+import { disposeAbort, disposedError, type DisposeOptions, freeNative } from './disposal.js';
 import { identifyFiles } from './identity.js';
 import { publicInfo } from './modelInfo.js';
 import type { ComponentIdentity, ModelInfo } from './types.js';
@@ -159,20 +159,16 @@ export class Model {
       () => disposedError('model', 'Load it again with runtime.loadModel.'),
       abort ? disposeAbort('model') : undefined,
     );
-    this.#disposed ??= this.#free(closed);
+    this.#disposed ??= freeNative(
+      closed.then(() => {
+        this.#pipeline.cache.clear();
+      }),
+      this.#pipeline.native,
+      () => {
+        this.#onDispose(this);
+      },
+    );
     await this.#disposed;
-  }
-
-  async #free(closed: Promise<void>): Promise<void> {
-    await closed;
-    this.#pipeline.cache.clear();
-    try {
-      await this.#pipeline.native.dispose();
-    } catch (error) {
-      throw fromNative(error);
-    } finally {
-      this.#onDispose(this);
-    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

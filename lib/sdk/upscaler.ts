@@ -1,5 +1,5 @@
 import { type ImageInput, GeneratedImage, readImage } from '../image/index.js';
-import { fromNative, type NativeUpscaler } from '../native/index.js';
+import type { NativeUpscaler } from '../native/index.js';
 import { boolean, checkOptions } from '../options/index.js';
 import {
   imageInput,
@@ -9,7 +9,7 @@ import {
   ProgressTracker,
   type QueueView,
 } from '../pipeline/index.js';
-import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
+import { disposeAbort, disposedError, type DisposeOptions, freeNative } from './disposal.js';
 
 export interface UpscaleOptions extends OperationOptions {
   readonly image: ImageInput;
@@ -59,19 +59,10 @@ export class Upscaler {
       () => disposedError('upscaler', 'Load it again with runtime.loadUpscaler.'),
       abort ? disposeAbort('upscaler') : undefined,
     );
-    this.#disposed ??= this.#free(closed);
-    await this.#disposed;
-  }
-
-  async #free(closed: Promise<void>): Promise<void> {
-    await closed;
-    try {
-      await this.#native.dispose();
-    } catch (error) {
-      throw fromNative(error);
-    } finally {
+    this.#disposed ??= freeNative(closed, this.#native, () => {
       this.#onDispose(this);
-    }
+    });
+    await this.#disposed;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
