@@ -154,6 +154,8 @@ export interface NativeLoadOptions {
   readonly samplerRng: string;
   /** Without the VAE's encoder: less memory, but img2img is impossible. */
   readonly vaeDecodeOnly: boolean;
+  /** Bytes that weights and read buffers may take: `ERR_OUT_OF_MEMORY` before any is allocated. 0: any. */
+  readonly memoryBudget: number;
 }
 
 /** Part of a loaded model. */
@@ -208,6 +210,8 @@ export interface NativeEncodePromptParams {
   readonly zeroOutMasked: boolean;
   /** Reference images for vision-language text encoders (Qwen-Image-Edit); usually empty. */
   readonly refImages: readonly NativeImage[];
+  /** Bytes that graphs may take: a larger one is `ERR_OUT_OF_MEMORY` before it is allocated. 0: any. */
+  readonly memoryBudget: number;
 }
 
 /** Opaque conditioning held in native memory; freed by garbage collection or `dispose()`. */
@@ -288,6 +292,10 @@ export interface NativeSampleParams {
   readonly preview: string;
   /** Preview every n steps; >= 1. */
   readonly previewInterval: number;
+  /** Of previews that the VAE makes. */
+  readonly previewTiling: NativeTiling;
+  /** As in {@link NativeEncodePromptParams}. */
+  readonly memoryBudget: number;
 }
 
 export interface NativeEncodeImageParams {
@@ -295,11 +303,66 @@ export interface NativeEncodeImageParams {
   readonly images: readonly { readonly image: NativeImage; readonly mask: NativeImage | null }[];
   readonly seed: number;
   readonly tiling: NativeTiling;
+  readonly memoryBudget: number;
 }
 
 export interface NativeDecodeParams {
   readonly latent: NativeTensor;
   readonly tiling: NativeTiling;
+  readonly memoryBudget: number;
+}
+
+/** Pixels. */
+export interface NativeSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Shape of a job whose memory is to be measured. */
+export interface NativeMeasureParams extends NativeSize {
+  /** With the prompt first, then the one that guidance needs. Empty: no text encoder and no sampling. */
+  readonly prompts: readonly NativeEncodePromptParams[];
+  /** Guidance towards a picture: a third evaluation. */
+  readonly imageGuidance: boolean;
+  /** Channels beside the latent are read, where the model has some. */
+  readonly concat: boolean;
+  /** The ControlNet runs. */
+  readonly control: boolean;
+  readonly references: readonly NativeSize[];
+  /** As in {@link NativeSampleParams}. */
+  readonly preview: string;
+  readonly previewTiling: NativeTiling;
+  /** Pictures to encode. */
+  readonly encode: readonly NativeSize[];
+  readonly encodeTiling: NativeTiling;
+  readonly decode: boolean;
+  readonly decodeTiling: NativeTiling;
+}
+
+/** Bytes of one stage. */
+export interface NativeGraphMemory {
+  /** Buffers of its graphs at their peak; freed when the stage ends. */
+  readonly graph: number;
+  /** Work buffer of the CPU backend, which keeps the largest until the model goes. */
+  readonly work: number;
+}
+
+export interface NativeJobMemory {
+  readonly textEncoder: NativeGraphMemory;
+  readonly diffusion: NativeGraphMemory;
+  /** What previews take beside `diffusion`. */
+  readonly preview: NativeGraphMemory;
+  readonly vaeEncode: NativeGraphMemory;
+  readonly vaeDecode: NativeGraphMemory;
+}
+
+export interface NativeLoadMemory {
+  /** `tensors` is 0. */
+  readonly components: readonly NativeComponent[];
+  /** Of the reader threads, for weights that change their type. */
+  readonly readBuffers: number;
+  /** File bytes that are mapped while reading. */
+  readonly mapped: number;
 }
 
 export interface NativeModel {
@@ -315,6 +378,8 @@ export interface NativeModel {
     onEvent: ((event: NativeEvent) => void) | null,
   ): NativeJob<NativeTensor[]>;
   decodeLatent(params: NativeDecodeParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeImage>;
+  /** What the operations above would allocate for a job of this shape, from their own graphs; nothing is computed. */
+  measure(params: NativeMeasureParams): NativeJob<NativeJobMemory>;
   /** Waits for running work, frees the weights, ends the thread. Idempotent. */
   dispose(): Promise<void>;
 }
@@ -348,6 +413,8 @@ export interface NativeAddon {
   /** Engine log lines of this environment; null turns it off. Never keeps the process alive. */
   setLogger(level: NativeLogLevel, logger: ((level: NativeLogLevel, text: string) => void) | null): void;
   inspect(files: NativeModelFiles): NativeJob<NativeInspection>;
+  /** What `loadModel` would allocate; reads headers only. */
+  measureLoad(options: NativeLoadOptions): NativeJob<NativeLoadMemory>;
   loadModel(options: NativeLoadOptions, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeModel>;
   loadUpscaler(
     options: NativeUpscalerOptions,
