@@ -13,9 +13,9 @@ export function totalOf(need: Need): number {
 export interface Reservation {
   readonly need: Need;
   /** Ends it. Idempotent. */
-  release(): void;
+  readonly release: () => void;
   /** Ends it and keeps `bytes` as weights. The result gives them back; idempotent. */
-  settle(bytes: number): () => void;
+  readonly settle: (bytes: number) => () => void;
 }
 
 export interface LedgerOptions {

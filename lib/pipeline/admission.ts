@@ -32,7 +32,7 @@ export interface Admission {
   /** For the native operations: bytes that their graphs may take. */
   readonly memoryBudget: number;
   readonly warnings: readonly JobWarning[];
-  release(): void;
+  readonly release: () => void;
 }
 
 /** Sizes of a shape with a tiling. */
@@ -98,9 +98,7 @@ export async function admit(
     tilings,
     memoryBudget: admitter.memory.ledger.limit === undefined ? 0 : need.peak,
     warnings: tiled.length === 0 ? [] : [tiledWarning(tilings, need)],
-    release: () => {
-      outcome.release();
-    },
+    release: outcome.release,
   };
 }
 

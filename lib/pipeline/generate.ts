@@ -102,7 +102,9 @@ async function encodePrompts(
   const wanted = [positiveParams(parts)];
   if (needsUncond(sampling)) wanted.push(negativeParams(parts, context.facts));
   for (const params of wanted) {
-    leases.push(await tracker.stage((onEvent) => acquireConditioning(context, scope, params, onEvent, plan.memoryBudget)));
+    leases.push(
+      await tracker.stage((onEvent) => acquireConditioning(context, scope, params, onEvent, plan.memoryBudget)),
+    );
     scope.check();
   }
 }

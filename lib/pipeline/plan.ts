@@ -53,7 +53,19 @@ export interface PlanInput {
 }
 
 export function makePlan(input: PlanInput): Plan {
-  const { mode, prompt, negativePrompt, clipSkip = -1, width, height, sampling, tiling, encodeTiling, preview, memoryBudget } = input;
+  const {
+    mode,
+    prompt,
+    negativePrompt,
+    clipSkip = -1,
+    width,
+    height,
+    sampling,
+    tiling,
+    encodeTiling,
+    preview,
+    memoryBudget,
+  } = input;
   const denoisingStrength = mode === 'txt2img' ? null : (input.denoisingStrength ?? 0.75);
   const pass: Pass = Object.freeze({ mode, width, height, sampling: Object.freeze(sampling), denoisingStrength });
   const seeds = Object.freeze(batchSeeds(sampling.seed, input.batchSize));

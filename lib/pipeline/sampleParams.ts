@@ -1,4 +1,10 @@
-import type { NativeConditioning, NativeImage, NativeSampleParams, NativeTensor, NativeTiling } from '../native/index.js';
+import type {
+  NativeConditioning,
+  NativeImage,
+  NativeSampleParams,
+  NativeTensor,
+  NativeTiling,
+} from '../native/index.js';
 import type { PreparedLatents } from './latents.js';
 import type { Preview } from './preview.js';
 import type { Sampling } from './sampling.js';
@@ -19,7 +25,8 @@ export interface SampleInput {
 
 /** Parameters of the native `sample`. */
 export function sampleParams(input: SampleInput): NativeSampleParams {
-  const { cond, uncond, latents, noise, seed, sigmas, controlImage, sampling, preview, previewTiling, memoryBudget } = input;
+  const { cond, uncond, latents, noise, seed, sigmas, controlImage, sampling, preview, previewTiling, memoryBudget } =
+    input;
   const { skipLayers, stepCache } = sampling;
   return {
     cond,

@@ -16,8 +16,7 @@ export function tileChoices(width: number, height: number, scaleFactor: number):
 
 /** Pixels of one tile. */
 export function effectiveTile(tiling: NativeTiling, width: number, height: number, scaleFactor: number): number {
-  const edge = (size: number, whole: number): number =>
-    Math.min((size > 0 ? size : engineTile) * scaleFactor, whole);
+  const edge = (size: number, whole: number): number => Math.min((size > 0 ? size : engineTile) * scaleFactor, whole);
   return edge(tiling.tileSizeX, width) * edge(tiling.tileSizeY, height);
 }
 

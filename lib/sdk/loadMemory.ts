@@ -1,6 +1,12 @@
 import { DiffusionError } from '../errors/index.js';
 import { formatBytes, host, type MemoryLedger, type Need, type Shortage, totalOf } from '../memory/index.js';
-import { type NativeAddon, type NativeComponent, type NativeLoadMemory, type NativeLoadOptions, runJob } from '../native/index.js';
+import {
+  type NativeAddon,
+  type NativeComponent,
+  type NativeLoadMemory,
+  type NativeLoadOptions,
+  runJob,
+} from '../native/index.js';
 
 export interface LoadMemoryContext {
   readonly addon: Pick<NativeAddon, 'measureLoad'>;
@@ -45,9 +51,7 @@ export async function admitLoad(
   if (!('release' in outcome)) throw await loadRefusal(context, request, outcome, signal);
   return {
     memoryBudget: measures ? totalOf(need) : Math.max(1, ledger.available(host)),
-    release: () => {
-      outcome.release();
-    },
+    release: outcome.release,
     settle: settleOf(outcome.settle),
   };
 }
@@ -125,7 +129,8 @@ async function waysOut(
   }
   if (!request.vaeDecodeOnly) {
     const bytes = await bytesWith({ vaeDecodeOnly: true });
-    if (bytes <= available) ways.push(`Leave the VAE's encoder out with vaeDecodeOnly: ${formatBytes(bytes)}, no img2img`);
+    if (bytes <= available)
+      ways.push(`Leave the VAE's encoder out with vaeDecodeOnly: ${formatBytes(bytes)}, no img2img`);
   }
   return ways;
 }

@@ -1,7 +1,18 @@
 import { checkUpscalerFile } from '../model/index.js';
 import { loadAddon, type LoadedAddon, ownVersion, runJob } from '../native/index.js';
 import { availableMemory, host, MemoryLedger, totalOf } from '../memory/index.js';
-import { boolean, byteSize, checkOptions, filePath, func, integer, oneOf, optional, signal, text } from '../options/index.js';
+import {
+  boolean,
+  byteSize,
+  checkOptions,
+  filePath,
+  func,
+  integer,
+  oneOf,
+  optional,
+  signal,
+  text,
+} from '../options/index.js';
 import { notify, type ProgressEvent, ProgressTracker } from '../pipeline/index.js';
 import { chooseDevice, findDevice, listDevices } from './devices.js';
 import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
@@ -60,7 +71,11 @@ export async function openRuntime(
   options: RuntimeOptions,
   load: (binary: string | undefined) => LoadedAddon,
 ): Promise<Runtime> {
-  const { backend, device, binary, threads, memoryLimit, logLevel, logger } = checkOptions('createRuntime', options, runtimeSpec);
+  const { backend, device, binary, threads, memoryLimit, logLevel, logger } = checkOptions(
+    'createRuntime',
+    options,
+    runtimeSpec,
+  );
   const loaded = load(binary);
   const chosen = chooseDevice(loaded, backend, device);
   const { addon } = loaded;

@@ -37,7 +37,14 @@ export function fakePipeline(options: FakeOptions & { facts?: Partial<ModelFacts
   const cache = new ConditioningCache(options.cacheBytes ?? 1e6);
   return {
     fake,
-    model: { native: fake.model(), facts, cache, memory: fakeMemory(), queue: new JobQueue(), describe: () => ({ model: 'fake' }) },
+    model: {
+      native: fake.model(),
+      facts,
+      cache,
+      memory: fakeMemory(),
+      queue: new JobQueue(),
+      describe: () => ({ model: 'fake' }),
+    },
   };
 }
 

@@ -43,7 +43,15 @@ export function loadOptions(files: NativeModelFiles, change: Partial<NativeLoadO
 }
 
 export function promptParams(): NativeEncodePromptParams {
-  return { prompt: 'a red apple', clipSkip: -1, width: edge, height: edge, zeroOutMasked: false, refImages: [], memoryBudget: 0 };
+  return {
+    prompt: 'a red apple',
+    clipSkip: -1,
+    width: edge,
+    height: edge,
+    zeroOutMasked: false,
+    refImages: [],
+    memoryBudget: 0,
+  };
 }
 
 export function sigmaParams(): NativeSigmaParams {
