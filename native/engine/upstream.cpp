@@ -34,7 +34,15 @@
 #include "rng_mt19937.hpp"
 #include "rng_philox.hpp"
 #include "auto_encoder_kl.hpp"
+#include "clip.hpp"
+#include "llm.hpp"
+#include "t5.hpp"
+// The conditioners assert that the graphs of their text encoders succeed; that of a cancelled job does not.
+#pragma push_macro("GGML_ASSERT")
+#undef GGML_ASSERT
+#define GGML_ASSERT(x) ((x) ? static_cast<void>(0) : ::nd::upstream::conditionerFailed(#x))
 #include "conditioner.hpp"
+#pragma pop_macro("GGML_ASSERT")
 #include "control.hpp"
 #include "denoiser.hpp"
 #include "diffusion_model.hpp"

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { DiffusionError } from '../../errors/index.js';
 import { fileSha256, rememberFileSha256 } from '../identity.js';
@@ -77,6 +78,25 @@ async function syncDirectory(directory: string): Promise<void> {
   // Some network file systems refuse this; the file is right all the same.
   await handle.sync().catch(() => undefined);
   await handle.close();
+}
+
+/** Makes a directory and those above it. */
+export async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true });
+  } catch (error) {
+    // Where a parent may not be written, Node says that it does not exist. Asked directly, the system says why.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') await access(await nearestExisting(directory), constants.W_OK);
+    throw error;
+  }
+}
+
+async function nearestExisting(path: string): Promise<string> {
+  const found = await stat(path).then(
+    () => true,
+    () => false,
+  );
+  return found || dirname(path) === path ? path : nearestExisting(dirname(path));
 }
 
 /**
