@@ -171,8 +171,8 @@ int main(int argc, char** argv) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   });
-  std::thread cancelsFirst([&] { cancelAtRandom(first, seed, 6); });
-  std::thread cancelsSecond([&] { cancelAtRandom(second, seed + 1, 6); });
+  std::thread cancelsFirst([&] { cancelAtRandom(first, seed, 3); });
+  std::thread cancelsSecond([&] { cancelAtRandom(second, seed + 1, 3); });
   std::thread loads([&] { loadAndCancel(seed + 2); });
   cancelsFirst.join();
   cancelsSecond.join();

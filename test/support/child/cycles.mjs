@@ -17,8 +17,8 @@ const kinds = {
   },
   async loads() {
     return async () => {
-      await using model = await runtime.loadModel(options);
-      await model.sigmas();
+      const model = await runtime.loadModel(options);
+      await model.dispose();
     };
   },
   async aborts() {
