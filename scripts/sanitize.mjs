@@ -40,13 +40,17 @@ const nativeFiles = {
   tsan: ['cancel.', 'dispose', 'progress', 'stream', 'two-models', 'worker'],
 };
 
+/** C++ tests that need the engine, which takes minutes to build, and those that do not. */
+const tests = { engine: ['log_test', 'engine_test', 'race_test'], quick: ['worker_test', 'host_test'] };
+
 /** Builds and runs the C++ tests of a sanitizer build; the counts of ctest, one failure more for each report. */
-export async function sanitizedCtest(name) {
-  const build = await built(name, ['race_test', 'host_test', 'worker_test', 'log_test', 'engine_test', 'ggml-cpu']);
+export async function sanitizedCtest(name, { quick = false } = {}) {
+  const build = await built(name, quick ? tests.quick : [...tests.quick, ...tests.engine, 'ggml-cpu']);
   const counts = await ctest({
     name: `ctest ${name}`,
     cwd: build.buildDir,
     env: build.environment({ leaks: true }),
+    only: quick ? tests.quick : [],
   });
   return judged(build, counts);
 }

@@ -32,8 +32,8 @@ export async function vitest(room, { files = [], env = {}, reports = join(buildD
   });
 }
 
-/** Runs the C++ tests and counts from ctest's own summary (its JUnit report needs a CMake newer than our lowest). */
-export async function ctest({ name = 'ctest', cwd = buildDir, env = {} } = {}) {
+/** Runs the C++ tests, or `only` some, and counts from ctest's own summary (its JUnit report needs a CMake newer than our lowest). */
+export async function ctest({ name = 'ctest', cwd = buildDir, env = {}, only = [] } = {}) {
   let total = 0;
   let failed = 0;
   let skipped = 0;
@@ -42,7 +42,8 @@ export async function ctest({ name = 'ctest', cwd = buildDir, env = {} } = {}) {
     if (summary !== null) [failed, total] = summary.slice(1).map(Number);
     if (/\*\*\*Skipped/.test(line)) skipped++;
   };
-  const args = ['--output-on-failure', '--no-tests=error'];
+  const some = only.length > 0 ? ['--tests-regex', `^(${only.join('|')})$`] : [];
+  const args = ['--output-on-failure', '--no-tests=error', ...some];
   const all = { ...process.env, ...(await embeddedModel()), ...env };
   const code = await run('ctest', args, { cwd, allowFailure: true, onLine, env: all });
   return counts(name, code, { passed: total - failed - skipped, failed, skipped });
