@@ -54,6 +54,14 @@ class AbortableGraphs {
   bool previous_;
 };
 
+// An assertion of a conditioner that does not hold: its text encoder's graph was stopped, or failed.
+[[noreturn]] inline void conditionerFailed(const char* assertion) {
+  if (active != nullptr) active->job.throwIfCancelled();
+  const std::string logged = takeErrorLines();
+  if (logged.find("alloc") != std::string::npos) throw std::bad_alloc();
+  throw std::runtime_error(logged.empty() ? assertion : logged);
+}
+
 inline bool shouldAbort(void* job) { return static_cast<const Job*>(job)->cancelled(); }
 
 inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
