@@ -1,11 +1,5 @@
 import type { GeneratedImage, ImageInput } from '../image/index.js';
-import type {
-  Sampler,
-  Schedule,
-  SkipLayerGuidance,
-  StepCacheOptions,
-  TilingOptions,
-} from '../options/index.js';
+import type { Sampler, Schedule, SkipLayerGuidance, StepCacheOptions, TilingOptions } from '../options/index.js';
 import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
 
 export type { PassMode, SkipLayerGuidance, StepCacheOptions, TilingOptions } from '../options/index.js';

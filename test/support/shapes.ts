@@ -65,7 +65,11 @@ export function shapeSuite(shape: ShapeCase): void {
       expect(info.components.map(({ name: component }) => component)).toEqual(['textEncoder', 'diffusionModel', 'vae']);
       for (const component of info.components) {
         const expected = component.name !== 'vae' || shape.vae !== false;
-        expect([component.name, component.tensors > 0, component.bytes > 0]).toEqual([component.name, expected, expected]);
+        expect([component.name, component.tensors > 0, component.bytes > 0]).toEqual([
+          component.name,
+          expected,
+          expected,
+        ]);
       }
       expect(info.bytes).toBe(info.components.reduce((sum, component) => sum + component.bytes, 0));
     });

@@ -20,6 +20,13 @@ const clip: Build = (root) => {
   hfClip(root.at('text_encoders.clip_l.transformer'), clipL);
 };
 
+const sd3: Build = (root) => {
+  mmdit(root.at('model.diffusion_model'), 24);
+  clip(root);
+  hfClip(root.at('text_encoders.clip_g.transformer'), clipG);
+  imageVae(root);
+};
+
 /** Two heads and two blocks of each kind: what takes every path and is quick. */
 const narrow = { width: 256, double: 2, single: 2, guidance: false } as const;
 
@@ -39,11 +46,11 @@ const language =
 
 /** Diffusion transformers with their VAE, and CLIP where they have one. T5 and language models are files of their own. */
 export const ditKinds = {
-  'sd3-medium': (root) => {
-    mmdit(root.at('model.diffusion_model'), 24);
-    clip(root);
-    hfClip(root.at('text_encoders.clip_g.transformer'), clipG);
-    imageVae(root);
+  'sd3-medium': sd3,
+  /** The same with T5 in the same file. */
+  'sd3-medium-t5': (root) => {
+    sd3(root);
+    t5xxl(root.at('text_encoders.t5xxl.transformer'));
   },
   /** Full width, 2 + 2 of the 19 + 38 blocks. */
   'flux-short': fluxModel({ ...narrow, width: 3072 }, clip, imageVae),

@@ -65,7 +65,8 @@ export function ernieImage(root: Tensors, width: number, depth: number, contextW
   root.linear('adaLN_modulation.1', width, 6 * width);
   for (let i = 0; i < depth; i += 1) {
     const layer = root.at(`layers.${String(i)}`);
-    for (const part of ['to_q', 'to_k', 'to_v', 'to_out.0']) layer.linear(`self_attention.${part}`, width, width, false);
+    for (const part of ['to_q', 'to_k', 'to_v', 'to_out.0'])
+      layer.linear(`self_attention.${part}`, width, width, false);
     layer.add('self_attention.norm_q.weight', [128], one);
     layer.add('self_attention.norm_k.weight', [128], one);
     layer.linear('mlp.gate_proj', width, 3 * width, false);

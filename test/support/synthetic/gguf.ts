@@ -48,8 +48,9 @@ export async function writeGguf(
     let position = await put(file, header, 0);
     const [halves, quants] = [new RandomHalves(seed), new RandomQuants(seed, quant)];
     const chunk = new Uint8Array(chunkBytes);
-    let element = 0;
+    let running = 0;
     for (const tensor of tensors) {
+      const element = tensor.start ?? running;
       const type = typeOf(tensor, quant);
       const { bytes, elements } = types[type];
       const blocks = blocksOf(tensor, quant);
@@ -66,7 +67,7 @@ export async function writeGguf(
         position = await put(file, out, position);
       }
       // Whole blocks, so that a quantised tensor behind a small one starts at one too.
-      element += Math.ceil((blocks * elements) / 32) * 32;
+      running += Math.ceil((blocks * elements) / 32) * 32;
       position = await put(file, new Uint8Array(padding(position)), position);
     }
     return position;

@@ -24,6 +24,7 @@ const sdxlUnet: UnetConfig = {
   linearProjection: true,
   vectorWidth: 2816,
 };
+const vegaUnet: UnetConfig = { ...sdxlUnet, middle: 'first residual', transformerDepth: [0, 1, 2] };
 const tinyUnet = {
   multipliers: [1, 2, 4],
   transformerDepth: [1, 1, 1],
@@ -54,11 +55,13 @@ function sd2(config: UnetConfig): Build {
   };
 }
 
-function sdxl(config: UnetConfig): Build {
+/** Text encoders as the checkpoints have them, or the second with the names of files of its own. */
+function sdxl(config: UnetConfig, second: 'open_clip' | 'transformers' = 'open_clip'): Build {
   return (root) => {
     unet(root.at('model.diffusion_model'), config);
     hfClip(root.at('conditioner.embedders.0.transformer'), clipL);
-    openClip(root.at('conditioner.embedders.1.model'), clipG);
+    if (second === 'open_clip') openClip(root.at('conditioner.embedders.1.model'), clipG);
+    else hfClip(root.at('conditioner.embedders.1.transformer'), clipG);
     vae(root.at('first_stage_model'), vaeSd);
   };
 }
@@ -84,7 +87,8 @@ const builders = {
   'sdxl-inpaint': sdxl({ ...sdxlUnet, inChannels: 9 }),
   'sdxl-pix2pix': sdxl({ ...sdxlUnet, inChannels: 8 }),
   'sdxl-ssd1b': sdxl({ ...sdxlUnet, middle: 'first residual', depthOf: ssd1bDepth }),
-  'sdxl-vega': sdxl({ ...sdxlUnet, middle: 'first residual', transformerDepth: [0, 1, 2] }),
+  'sdxl-vega': sdxl(vegaUnet),
+  'sdxl-vega-hf': sdxl(vegaUnet, 'transformers'),
   /** Distilled to one step, with a TAESD under the VAE's name. */
   'sdxs-512': sdxs(sd1({ ...sd1Unet, ...tinyUnet, transformerDepth: [0, 1, 1] })),
   'sdxs-09': sdxs(sd2({ ...sd2Unet, ...tinyUnet, selfContextWidth: 1024 })),
@@ -98,5 +102,18 @@ export const syntheticKinds = Object.keys(builders) as readonly SyntheticKind[];
 export function syntheticTensors(kind: SyntheticKind): readonly SyntheticTensor[] {
   const root = new Tensors();
   builders[kind](root);
-  return root.list;
+  let start = 0;
+  return root.list.map((tensor) => {
+    const placed = { ...tensor, start };
+    // Whole blocks of the quantised types.
+    start += Math.ceil(tensor.shape.reduce((product, size) => product * size, 1) / 32) * 32;
+    return placed;
+  });
+}
+
+/** The tensors of a kind below a name, without it: the same weights as a component file has them. */
+export function syntheticPart(kind: SyntheticKind, prefix: string): readonly SyntheticTensor[] {
+  return syntheticTensors(kind)
+    .filter(({ name }) => name.startsWith(prefix))
+    .map((tensor) => ({ ...tensor, name: tensor.name.slice(prefix.length) }));
 }

@@ -8,6 +8,8 @@ export interface SyntheticTensor {
   readonly name: string;
   readonly shape: readonly number[];
   readonly values: Values;
+  /** Where its values begin in the endless run of random ones; the same under any name and in any file. */
+  readonly start?: number;
 }
 
 /** Adds the tensors of a kind. */
