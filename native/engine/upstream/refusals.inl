@@ -1,5 +1,6 @@
-// Files of an architecture that the engine recognises and then ends the process over, while it builds the network:
-// before anything of JobLoader's is asked. Their names tell, so such a file is refused when it has been read.
+// Files of an architecture that the engine recognises and then ends the process over, while it builds the
+// network: before anything of JobLoader's is asked. Their names tell, so such a file is refused when it has
+// been read.
 
 namespace nd::upstream {
 
