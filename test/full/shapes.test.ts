@@ -5,7 +5,7 @@ const t5 = { kind: 't5xxl', gguf: 'q4_0' } as const;
 /**
  * Every further architecture that the engine detects and that fits in 12 GB of memory at a quantised type. Where it
  * reads widths and depths from the tensors the kind is narrow or short, which takes the same paths; where it fixes them
- * they are whole.
+ * they are whole. docs/models.md lists the ones that are not here, and why.
  */
 const cases = [
   { kind: 'sd1-inpaint', architecture: 'SD 1.x Inpaint', latentChannels: 4, also: ['inpaint'] },
@@ -71,6 +71,14 @@ const cases = [
     architecture: 'Wan 2.x',
     latentChannels: 16,
     gguf: 'q8_0',
+    beside: { t5xxl: { kind: 'umt5xxl', gguf: 'q4_0' } },
+    video: true,
+  },
+  {
+    kind: 'wan-5b',
+    architecture: 'Wan 2.2 TI2V',
+    latentChannels: 48,
+    gguf: 'q4_0',
     beside: { t5xxl: { kind: 'umt5xxl', gguf: 'q4_0' } },
     video: true,
   },

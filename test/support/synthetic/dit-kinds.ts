@@ -5,7 +5,7 @@ import { languageModels, llm, t5xxl, umt5xxl } from './language.js';
 import { mmdit } from './mmdit.js';
 import type { Build, Tensors } from './tensors.js';
 import { vae, vae16, vae32, type VaeConfig } from './vae.js';
-import { wan, wanVae } from './wan.js';
+import { wan, wan1b, wan22Vae, wan5b, wanVae } from './wan.js';
 
 const vaeOf =
   (config: VaeConfig) =>
@@ -87,8 +87,12 @@ export const ditKinds = {
     videoVae(root);
   },
   'wan-1.3b': (root) => {
-    wan(root.at('model.diffusion_model'));
+    wan(root.at('model.diffusion_model'), wan1b);
     videoVae(root);
+  },
+  'wan-5b': (root) => {
+    wan(root.at('model.diffusion_model'), wan5b);
+    wan22Vae(root.at('first_stage_model'));
   },
   t5xxl,
   umt5xxl,

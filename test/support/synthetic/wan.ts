@@ -2,10 +2,19 @@ import type { Tensors } from './tensors.js';
 
 const one = { constant: 1 } as const;
 
-/** Wan 2.1 T2V 1.3B (the engine's wan.hpp, which knows the model by its 30 blocks and fixes the rest). */
-export function wan(root: Tensors): void {
-  const [width, inner, depth] = [1536, 8960, 30] as const;
-  conv3d(root, 'patch_embedding', 16, width, [1, 2, 2]);
+export interface WanConfig {
+  readonly width: number;
+  readonly inner: number;
+  readonly channels: number;
+}
+
+/** The engine's wan.hpp knows these by their 30 blocks and fixes the rest. */
+export const wan1b: WanConfig = { width: 1536, inner: 8960, channels: 16 };
+export const wan5b: WanConfig = { width: 3072, inner: 14_336, channels: 48 };
+
+export function wan(root: Tensors, { width, inner, channels }: WanConfig): void {
+  const depth = 30;
+  conv3d(root, 'patch_embedding', channels, width, [1, 2, 2]);
   root.linear('text_embedding.0', 4096, width);
   root.linear('text_embedding.2', width, width);
   root.linear('time_embedding.0', 256, width);
@@ -24,38 +33,26 @@ export function wan(root: Tensors): void {
     block.linear('ffn.2', inner, width);
   }
   root.add('head.modulation', [1, 2, width], { fanIn: width });
-  root.linear('head.head', width, 64);
+  root.linear('head.head', width, 4 * channels);
 }
 
-const base = 96;
 const multipliers = [1, 2, 4, 4] as const;
 
 /** The video VAE of Wan 2.1, which Qwen-Image and Anima share; `root` is `first_stage_model`. */
 export function wanVae(root: Tensors): void {
-  const channels = 16;
-  const encoder = root.at('encoder');
+  const base = 96;
   const deepest = base * 4;
-  conv3d(encoder, 'conv1', 3, base, [3, 3, 3]);
-  let index = 0;
-  let width: number = base;
+  const encoder = root.at('encoder');
+  let [index, width] = [0, base];
   multipliers.forEach((multiplier, level) => {
+    const output = base * multiplier;
     for (let j = 0; j < 2; j += 1) {
-      residual(encoder.at(`downsamples.${String(index++)}`), width, base * multiplier);
-      width = base * multiplier;
+      residual(encoder.at(`downsamples.${String(index++)}`), width, output);
+      width = output;
     }
-    if (level === multipliers.length - 1) return;
-    const down = encoder.at(`downsamples.${String(index++)}`);
-    down.conv('resample.1', width, width, 3);
-    if (level > 0) conv3d(down, 'time_conv', width, width, [3, 1, 1]);
+    if (level < 3) resample(encoder.at(`downsamples.${String(index++)}`), width, width, level > 0 ? width : 0);
   });
-  ends(encoder, deepest);
-  norm(encoder, 'head.0', deepest);
-  conv3d(encoder, 'head.2', deepest, 2 * channels, [3, 3, 3]);
-  conv3d(root, 'conv1', 2 * channels, 2 * channels, [1, 1, 1]);
-
   const decoder = root.at('decoder');
-  conv3d(decoder, 'conv1', channels, deepest, [3, 3, 3]);
-  ends(decoder, deepest);
   index = 0;
   [...multipliers].reverse().forEach((multiplier, level) => {
     // An upsampling halves the width; the first level starts from the middle's.
@@ -65,17 +62,63 @@ export function wanVae(root: Tensors): void {
       residual(decoder.at(`upsamples.${String(index++)}`), input, width);
       input = width;
     }
-    if (level === multipliers.length - 1) return;
-    const up = decoder.at(`upsamples.${String(index++)}`);
-    up.conv('resample.1', width, width / 2, 3);
-    if (level < 2) conv3d(up, 'time_conv', width, 2 * width, [3, 1, 1]);
+    if (level < 3) resample(decoder.at(`upsamples.${String(index++)}`), width, width / 2, level < 2 ? 2 * width : 0);
   });
-  norm(decoder, 'head.0', width);
-  conv3d(decoder, 'head.2', width, 3, [3, 3, 3]);
+  ends(root, { channels: 16, pixels: 3, encoder: base, decoder: base });
+}
+
+/** The video VAE of Wan 2.2 5B: blocks of levels, two by two pixels as channels, a wider decoder. */
+export function wan22Vae(root: Tensors): void {
+  const bases = { encoder: 160, decoder: 256 };
+  let width = bases.encoder;
+  multipliers.forEach((multiplier, level) => {
+    const output = bases.encoder * multiplier;
+    const block = root.at(`encoder.downsamples.${String(level)}`);
+    for (let j = 0; j < 2; j += 1) residual(block.at(`downsamples.${String(j)}`), j === 0 ? width : output, output);
+    if (level < 3) resample(block.at('downsamples.2'), output, output, level > 0 ? output : 0);
+    width = output;
+  });
+  width = bases.decoder * 4;
+  [...multipliers].reverse().forEach((multiplier, level) => {
+    const output = bases.decoder * multiplier;
+    const block = root.at(`decoder.upsamples.${String(level)}`);
+    for (let j = 0; j < 3; j += 1) residual(block.at(`upsamples.${String(j)}`), j === 0 ? width : output, output);
+    if (level < 3) resample(block.at('upsamples.3'), output, output, level < 2 ? 2 * output : 0);
+    width = output;
+  });
+  ends(root, { channels: 48, pixels: 12, ...bases });
+}
+
+/** Convolution of a level's end; `time` is the width of the one over time, 0 for none. */
+function resample(at: Tensors, input: number, output: number, time: number): void {
+  at.conv('resample.1', input, output, 3);
+  if (time > 0) conv3d(at, 'time_conv', input, time, [3, 1, 1]);
+}
+
+interface Ends {
+  readonly channels: number;
+  readonly pixels: number;
+  readonly encoder: number;
+  readonly decoder: number;
+}
+
+/** What comes before, between and behind the levels. */
+function ends(root: Tensors, { channels, pixels, ...bases }: Ends): void {
+  const encoder = root.at('encoder');
+  conv3d(encoder, 'conv1', pixels, bases.encoder, [3, 3, 3]);
+  middle(encoder, bases.encoder * 4);
+  norm(encoder, 'head.0', bases.encoder * 4);
+  conv3d(encoder, 'head.2', bases.encoder * 4, 2 * channels, [3, 3, 3]);
+  conv3d(root, 'conv1', 2 * channels, 2 * channels, [1, 1, 1]);
+  const decoder = root.at('decoder');
+  conv3d(decoder, 'conv1', channels, bases.decoder * 4, [3, 3, 3]);
+  middle(decoder, bases.decoder * 4);
+  norm(decoder, 'head.0', bases.decoder);
+  conv3d(decoder, 'head.2', bases.decoder, pixels, [3, 3, 3]);
   conv3d(root, 'conv2', channels, channels, [1, 1, 1]);
 }
 
-function ends(at: Tensors, width: number): void {
+function middle(at: Tensors, width: number): void {
   residual(at.at('middle.0'), width, width);
   at.add('middle.1.norm.gamma', [width, 1, 1], one);
   at.conv('middle.1.to_qkv', width, 3 * width, 1);
