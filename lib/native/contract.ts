@@ -170,6 +170,8 @@ export interface NativeModelInfo {
   readonly architecture: string;
   /** Latent channels: 4 (SD1, SD2, SDXL), 16 (SD3, FLUX.1…), … */
   readonly latentChannels: number;
+  /** Channels that the diffusion model reads beside the latent; 0: none. */
+  readonly concatChannels: number;
   /** Pixels per latent cell: 8 for most VAEs. */
   readonly scaleFactor: number;
   /** Width and height must be multiples of this. */

@@ -132,6 +132,8 @@ export interface ModelInfo {
   readonly files: Readonly<Partial<Record<keyof ModelFileOptions, string>>>;
   /** 4 for SD1, SD2 and SDXL; 16 for SD3 and FLUX. */
   readonly latentChannels: number;
+  /** Channels that the diffusion model reads beside the latent (inpaint, edit and control models); 0: none. */
+  readonly concatChannels: number;
   /** Pixels per latent cell, usually 8. */
   readonly scaleFactor: number;
   /** Width and height must be multiples of this. */

@@ -6,6 +6,7 @@
 #include "log.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <map>
@@ -56,6 +57,7 @@
 #include "name_conversion.h"
 // clang-format on
 
+#include "upstream/refusals.inl"
 #include "upstream/job_loader.inl"
 
 #define sd_get_default_backend ::nd::upstream::jobBackend

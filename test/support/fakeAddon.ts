@@ -62,6 +62,7 @@ export interface FakeOptions {
 export const fakeInfo: NativeModelInfo = {
   architecture: 'SD 1.x',
   latentChannels: 4,
+  concatChannels: 0,
   scaleFactor: 8,
   sizeMultiple: 64,
   defaultSampler: 'euler_a',

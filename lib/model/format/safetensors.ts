@@ -113,8 +113,7 @@ async function parse(source: Source, header: Buffer): Promise<Pick<FileHeader, '
       const name = json.string('a tensor name', limits.nameBytes);
       if (names.has(name)) throw new JsonError(`${quote(name)} appears twice`, at);
       // The engine and ggml hold names as C strings; a NUL in one would be two different names.
-      if (controlCharacter.test(name))
-        throw new JsonError(`the tensor name ${quote(name)} has control characters`, at);
+      if (controlCharacter.test(name)) throw new JsonError(`the tensor name ${quote(name)} has control characters`, at);
       names.add(name);
       if (names.size > limits.tensors) throw new JsonError(`it lists more than ${String(limits.tensors)} tensors`, at);
       json.expect(':', `after ${quote(name)}`);

@@ -5,6 +5,21 @@ namespace nd::upstream {
 
 class JobLoader : public ModelLoader {
  public:
+  // Hides ModelLoader's, which the engine calls next, after the names of all files are its own.
+  void convert_tensors_name() {
+    ModelLoader::convert_tensors_name();
+    named_ = true;
+  }
+
+  // Hides ModelLoader's: what would end the process counts as no architecture.
+  SDVersion get_sd_version() {
+    const SDVersion version = ModelLoader::get_sd_version();
+    const std::string why = named_ ? refusal(version, get_tensor_storage_map()) : std::string();
+    if (why.empty()) return version;
+    fail(ErrorCode::ModelUnsupported, why);
+    return VERSION_COUNT;
+  }
+
   // Hides ModelLoader's overload of the same form, which reports one missing tensor a log line and cannot be
   // stopped.
   bool load_tensors(std::map<std::string, ggml_tensor*>& wanted, const std::set<std::string>& ignored,
@@ -28,6 +43,8 @@ class JobLoader : public ModelLoader {
   }
 
  private:
+  bool named_ = false;
+
   // The engine itself does without these.
   static bool optional(const std::string& name) {
     return name.find("cond_stage_model.transformer.text_model.encoder.layers.23") != std::string::npos ||
