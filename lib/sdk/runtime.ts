@@ -1,16 +1,30 @@
 import { checkUpscalerFile } from '../model/index.js';
 import { loadAddon, type LoadedAddon, ownVersion, runJob } from '../native/index.js';
-import { boolean, checkOptions, filePath, func, integer, oneOf, optional, signal, text } from '../options/index.js';
+import { availableMemory, host, MemoryLedger, totalOf } from '../memory/index.js';
+import {
+  boolean,
+  byteSize,
+  checkOptions,
+  filePath,
+  func,
+  integer,
+  oneOf,
+  optional,
+  signal,
+  text,
+} from '../options/index.js';
 import { notify, type ProgressEvent, ProgressTracker } from '../pipeline/index.js';
 import { chooseDevice, findDevice, listDevices } from './devices.js';
 import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
-import { loadModel } from './loading.js';
-import { checkLoadOptions } from './loadOptions.js';
+import { findFiles, loadModel } from './loading.js';
+import { loadNeed, measureLoad } from './loadMemory.js';
+import { checkLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import type { Model } from './model.js';
 import type {
   Backend,
   BackendInfo,
   DeviceInfo,
+  LoadEstimate,
   LoadModelOptions,
   LoadUpscalerOptions,
   LogLevel,
@@ -27,6 +41,7 @@ const runtimeSpec = {
   device: optional(text({ allowEmpty: false, maxLength: 256 })),
   binary: optional(filePath()),
   threads: integer({ min: 0, max: 1024, default: 0 }),
+  memoryLimit: optional(byteSize()),
   logLevel: oneOf(logLevels, { default: 'warn' }),
   logger: optional(func<(level: LogLevel, message: string) => void>()),
 } as const;
@@ -56,7 +71,11 @@ export async function openRuntime(
   options: RuntimeOptions,
   load: (binary: string | undefined) => LoadedAddon,
 ): Promise<Runtime> {
-  const { backend, device, binary, threads, logLevel, logger } = checkOptions('createRuntime', options, runtimeSpec);
+  const { backend, device, binary, threads, memoryLimit, logLevel, logger } = checkOptions(
+    'createRuntime',
+    options,
+    runtimeSpec,
+  );
   const loaded = load(binary);
   const chosen = chooseDevice(loaded, backend, device);
   const { addon } = loaded;
@@ -67,7 +86,18 @@ export async function openRuntime(
       }, undefined);
     });
   }
-  return new Runtime(loaded, chosen, threads, logger !== undefined);
+  const ledger = new MemoryLedger({
+    limit: memoryLimit,
+    available: (name) => deviceMemory(loaded, name),
+    rss: () => process.memoryUsage.rss(),
+  });
+  return new Runtime(loaded, chosen, threads, logger !== undefined, ledger);
+}
+
+/** Free bytes of a device; the CPU's are those of the system and of the process's control groups. */
+function deviceMemory(loaded: LoadedAddon, name: string): number {
+  const device = loaded.addon.devices().find((entry) => entry.name === name);
+  return device === undefined || device.type === 'cpu' || name === host ? availableMemory() : device.memoryFree;
 }
 
 /**
@@ -87,6 +117,7 @@ export class Runtime {
   readonly #loaded: LoadedAddon;
   readonly #threads: number;
   readonly #logs: boolean;
+  readonly #ledger: MemoryLedger;
   readonly #loading = new Set<Promise<unknown>>();
   readonly #stop = new AbortController();
   readonly #models = new Set<Model>();
@@ -94,10 +125,11 @@ export class Runtime {
   #disposed: Promise<void> | undefined;
 
   /** Not for callers; use `createRuntime`. */
-  constructor(loaded: LoadedAddon, device: DeviceInfo, threads: number, logs: boolean) {
+  constructor(loaded: LoadedAddon, device: DeviceInfo, threads: number, logs: boolean, ledger: MemoryLedger) {
     this.#loaded = loaded;
     this.#threads = threads;
     this.#logs = logs;
+    this.#ledger = ledger;
     this.backend = device.backend;
     this.device = device;
     this.backends = loaded.backends;
@@ -127,12 +159,40 @@ export class Runtime {
     return this.#track(checked.signal, async (stop) => {
       const onDispose = (model: Model): void => void this.#models.delete(model);
       const model = await loadModel(
-        { loaded: this.#loaded, device, threads: this.#threads, onDispose },
+        { loaded: this.#loaded, device, threads: this.#threads, ledger: this.#ledger, onDispose },
         { ...checked, device },
         stop,
       );
       this.#models.add(model);
       return model;
+    });
+  }
+
+  /**
+   * The memory that `loadModel` with these options would take, from the files' headers and the weight types asked for.
+   * No weights are read; the embedded model is unpacked when it was not before.
+   * @throws DiffusionError as {@link loadModel}, but for `ERR_OUT_OF_MEMORY`.
+   */
+  async estimateLoad(options: LoadModelOptions = {}): Promise<LoadEstimate> {
+    this.#assertLive();
+    const checked = checkLoadOptions(options);
+    const device = this.#deviceName(checked.device);
+    return this.#track(checked.signal, async (stop) => {
+      const request = nativeLoadOptions(checked, await findFiles(checked, stop), device, this.#threads);
+      const ledger = this.#ledger;
+      const measured = await measureLoad({ addon: this.#loaded.addon, ledger }, request, stop);
+      const need = loadNeed(measured, ledger);
+      const components = measured.components.map(({ name, bytes, device: where }) => ({ name, bytes, device: where }));
+      return Object.freeze({
+        weights: components.reduce((sum, { bytes }) => sum + bytes, 0),
+        components,
+        readBuffers: measured.readBuffers,
+        mapped: measured.mapped,
+        peak: totalOf(need),
+        available: ledger.available(device),
+        limit: ledger.limit ?? null,
+        fits: ledger.shortage(need) === undefined,
+      });
     });
   }
 

@@ -31,6 +31,7 @@ LogState& state() {
 
 constexpr size_t maxErrorTail = 2000;
 thread_local std::string errorLines;
+thread_local int muted = 0;
 
 std::string formatLine(const char* format, va_list arguments) {
   va_list copy;
@@ -49,6 +50,7 @@ void write(LogLevel level, const std::string& text) {
     if (!errorLines.empty()) errorLines += "; ";
     errorLines += text;
   }
+  if (muted > 0) return;
   if (static_cast<int>(level) < state().minimum.load(std::memory_order_relaxed)) return;
   std::shared_ptr<const Sink> sink;
   {
@@ -66,6 +68,9 @@ void setLogSink(LogLevel minimum, std::function<void(LogLevel, const std::string
   state().minimum = sink ? static_cast<int>(minimum) : static_cast<int>(LogLevel::Error) + 1;
   state().sink = sink ? std::make_shared<const Sink>(std::move(sink)) : nullptr;
 }
+
+MutedLog::MutedLog() { ++muted; }
+MutedLog::~MutedLog() { --muted; }
 
 std::string takeErrorLines() { return std::exchange(errorLines, {}); }
 

@@ -13,6 +13,15 @@ enum class LogLevel { Debug, Info, Warn, Error };
 // off.
 void setLogSink(LogLevel minimum, std::function<void(LogLevel, const std::string&)> sink);
 
+// While it lives, lines of this thread go nowhere but into takeErrorLines().
+class MutedLog {
+ public:
+  MutedLog();
+  ~MutedLog();
+  MutedLog(const MutedLog&) = delete;
+  MutedLog& operator=(const MutedLog&) = delete;
+};
+
 // Error lines that this thread's engine calls wrote since the last call; used to say why the engine failed.
 std::string takeErrorLines();
 
