@@ -10,10 +10,11 @@ const rooms = {
   errors: [],
   options: ['errors'],
   native: ['options', 'errors'],
+  isolation: ['native', 'options', 'errors'],
   image: ['options', 'errors'],
   model: ['native', 'options', 'errors'],
   pipeline: ['image', 'model', 'native', 'options', 'errors'],
-  sdk: ['pipeline', 'image', 'model', 'native', 'options', 'errors'],
+  sdk: ['pipeline', 'image', 'model', 'isolation', 'native', 'options', 'errors'],
   cli: ['sdk', 'pipeline', 'image', 'model', 'native', 'options', 'errors'],
 };
 

@@ -44,9 +44,10 @@ export async function loadModel(
   const resolved = embedded ? await unpackEmbedded(tracker, signal) : await resolveFiles(options, signal);
   signal.throwIfAborted();
   const { files } = resolved;
+  const source = { model: modelName(files, embedded), kind: 'load' };
   const native = await tracker.stage((onEvent) => {
     const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
-    return runJob(() => context.loaded.addon.loadModel(request, onEvent), signal, discard).promise;
+    return runJob(() => context.loaded.addon.loadModel(request, onEvent), signal, discard, source).promise;
   });
   try {
     const facts = await modelFacts(native.info, files, embedded);
