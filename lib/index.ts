@@ -1,4 +1,4 @@
-export { DiffusionError, type ErrorCode, errorCodes } from './errors/index.js';
+export { DiffusionError, type EngineEnd, EngineCrashError, type ErrorCode, errorCodes } from './errors/index.js';
 export {
   buildInfotext,
   GeneratedImage,

@@ -35,6 +35,7 @@ class JobLoader : public ModelLoader {
     ActiveJob& job =
         *active;  // the callback runs on the engine's reader threads, which have no job of their own
     const auto give = [&](const TensorStorage& storage, ggml_tensor** target) {
+      job.job.touch();
       if (job.job.cancelled()) return false;
       const auto found = wanted.find(storage.name);
       if (found == wanted.end()) return true;
