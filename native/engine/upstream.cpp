@@ -5,6 +5,7 @@
 
 #include "log.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
