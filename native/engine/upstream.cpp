@@ -6,6 +6,7 @@
 #include "log.h"
 #include "work_size.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
