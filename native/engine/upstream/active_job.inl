@@ -10,8 +10,8 @@ struct MemoryMeter {
   uint64_t budget = 0;    // 0: none
   uint64_t live = 0;
   uint64_t peak = 0;
-  uint64_t work = 0;     // largest work buffer of a CPU graph, which the backend keeps
-  uint64_t weights = 0;  // of what was deferred
+  uint64_t work = 0;                       // largest work buffer of a CPU graph, which the backend keeps
+  uint64_t weights = 0;                    // of what was deferred
   std::map<const void*, uint64_t> graphs;  // live buffers by their allocator
   ggml_backend_buffer_t placeholder = nullptr;
   std::string refusal;
@@ -42,12 +42,12 @@ struct ActiveJob {
   std::atomic<uint64_t> bytes{0};
   preview_t previewMode = PREVIEW_NONE;
   int previewInterval = 1;
-  int step = 0;           // last reported
+  int step = 0;  // last reported
   MemoryMeter memory;
   std::function<bool()> onWeightsKnown;  // all weights of a load are known, none has memory yet
   uint64_t readBuffers = 0;              // of the reader threads of a load
   uint64_t mapped = 0;                   // file bytes that a load maps
-  std::string loadError;  // set by JobLoader, thrown after the engine has cleaned up
+  std::string loadError;                 // set by JobLoader, thrown after the engine has cleaned up
   ErrorCode loadErrorCode = ErrorCode::ModelCorrupt;
   int64_t lastReport = 0;
 };

@@ -84,7 +84,8 @@ class JobLoader : public ModelLoader {
       const auto found = wanted.find(name);
       if (found == wanted.end()) continue;
       const bool direct = storage.type == found->second->type && !storage.is_f64 && !storage.is_i64;
-      if (!direct) largest = std::max<uint64_t>(largest, std::max(storage.nbytes(), storage.nbytes_to_read()));
+      if (!direct)
+        largest = std::max<uint64_t>(largest, std::max(storage.nbytes(), storage.nbytes_to_read()));
     }
     return largest * static_cast<uint64_t>(std::max(1, threads));
   }

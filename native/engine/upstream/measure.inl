@@ -48,7 +48,8 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
       const upstream::Measuring measuring(job, Phase::Encode, sd.clip_backend);
       prompts.push_back(runTextEncoder(prompt));
       const GraphMemory one = measuring.result();
-      result.textEncoder = {std::max(result.textEncoder.graph, one.graph), std::max(result.textEncoder.work, one.work)};
+      result.textEncoder = {std::max(result.textEncoder.graph, one.graph),
+                            std::max(result.textEncoder.work, one.work)};
       job.throwIfCancelled();
     }
     if (!prompts.empty()) {
@@ -66,10 +67,11 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
         sample.uncondConcat = sample.concat;
       }
       for (const auto& [refWidth, refHeight] : params.references)
-        sample.refLatents.push_back(upstream::zeroTensor(info_.latentChannels, refHeight / factor, refWidth / factor));
+        sample.refLatents.push_back(
+            upstream::zeroTensor(info_.latentChannels, refHeight / factor, refWidth / factor));
       if (params.control) {
-        sample.controlImage =
-            upstream::blankImage(static_cast<uint32_t>(params.width), static_cast<uint32_t>(params.height), 3);
+        sample.controlImage = upstream::blankImage(static_cast<uint32_t>(params.width),
+                                                   static_cast<uint32_t>(params.height), 3);
         sample.controlStrength = 1.0F;
       }
       {
@@ -89,10 +91,12 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
     }
     for (const auto& [imageWidth, imageHeight] : params.encode) {
       const upstream::Measuring measuring(job, Phase::Encode, sd.vae_backend);
-      runEncoder(upstream::blankImage(static_cast<uint32_t>(imageWidth), static_cast<uint32_t>(imageHeight), 3), nullptr,
-               params.encodeTiling);
+      runEncoder(
+          upstream::blankImage(static_cast<uint32_t>(imageWidth), static_cast<uint32_t>(imageHeight), 3),
+          nullptr, params.encodeTiling);
       const GraphMemory one = measuring.result();
-      result.vaeEncode = {std::max(result.vaeEncode.graph, one.graph), std::max(result.vaeEncode.work, one.work)};
+      result.vaeEncode = {std::max(result.vaeEncode.graph, one.graph),
+                          std::max(result.vaeEncode.work, one.work)};
       job.throwIfCancelled();
     }
     if (params.decode) {
@@ -105,7 +109,8 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
   } catch (const std::bad_alloc&) {
     throw EngineError(ErrorCode::OutOfMemory, "Not enough memory to estimate the job.");
   } catch (const std::exception& error) {
-    throw EngineError(ErrorCode::Engine, std::string("The engine failed to estimate the job: ") + error.what());
+    throw EngineError(ErrorCode::Engine,
+                      std::string("The engine failed to estimate the job: ") + error.what());
   }
   return result;
 }

@@ -1,7 +1,7 @@
-// Memory of graphs and weights. The engine allocates through the few functions of ggml below; in upstream.cpp macros
-// send them here. A job that measures has every size taken and nothing allocated or computed: the engine goes its
-// whole way over tensors without data, so the sizes are its own. A job with a budget is refused before the
-// allocation that would exceed it.
+// Memory of graphs and weights. The engine allocates through the few functions of ggml below; in upstream.cpp
+// macros send them here. A job that measures has every size taken and nothing allocated or computed: the
+// engine goes its whole way over tensors without data, so the sizes are its own. A job with a budget is
+// refused before the allocation that would exceed it.
 
 namespace nd::upstream {
 
@@ -17,13 +17,15 @@ inline std::string mebibytes(uint64_t bytes) {
   return text;
 }
 
-// True when the job may have this many bytes more. Where the engine asserts that a graph succeeds, a refusal is
-// thrown through it; elsewhere it copes with a failed allocation, and the caller finds the refusal afterwards.
+// True when the job may have this many bytes more. Where the engine asserts that a graph succeeds, a refusal
+// is thrown through it; elsewhere it copes with a failed allocation, and the caller finds the refusal
+// afterwards.
 inline bool grant(uint64_t bytes) {
   MemoryMeter& meter = active->memory;
   if (meter.dry || meter.budget == 0 || meter.live + bytes <= meter.budget) return true;
-  meter.refusal = "A buffer of " + mebibytes(bytes) + " would exceed the job's memory budget: " +
-                  mebibytes(meter.live) + " of " + mebibytes(meter.budget) + " are in use";
+  meter.refusal = "A buffer of " + mebibytes(bytes) +
+                  " would exceed the job's memory budget: " + mebibytes(meter.live) + " of " +
+                  mebibytes(meter.budget) + " are in use";
   if (active->abortGraphs) return false;
   throw EngineError(ErrorCode::OutOfMemory, meter.refusal + ".");
 }
@@ -81,7 +83,8 @@ inline ggml_backend_buffer_t allocTensors(ggml_context* context, ggml_backend_t 
       ggml_backend_alloc_ctx_tensors_from_buft_size(context, ggml_backend_get_default_buffer_type(backend));
   ggml_backend_buffer_t empty = emptyBuffer(backend);
   if (active->memory.dry) {
-    for (ggml_tensor* t = ggml_get_first_tensor(context); t != nullptr; t = ggml_get_next_tensor(context, t)) {
+    for (ggml_tensor* t = ggml_get_first_tensor(context); t != nullptr;
+         t = ggml_get_next_tensor(context, t)) {
       if (t->data == nullptr) t->buffer = empty;
     }
   }

@@ -6,8 +6,8 @@ inline Component component(const char* name, size_t bytes, size_t tensors, ggml_
   return {name, bytes, tensors, backend == nullptr ? "" : ggml_backend_name(backend)};
 }
 
-// Bytes of the parts of a model that is being loaded. In a load that measures or defers, giving a part its memory
-// only counts it.
+// Bytes of the parts of a model that is being loaded. In a load that measures or defers, giving a part its
+// memory only counts it.
 inline LoadMemory weightsOf(StableDiffusionGGML& sd, ActiveJob& job) {
   LoadMemory result;
   const auto count = [&](const char* name, auto& part, ggml_backend_t backend) {
@@ -49,7 +49,8 @@ inline bool placeWeights(StableDiffusionGGML& sd, ActiveJob& job, uint64_t budge
   for (const Component& part : need.components) bytes += part.bytes;
   if (budget > 0 && bytes > budget) {
     job.loadErrorCode = ErrorCode::OutOfMemory;
-    job.loadError = "Loading the model needs " + mebibytes(bytes) + ", its memory budget is " + mebibytes(budget) + ".";
+    job.loadError =
+        "Loading the model needs " + mebibytes(bytes) + ", its memory budget is " + mebibytes(budget) + ".";
     return false;
   }
   job.memory.deferred = false;
