@@ -10,7 +10,10 @@ import { pack, unpack } from './pack.js';
 import { type EngineFacts, type FromEngine, sharedDescriptor, type ToEngine } from './protocol.js';
 
 type Message<T extends ToEngine['type']> = Extract<ToEngine, { type: T }>;
-type Method = (params: unknown, onEvent: ((event: NativeEvent) => void) | null) => NativeJob<unknown> | Promise<unknown>;
+type Method = (
+  params: unknown,
+  onEvent: ((event: NativeEvent) => void) | null,
+) => NativeJob<unknown> | Promise<unknown>;
 
 class Server {
   readonly #addon: NativeAddon;
@@ -28,8 +31,7 @@ class Server {
     this.#objects.set(0, this.#addon);
     this.#beat = start.beat;
     this.#addon.guardEngineProcess();
-    const memory =
-      start.sharedBytes === 0 ? null : this.#addon.openSharedMemory(sharedDescriptor, start.sharedBytes);
+    const memory = start.sharedBytes === 0 ? null : this.#addon.openSharedMemory(sharedDescriptor, start.sharedBytes);
     this.#carrier = memory === null ? noCarrier : new SharedCarrier(memory, 'engine');
     this.#log(start);
     const backends = this.#addon.loadBackends(dirname(start.binary));

@@ -138,7 +138,10 @@ export class EngineProcess {
     child.on('message', (message) => {
       this.#receive(message as FromEngine);
     });
-    for (const [name, stream] of [['out', child.stdout], ['err', child.stderr]] as const) {
+    for (const [name, stream] of [
+      ['out', child.stdout],
+      ['err', child.stderr],
+    ] as const) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.#log.write(name, text);
       });

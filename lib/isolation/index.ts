@@ -13,7 +13,10 @@ export interface IsolationOptions {
  * share, but no backend module and no model.
  * @throws DiffusionError `ERR_BACKEND_UNAVAILABLE` as {@link loadAddon}, `ERR_ENGINE_CRASHED` when the process dies at once.
  */
-export async function openIsolated(binary: string | undefined, { hangTimeout }: IsolationOptions): Promise<LoadedAddon> {
+export async function openIsolated(
+  binary: string | undefined,
+  { hangTimeout }: IsolationOptions,
+): Promise<LoadedAddon> {
   const local = loadAddon({ binary, backends: false });
   const supervisor = new Supervisor({ addon: local.addon, binary: local.path, hangTimeout });
   const { facts } = await supervisor.engine();

@@ -33,7 +33,6 @@ export const methods: {
   readonly addon: Table<NativeAddon>;
   readonly model: Table<NativeModel>;
   readonly upscaler: Table<NativeUpscaler>;
-  readonly conditioning: Table<NativeConditioning>;
 } = {
   addon: { inspect: value, loadModel: { returns: 'model' }, loadUpscaler: { returns: 'upscaler' } },
   model: {
@@ -44,5 +43,4 @@ export const methods: {
     decodeLatent: value,
   },
   upscaler: { upscale: value },
-  conditioning: {},
 };

@@ -38,7 +38,12 @@ export function pack(value: unknown, carrier: Carrier, handleOf: (value: object)
  * The data that {@link pack} was given.
  * @param taken Gets the place of every block that was read and can be freed.
  */
-export function unpack(value: unknown, carrier: Carrier, taken: number[], objectOf: (handle: number) => unknown): unknown {
+export function unpack(
+  value: unknown,
+  carrier: Carrier,
+  taken: number[],
+  objectOf: (handle: number) => unknown,
+): unknown {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
   if (Array.isArray(value)) return value.map((entry) => unpack(entry, carrier, taken, objectOf));
   if ('$handle' in value) return objectOf((value as PackedHandle).$handle);

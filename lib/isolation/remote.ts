@@ -101,7 +101,9 @@ export class RemoteThing {
     const { owner, method, params } = this.#recipe;
     if (filesOf(params) !== this.#files) {
       const hint = 'Load the model again.';
-      throw new DiffusionError('ERR_MODEL_CORRUPT', `A file of the model has changed since it was loaded. ${hint}`, { hint });
+      throw new DiffusionError('ERR_MODEL_CORRUPT', `A file of the model has changed since it was loaded. ${hint}`, {
+        hint,
+      });
     }
     const target = owner === null ? 0 : await owner.make(engine);
     await makeAll(params, engine);
@@ -139,7 +141,14 @@ function startCall(
 
   const send = async (engine: EngineProcess, handle: number): Promise<unknown> => {
     running = engine;
-    const value = await engine.call({ id, target: handle, method, params, onEvent: onEvent ?? null, handleOf: handlesIn(engine) });
+    const value = await engine.call({
+      id,
+      target: handle,
+      method,
+      params,
+      onEvent: onEvent ?? null,
+      handleOf: handlesIn(engine),
+    });
     if (spec.replays === true) target?.changed(method, params);
     if (spec.returns === 'value') return value;
     const thing = new RemoteThing({ supervisor, owner: target, method, params }, { engine, handle: id });
@@ -153,7 +162,10 @@ function startCall(
   };
   const engine = supervisor.usable;
   const handle = engine === undefined ? undefined : target === null ? 0 : target.handleIn(engine);
-  const now = engine !== undefined && handle !== undefined && things(params).every((thing) => thing.handleIn(engine) !== undefined);
+  const now =
+    engine !== undefined &&
+    handle !== undefined &&
+    things(params).every((thing) => thing.handleIn(engine) !== undefined);
   const work = now ? send(engine, handle) : prepare();
   // What the job works on is not collected under it.
   const promise = work.finally(() => [facade, params]);
@@ -173,7 +185,8 @@ type Operations = Readonly<Record<string, (params: unknown, onEvent?: OnEvent) =
 
 /** The operations of a kind of thing, on one thing; null: on the addon. */
 export function operations(supervisor: Supervisor, kind: RemoteKind | 'addon', facade: object | null): Operations {
-  const table = methods[kind] as Readonly<Record<string, MethodSpec>>;
+  // A conditioning has no operations of its own.
+  const table: Readonly<Record<string, MethodSpec>> = kind === 'conditioning' ? {} : methods[kind];
   return Object.fromEntries(
     Object.entries(table).map(([method, spec]) => [
       method,
@@ -185,7 +198,12 @@ export function operations(supervisor: Supervisor, kind: RemoteKind | 'addon', f
 /** What callers hold: the plain properties of the thing, its operations, and `dispose`. */
 function facadeOf(supervisor: Supervisor, kind: RemoteKind, thing: RemoteThing, facts: object): object {
   const facade: object = { ...facts };
-  const dispose = kind === 'conditioning' ? () => { thing.drop(); } : () => thing.dispose();
+  const dispose =
+    kind === 'conditioning'
+      ? () => {
+          thing.drop();
+        }
+      : () => thing.dispose();
   Object.assign(facade, operations(supervisor, kind, facade), { dispose });
   remotes.set(facade, thing);
   collected.register(facade, thing);
@@ -204,7 +222,8 @@ function handlesIn(engine: EngineProcess): (value: object) => number | undefined
 function things(params: unknown): RemoteThing[] {
   if (typeof params !== 'object' || params === null || ArrayBuffer.isView(params)) return [];
   const thing = remotes.get(params);
-  return thing === undefined ? Object.values(params).flatMap(things) : [thing];
+  if (thing !== undefined) return [thing];
+  return Object.values(params).flatMap((value: unknown) => things(value));
 }
 
 async function makeAll(params: unknown, engine: EngineProcess): Promise<void> {

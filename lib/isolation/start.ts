@@ -21,7 +21,13 @@ const sharedBytes = 2 * 2 ** 30;
 export const engineEntry: string = join(packageRoot, 'dist', 'isolation', 'child.js');
 
 /** Variables that would make another program of the engine's process. */
-const notInherited = new Set(['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'NODE_UNIQUE_ID', 'NODE_CHANNEL_FD', 'NODE_INSPECT_RESUME_ON_START']);
+const notInherited = new Set([
+  'NODE_OPTIONS',
+  'NODE_V8_COVERAGE',
+  'NODE_UNIQUE_ID',
+  'NODE_CHANNEL_FD',
+  'NODE_INSPECT_RESUME_ON_START',
+]);
 
 const running = new Set<ChildProcess>();
 let watching = false;
@@ -31,7 +37,11 @@ export function startProcess(options: StartOptions): { child: ChildProcess; memo
   const { addon, binary, entry = engineEntry } = options;
   if (!existsSync(entry)) {
     const hint = 'Install node-diffusion again; in a checkout run "npm run build:ts".';
-    throw new DiffusionError('ERR_BACKEND_UNAVAILABLE', `The program of the engine's process is missing: ${entry}. ${hint}`, { hint });
+    throw new DiffusionError(
+      'ERR_BACKEND_UNAVAILABLE',
+      `The program of the engine's process is missing: ${entry}. ${hint}`,
+      { hint },
+    );
   }
   const memory = addon.createSharedMemory(sharedBytes);
   try {
@@ -45,7 +55,8 @@ export function startProcess(options: StartOptions): { child: ChildProcess; memo
       // What it prints is taken into its log, never passed on.
       stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...(memory === null ? [] : [memory.fd])],
     });
-    for (const handle of [child, child.channel, child.stdout, child.stderr]) (handle as { unref?: () => void } | null)?.unref?.();
+    for (const handle of [child, child.channel, child.stdout, child.stderr])
+      (handle as { unref?: () => void } | null)?.unref?.();
     endWithUs(child);
     return { child, memory };
   } catch (error) {

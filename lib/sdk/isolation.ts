@@ -27,10 +27,7 @@ export interface CheckedIsolation {
 const mode = oneOf(isolationModes);
 const whole = object({
   mode,
-  hangTimeout: withDefault(
-    union([integer({ min: 0, max: 0 }), integer({ min: 1000, max: 86_400_000 })]),
-    hangTimeout,
-  ),
+  hangTimeout: withDefault(union([integer({ min: 0, max: 0 }), integer({ min: 1000, max: 86_400_000 })]), hangTimeout),
 });
 
 export const isolationSpec = withDefault(
