@@ -223,7 +223,8 @@ function things(params: unknown): RemoteThing[] {
   if (typeof params !== 'object' || params === null || ArrayBuffer.isView(params)) return [];
   const thing = remotes.get(params);
   if (thing !== undefined) return [thing];
-  return Object.values(params).flatMap((value: unknown) => things(value));
+  const values: unknown[] = Object.values(params);
+  return values.flatMap(things);
 }
 
 async function makeAll(params: unknown, engine: EngineProcess): Promise<void> {
@@ -234,7 +235,7 @@ async function makeAll(params: unknown, engine: EngineProcess): Promise<void> {
 function filesOf(params: unknown): string {
   if (typeof params !== 'object' || params === null) return '';
   const { file, files } = params as { file?: unknown; files?: unknown };
-  const paths = [file, ...(typeof files === 'object' && files !== null ? Object.values(files) : [])];
+  const paths = [file, ...(typeof files === 'object' && files !== null ? (Object.values(files) as unknown[]) : [])];
   return paths.map((path) => (typeof path === 'string' ? stampOf(path) : '')).join('\n');
 }
 
