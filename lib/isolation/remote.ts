@@ -94,7 +94,6 @@ export class RemoteThing {
     const call = { id: ++lastId, target: handle, method: 'dispose', params: undefined, handleOf };
     // Its process dies: then its memory is free as well.
     await engine.call(call).catch(() => undefined);
-    engine.drop(handle);
   }
 
   async #remake(engine: EngineProcess): Promise<number> {
