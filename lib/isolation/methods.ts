@@ -34,13 +34,19 @@ export const methods: {
   readonly model: Table<NativeModel>;
   readonly upscaler: Table<NativeUpscaler>;
 } = {
-  addon: { inspect: value, loadModel: { returns: 'model' }, loadUpscaler: { returns: 'upscaler' } },
+  addon: {
+    inspect: value,
+    measureLoad: value,
+    loadModel: { returns: 'model' },
+    loadUpscaler: { returns: 'upscaler' },
+  },
   model: {
     encodePrompt: { returns: 'conditioning' },
     sigmas: value,
     sample: value,
     encodeImages: value,
     decodeLatent: value,
+    measure: value,
   },
   upscaler: { upscale: value },
 };

@@ -139,6 +139,7 @@ function startCall(
   stopped.catch(() => undefined);
 
   const send = async (engine: EngineProcess, handle: number): Promise<unknown> => {
+    if (cancelled) throw cancelError();
     running = engine;
     const value = await engine.call({
       id,
@@ -175,9 +176,13 @@ function startCall(
       if (cancelled) return;
       cancelled = true;
       if (running !== undefined) running.cancel(id);
-      else stop(Object.assign(new Error('The job was cancelled.'), { code: 'ERR_ABORTED' }));
+      else stop(cancelError());
     },
   };
+}
+
+function cancelError(): Error {
+  return Object.assign(new Error('The job was cancelled.'), { code: 'ERR_ABORTED' });
 }
 
 type Operations = Readonly<Record<string, (params: unknown, onEvent?: OnEvent) => NativeJob<unknown>>>;

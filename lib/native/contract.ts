@@ -10,6 +10,10 @@
  *   good message, in TypeScript first.
  */
 
+import type { NativeJobMemory, NativeLoadMemory, NativeMeasureParams } from './contractMemory.js';
+
+export type * from './contractMemory.js';
+
 /** Codes the addon rejects with. */
 export type NativeErrorCode =
   | 'ERR_ABORTED'
@@ -175,6 +179,8 @@ export interface NativeLoadOptions {
   readonly samplerRng: string;
   /** Without the VAE's encoder: less memory, but img2img is impossible. */
   readonly vaeDecodeOnly: boolean;
+  /** Bytes that weights and read buffers may take: `ERR_OUT_OF_MEMORY` before any is allocated. 0: any. */
+  readonly memoryBudget: number;
 }
 
 /** Part of a loaded model. */
@@ -191,6 +197,8 @@ export interface NativeModelInfo {
   readonly architecture: string;
   /** Latent channels: 4 (SD1, SD2, SDXL), 16 (SD3, FLUX.1…), … */
   readonly latentChannels: number;
+  /** Channels that the diffusion model reads beside the latent; 0: none. */
+  readonly concatChannels: number;
   /** Pixels per latent cell: 8 for most VAEs. */
   readonly scaleFactor: number;
   /** Width and height must be multiples of this. */
@@ -229,6 +237,8 @@ export interface NativeEncodePromptParams {
   readonly zeroOutMasked: boolean;
   /** Reference images for vision-language text encoders (Qwen-Image-Edit); usually empty. */
   readonly refImages: readonly NativeImage[];
+  /** Bytes that graphs may take: a larger one is `ERR_OUT_OF_MEMORY` before it is allocated. 0: any. */
+  readonly memoryBudget: number;
 }
 
 /** Opaque conditioning held in native memory; freed by garbage collection or `dispose()`. */
@@ -309,6 +319,10 @@ export interface NativeSampleParams {
   readonly preview: string;
   /** Preview every n steps; >= 1. */
   readonly previewInterval: number;
+  /** Of previews that the VAE makes. */
+  readonly previewTiling: NativeTiling;
+  /** As in {@link NativeEncodePromptParams}. */
+  readonly memoryBudget: number;
 }
 
 export interface NativeEncodeImageParams {
@@ -316,11 +330,13 @@ export interface NativeEncodeImageParams {
   readonly images: readonly { readonly image: NativeImage; readonly mask: NativeImage | null }[];
   readonly seed: number;
   readonly tiling: NativeTiling;
+  readonly memoryBudget: number;
 }
 
 export interface NativeDecodeParams {
   readonly latent: NativeTensor;
   readonly tiling: NativeTiling;
+  readonly memoryBudget: number;
 }
 
 export interface NativeModel {
@@ -336,6 +352,8 @@ export interface NativeModel {
     onEvent: ((event: NativeEvent) => void) | null,
   ): NativeJob<NativeTensor[]>;
   decodeLatent(params: NativeDecodeParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeImage>;
+  /** What the operations above would allocate for a job of this shape, from their own graphs; nothing is computed. */
+  measure(params: NativeMeasureParams): NativeJob<NativeJobMemory>;
   /** Waits for running work, frees the weights, ends the thread. Idempotent. */
   dispose(): Promise<void>;
 }
@@ -372,6 +390,8 @@ export interface NativeAddon {
    */
   setLogger(level: NativeLogLevel, logger: ((level: NativeLogLevel, text: string, job: number) => void) | null): void;
   inspect(files: NativeModelFiles): NativeJob<NativeInspection>;
+  /** What `loadModel` would allocate; reads headers only. */
+  measureLoad(options: NativeLoadOptions): NativeJob<NativeLoadMemory>;
   loadModel(options: NativeLoadOptions, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeModel>;
   loadUpscaler(
     options: NativeUpscalerOptions,

@@ -1,18 +1,32 @@
 import { basename, extname } from 'node:path';
 import { checkUpscalerFile } from '../model/index.js';
 import { loadAddon, type LoadedAddon, type LogSource, ownVersion, runJob, sourceOf } from '../native/index.js';
-import { boolean, checkOptions, filePath, func, integer, oneOf, optional, signal, text } from '../options/index.js';
+import { availableMemory, host, MemoryLedger, processRss, totalOf } from '../memory/index.js';
+import {
+  boolean,
+  byteSize,
+  checkOptions,
+  filePath,
+  func,
+  integer,
+  oneOf,
+  optional,
+  signal,
+  text,
+} from '../options/index.js';
 import { notify, type ProgressEvent, ProgressTracker } from '../pipeline/index.js';
 import { chooseDevice, findDevice, listDevices } from './devices.js';
 import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
 import { type CheckedIsolation, isolationSpec, openIsolated, resolveIsolation } from './isolation.js';
-import { loadModel } from './loading.js';
-import { checkLoadOptions } from './loadOptions.js';
+import { findFiles, loadModel } from './loading.js';
+import { loadNeed, measureLoad } from './loadMemory.js';
+import { checkLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import type { Model } from './model.js';
 import type {
   Backend,
   BackendInfo,
   DeviceInfo,
+  LoadEstimate,
   LoadModelOptions,
   LoadUpscalerOptions,
   LogLevel,
@@ -29,6 +43,7 @@ const runtimeSpec = {
   device: optional(text({ allowEmpty: false, maxLength: 256 })),
   binary: optional(filePath()),
   threads: integer({ min: 0, max: 1024, default: 0 }),
+  memoryLimit: optional(byteSize()),
   logLevel: oneOf(logLevels, { default: 'warn' }),
   logger: optional(func<(level: LogLevel, message: string, source: LogSource) => void>()),
   isolation: isolationSpec,
@@ -62,7 +77,7 @@ export async function openRuntime(
   load: (binary: string | undefined, isolation: CheckedIsolation) => LoadedAddon | Promise<LoadedAddon>,
 ): Promise<Runtime> {
   const checked = checkOptions('createRuntime', options, runtimeSpec);
-  const { backend, device, binary, threads, logLevel, logger } = checked;
+  const { backend, device, binary, threads, memoryLimit, logLevel, logger } = checked;
   const loaded = await load(binary, resolveIsolation(checked.isolation));
   const chosen = await chosenDevice(loaded, backend, device);
   const { addon } = loaded;
@@ -73,7 +88,18 @@ export async function openRuntime(
       }, undefined);
     });
   }
-  return new Runtime(loaded, chosen, threads, logger !== undefined);
+  const ledger = new MemoryLedger({
+    limit: memoryLimit,
+    available: (name) => deviceMemory(loaded, name),
+    rss: () => (loaded.engine === undefined ? process.memoryUsage.rss() : processRss(loaded.engine.pid)),
+  });
+  return new Runtime(loaded, chosen, threads, logger !== undefined, ledger);
+}
+
+/** Free bytes of a device; the CPU's are those of the system and of the process's control groups. */
+function deviceMemory(loaded: LoadedAddon, name: string): number {
+  const device = loaded.addon.devices().find((entry) => entry.name === name);
+  return device === undefined || device.type === 'cpu' || name === host ? availableMemory() : device.memoryFree;
 }
 
 /** As {@link chooseDevice}; an isolated engine is not left behind when it has no such device. */
@@ -104,6 +130,7 @@ export class Runtime {
   readonly #loaded: LoadedAddon;
   readonly #threads: number;
   readonly #logs: boolean;
+  readonly #ledger: MemoryLedger;
   readonly #loading = new Set<Promise<unknown>>();
   readonly #stop = new AbortController();
   readonly #models = new Set<Model>();
@@ -111,10 +138,11 @@ export class Runtime {
   #disposed: Promise<void> | undefined;
 
   /** Not for callers; use `createRuntime`. */
-  constructor(loaded: LoadedAddon, device: DeviceInfo, threads: number, logs: boolean) {
+  constructor(loaded: LoadedAddon, device: DeviceInfo, threads: number, logs: boolean, ledger: MemoryLedger) {
     this.#loaded = loaded;
     this.#threads = threads;
     this.#logs = logs;
+    this.#ledger = ledger;
     this.backend = device.backend;
     this.device = device;
     this.backends = loaded.backends;
@@ -152,12 +180,40 @@ export class Runtime {
     return this.#track(checked.signal, async (stop) => {
       const onDispose = (model: Model): void => void this.#models.delete(model);
       const model = await loadModel(
-        { loaded: this.#loaded, device, threads: this.#threads, onDispose },
+        { loaded: this.#loaded, device, threads: this.#threads, ledger: this.#ledger, onDispose },
         { ...checked, device },
         stop,
       );
       this.#models.add(model);
       return model;
+    });
+  }
+
+  /**
+   * The memory that `loadModel` with these options would take, from the files' headers and the weight types asked for.
+   * No weights are read; the embedded model is unpacked when it was not before.
+   * @throws DiffusionError as {@link loadModel}, but for `ERR_OUT_OF_MEMORY`.
+   */
+  async estimateLoad(options: LoadModelOptions = {}): Promise<LoadEstimate> {
+    this.#assertLive();
+    const checked = checkLoadOptions(options);
+    const device = this.#deviceName(checked.device);
+    return this.#track(checked.signal, async (stop) => {
+      const request = nativeLoadOptions(checked, await findFiles(checked, stop), device, this.#threads);
+      const ledger = this.#ledger;
+      const measured = await measureLoad({ addon: this.#loaded.addon, ledger }, request, stop);
+      const need = loadNeed(measured, ledger);
+      const components = measured.components.map(({ name, bytes, device: where }) => ({ name, bytes, device: where }));
+      return Object.freeze({
+        weights: components.reduce((sum, { bytes }) => sum + bytes, 0),
+        components,
+        readBuffers: measured.readBuffers,
+        mapped: measured.mapped,
+        peak: totalOf(need),
+        available: ledger.available(device),
+        limit: ledger.limit ?? null,
+        fits: ledger.shortage(need) === undefined,
+      });
     });
   }
 

@@ -46,6 +46,16 @@ Napi::Value inspectJs(const Napi::CallbackInfo& info) {
       [](Napi::Env e, const Inspection& inspection) { return toJs(e, inspection); });
 }
 
+Napi::Value measureLoadJs(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const LoadOptions options = readLoadOptions(info[0]);
+  requireBackends(env);
+  return startJob(
+      env, EnvData::of(env).makeHost<Host>(), env.Undefined(), Napi::Object(),
+      [options](Job& job) { return measureLoad(options, job); },
+      [](Napi::Env e, const LoadMemory& memory) { return toJs(e, memory); });
+}
+
 Napi::Value loadModelJs(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const LoadOptions options = readLoadOptions(info[0]);
@@ -92,6 +102,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("cpuFeatures", Napi::Function::New<cpuFeaturesJs>(env, "cpuFeatures"));
   exports.Set("setLogger", Napi::Function::New<setLogger>(env, "setLogger"));
   exports.Set("inspect", Napi::Function::New<inspectJs>(env, "inspect"));
+  exports.Set("measureLoad", Napi::Function::New<measureLoadJs>(env, "measureLoad"));
   exports.Set("loadModel", Napi::Function::New<loadModelJs>(env, "loadModel"));
   exports.Set("loadUpscaler", Napi::Function::New<loadUpscalerJs>(env, "loadUpscaler"));
   exports.Set("createSharedMemory", Napi::Function::New<SharedMemoryWrap::create>(env, "createSharedMemory"));

@@ -49,6 +49,7 @@ LogState& state() {
 
 constexpr size_t maxErrorTail = 2000;
 thread_local std::string errorLines;
+thread_local int muted = 0;
 thread_local uint64_t owner = 0;
 
 constexpr std::array<const char*, 4> levelMarks{"debug", "info", "warn", "error"};
@@ -81,6 +82,7 @@ void write(LogLevel level, const std::string& text) {
     if (!errorLines.empty()) errorLines += "; ";
     errorLines += text;
   }
+  if (muted > 0) return;
   remember(level, text);
   if (static_cast<int>(level) < state().minimum.load(std::memory_order_relaxed)) return;
   std::shared_ptr<const LogSink> sink;
@@ -126,6 +128,9 @@ void writeLastLines() {
     writeToStderr("\n");
   }
 }
+
+MutedLog::MutedLog() { ++muted; }
+MutedLog::~MutedLog() { --muted; }
 
 std::string takeErrorLines() { return std::exchange(errorLines, {}); }
 

@@ -35,6 +35,15 @@ class LogOwner {
 void writeLastLines();
 void writeToStderr(const char* text);
 
+// While it lives, lines of this thread go nowhere but into takeErrorLines().
+class MutedLog {
+ public:
+  MutedLog();
+  ~MutedLog();
+  MutedLog(const MutedLog&) = delete;
+  MutedLog& operator=(const MutedLog&) = delete;
+};
+
 // Error lines that this thread's engine calls wrote since the last call; used to say why the engine failed.
 std::string takeErrorLines();
 
