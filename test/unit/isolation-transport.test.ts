@@ -206,7 +206,10 @@ describe('the log of an engine', () => {
   it('is what the engine said last, where it could', () => {
     const log = new EngineLog();
     log.add('  info: before');
-    log.write('err', 'node-diffusion: the engine stopped: ggml.c:1: GGML_ASSERT(a == b) failed\nlast lines:\n  info: before\n');
+    log.write(
+      'err',
+      'node-diffusion: the engine stopped: ggml.c:1: GGML_ASSERT(a == b) failed\nlast lines:\n  info: before\n',
+    );
     expect(log.lines).toEqual([
       'node-diffusion: the engine stopped: ggml.c:1: GGML_ASSERT(a == b) failed',
       'last lines:',
