@@ -9,11 +9,14 @@ class VaeScope {
   VaeScope(sd_ctx_t& context, const Tiling& tiling, int64_t width, int64_t height)
       : params_(imageParams(tiling, width, height)),
         request_(&context, &params_),
-        axes_(&context, &params_, request_) {
-    context.sd->vae_tiling_params = params_.vae_tiling_params;
+        axes_(&context, &params_, request_),
+        tiling_(context.sd->vae_tiling_params),
+        before_(tiling_) {
+    tiling_ = params_.vae_tiling_params;
     if (active != nullptr) active->tiled = tiling.enabled;
   }
   ~VaeScope() {
+    tiling_ = before_;  // previews of later jobs would be tiled by it
     if (active != nullptr) active->tiled = false;
   }
   VaeScope(const VaeScope&) = delete;
@@ -33,6 +36,8 @@ class VaeScope {
   sd_img_gen_params_t params_;
   GenerationRequest request_;
   ImageVaeAxesGuard axes_;
+  sd_tiling_params_t& tiling_;
+  sd_tiling_params_t before_;
 };
 
 }  // namespace upstream
