@@ -4,9 +4,13 @@
 #include "upstream.h"
 
 #include "log.h"
+#include "work_size.h"
 
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <map>
 #include <set>
@@ -20,14 +24,24 @@
 #pragma GCC diagnostic ignored "-Wunused-function"
 #endif
 #include "engine_shim.h"
+#include "ggml-alloc.h"
 #include "ggml-backend.h"
 #include "model.h"
 #include "util.h"
 
 #include "upstream/active_job.inl"
+#include "upstream/memory.inl"
 
 // Every graph of the engine goes through here, so that a job can stop a CPU graph between two nodes.
 #define ggml_backend_graph_compute ::nd::upstream::computeGraph
+// What the engine allocates is measured, and refused beyond a job's budget.
+#define ggml_gallocr_reserve ::nd::upstream::reserveGraph
+#define ggml_gallocr_alloc_graph ::nd::upstream::allocGraph
+#define ggml_gallocr_free ::nd::upstream::freeGraph
+#define ggml_backend_alloc_ctx_tensors ::nd::upstream::allocTensors
+#define ggml_backend_tensor_get ::nd::upstream::readTensor
+#define ggml_backend_tensor_set ::nd::upstream::writeTensor
+#define ggml_backend_tensor_copy ::nd::upstream::copyTensor
 #include "ggml_extend.hpp"
 // clang-format off
 #include "rng.hpp"
@@ -56,6 +70,7 @@
 #include "name_conversion.h"
 // clang-format on
 
+#include "upstream/refusals.inl"
 #include "upstream/job_loader.inl"
 
 #define sd_get_default_backend ::nd::upstream::jobBackend
@@ -78,10 +93,12 @@
 #endif
 
 #include "upstream/convert.inl"
+#include "upstream/weights.inl"
 #include "upstream/load.inl"
 #include "upstream/describe.inl"
 #include "upstream/encode.inl"
 #include "upstream/sample.inl"
 #include "upstream/image.inl"
+#include "upstream/measure.inl"
 #include "upstream/upscale.inl"
 #include "upstream/tables.inl"
