@@ -56,7 +56,8 @@ export async function leak(milliseconds) {
   }
   log.end();
   if (child.exitCode === null) await new Promise((resolve) => child.once('exit', resolve));
-  if (child.exitCode !== 0) throw new Stop(`the process that should run ended with ${child.signalCode ?? child.exitCode}.`);
+  if (child.exitCode !== 0)
+    throw new Stop(`the process that should run ended with ${child.signalCode ?? child.exitCode}.`);
   return judge(points, since(start));
 }
 

@@ -80,7 +80,8 @@
 #define sd_get_preview_mode ::nd::upstream::previewMode
 #define sd_should_preview_denoised ::nd::upstream::shouldPreview
 #define sd_should_preview_noisy() false
-// Set once for the process (installCallbacks): the engine sets it again at every load, while another model may log.
+// Set once for the process (installCallbacks): the engine sets it again at every load, while another model
+// may log.
 #define ggml_log_set(...) static_cast<void>(0)
 #include "upscaler.cpp"
 // Only the loader of whole models: the other users of ModelLoader were included above.

@@ -18,7 +18,13 @@ async function witness(model: Model): Promise<string[]> {
   const latent = await model.encodeImage({ image: picture });
   const [decoded] = await model.decodeLatent({ latent });
   const sigmas = await model.sigmas({ steps: 5 });
-  return [...hashes(drawn), ...previews, sha256(latent.toNative().data), sha256(decoded?.data ?? new Uint8Array()), sha256(sigmas)];
+  return [
+    ...hashes(drawn),
+    ...previews,
+    sha256(latent.toNative().data),
+    sha256(decoded?.data ?? new Uint8Array()),
+    sha256(sigmas),
+  ];
 }
 
 type Options = { readonly signal: AbortSignal; readonly onProgress: (event: ProgressEvent) => void };
@@ -46,7 +52,11 @@ const jobs: Readonly<Record<string, (model: Model, random: Random, options: Opti
       ...options,
     }),
   long: (model, random, options) =>
-    model.encodePrompt({ prompt: `${String(random.below(9))} `.repeat(200), clipSkip: random.pick([1, 2]), ...options }),
+    model.encodePrompt({
+      prompt: `${String(random.below(9))} `.repeat(200),
+      clipSkip: random.pick([1, 2]),
+      ...options,
+    }),
   sigmas: (model, random, { signal }) => model.sigmas({ steps: 7, schedule: random.pick(['ays', 'gits']), signal }),
 };
 

@@ -102,7 +102,11 @@ describe.skipIf(!canMount && !inCi)('a full disk (tmpfs)', () => {
     const before = readFileSync(path);
     disk.fill();
     const refused = picture(512, 1).save(path);
-    await expect(refused).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION', field: 'path', cause: { code: 'ENOSPC' } });
+    await expect(refused).rejects.toMatchObject({
+      code: 'ERR_INVALID_OPTION',
+      field: 'path',
+      cause: { code: 'ENOSPC' },
+    });
     await expect(picture(512).save(join(disk.directory, 'new.png'))).rejects.toThrow('The disk is full');
     expect(filesIn(disk.directory).sort()).toEqual(['ballast', 'picture.png']);
     expect(readFileSync(path).equals(before)).toBe(true);

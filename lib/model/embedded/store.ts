@@ -101,7 +101,8 @@ export async function makeDirectory(directory: string): Promise<void> {
     await mkdir(directory, { recursive: true });
   } catch (error) {
     // Where a parent may not be written, Node says that it does not exist. Asked directly, the system says why.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') await access(await nearestExisting(directory), constants.W_OK);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+      await access(await nearestExisting(directory), constants.W_OK);
     throw error;
   }
 }

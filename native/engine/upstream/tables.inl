@@ -69,11 +69,12 @@ Inspection inspect(const ModelFiles& files) {
 
 namespace upstream {
 
-// The engine fills its maps of tensor names at the first name of each kind, without a lock, and two models may
-// load at once: so now.
+// The engine fills its maps of tensor names at the first name of each kind, without a lock, and two models
+// may load at once: so now.
 inline void fillNameMaps() {
   for (int version = 0; version < VERSION_COUNT; ++version) {
-    for (const char* name : {"model.diffusion_model.x", "cond_stage_model.x", "first_stage_model.x", "pmid.x"})
+    for (const char* name :
+         {"model.diffusion_model.x", "cond_stage_model.x", "first_stage_model.x", "pmid.x"})
       convert_tensor_name(name, static_cast<SDVersion>(version));
   }
 }
