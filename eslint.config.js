@@ -11,10 +11,11 @@ const rooms = {
   options: ['errors'],
   native: ['options', 'errors'],
   memory: ['options', 'errors'],
+  isolation: ['native', 'options', 'errors'],
   image: ['options', 'errors'],
   model: ['native', 'options', 'errors'],
   pipeline: ['image', 'model', 'memory', 'native', 'options', 'errors'],
-  sdk: ['pipeline', 'image', 'model', 'memory', 'native', 'options', 'errors'],
+  sdk: ['pipeline', 'image', 'model', 'memory', 'isolation', 'native', 'options', 'errors'],
   cli: ['sdk', 'pipeline', 'image', 'model', 'memory', 'native', 'options', 'errors'],
 };
 

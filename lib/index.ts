@@ -1,9 +1,13 @@
-export { DiffusionError, type ErrorCode, errorCodes } from './errors/index.js';
+export { DiffusionError, type EngineEnd, EngineCrashError, type ErrorCode, errorCodes } from './errors/index.js';
 export {
   buildInfotext,
   GeneratedImage,
   type ImageInput,
+  type FromInfotextOptions,
+  type InfotextModel,
   type InfotextParams,
+  type InfotextRequest,
+  infotextToMode,
   infotextToModel,
   infotextToRequest,
   type ParsedInfotext,
@@ -54,6 +58,7 @@ export {
   type MemoryEstimate,
   type ModelDefaults,
   type OperationOptions,
+  type PassMode,
   type Phase,
   type PreviewEvent,
   type PreviewOptions,

@@ -77,3 +77,14 @@ function read(path: string): string | undefined {
     return undefined;
   }
 }
+
+/**
+ * Resident bytes of another process; 0 where there is none, or where the system does not tell (only Linux has /proc).
+ * @param root where `proc` lies; for tests.
+ */
+export function processRss(pid: number | undefined, root = '/'): number {
+  const match = /^VmRSS:\s+(\d+) kB/m.exec(
+    (pid === undefined ? undefined : read(join(root, `proc/${String(pid)}/status`))) ?? '',
+  );
+  return match === null ? 0 : Number(match[1]) * 1024;
+}

@@ -54,6 +54,13 @@ export type NativeEvent = NativeProgressEvent | NativePreviewEvent;
 export interface NativeJob<T> {
   readonly promise: Promise<T>;
   cancel(): void;
+  /** Different for every job of the process, never 0; log lines name it. */
+  readonly id?: number;
+  /**
+   * Grows while the engine works on the job: with every node of a CPU graph, graph, tensor read, step and tile. A job
+   * whose count stands still does nothing, or one very long thing.
+   */
+  activity?(): number;
 }
 
 /** 8-bit interleaved pixels. `channels` is 1 (mask) or 3 (RGB); data.length = width * height * channels. */
@@ -68,6 +75,20 @@ export interface NativeImage {
 export interface NativeTensor {
   readonly shape: readonly number[];
   readonly data: Float32Array;
+}
+
+/** Bytes that a process shares with one that it starts; it has no name anywhere. All offsets and lengths in bytes. */
+export interface NativeSharedMemory {
+  /** Descriptor for the process that is started to inherit. */
+  readonly fd: number;
+  readonly bytes: number;
+  /** Copies in; a range past the end throws. */
+  write(offset: number, data: Uint8Array): void;
+  /** Copies out, as many bytes as `into` holds. */
+  read(offset: number, into: Uint8Array): void;
+  /** Gives a range back to the system where it can; its content is lost. */
+  trim(offset: number, length: number): void;
+  close(): void;
 }
 
 /** Result of one backend module that was tried. */
@@ -176,6 +197,8 @@ export interface NativeModelInfo {
   readonly architecture: string;
   /** Latent channels: 4 (SD1, SD2, SDXL), 16 (SD3, FLUX.1…), … */
   readonly latentChannels: number;
+  /** Channels that the diffusion model reads beside the latent; 0: none. */
+  readonly concatChannels: number;
   /** Pixels per latent cell: 8 for most VAEs. */
   readonly scaleFactor: number;
   /** Width and height must be multiples of this. */
@@ -361,8 +384,11 @@ export interface NativeAddon {
   devices(): NativeDevice[];
   /** CPU features of the chosen variant, e.g. `AVX2`, `FMA`. */
   cpuFeatures(): Record<string, boolean>;
-  /** Engine log lines of this environment; null turns it off. Never keeps the process alive. */
-  setLogger(level: NativeLogLevel, logger: ((level: NativeLogLevel, text: string) => void) | null): void;
+  /**
+   * Engine log lines of this environment; null turns it off. Never keeps the process alive. `job` is the
+   * {@link NativeJob.id} of the job that the line belongs to, 0 where none is known.
+   */
+  setLogger(level: NativeLogLevel, logger: ((level: NativeLogLevel, text: string, job: number) => void) | null): void;
   inspect(files: NativeModelFiles): NativeJob<NativeInspection>;
   /** What `loadModel` would allocate; reads headers only. */
   measureLoad(options: NativeLoadOptions): NativeJob<NativeLoadMemory>;
@@ -371,4 +397,13 @@ export interface NativeAddon {
     options: NativeUpscalerOptions,
     onEvent: ((event: NativeEvent) => void) | null,
   ): NativeJob<NativeUpscaler>;
+  /** Memory to share with a process that is started later. Pages take memory once written. null: this system has none. */
+  createSharedMemory(bytes: number): NativeSharedMemory | null;
+  /** In the process that was started: the memory behind an inherited descriptor, which is taken over. */
+  openSharedMemory(fd: number, bytes: number): NativeSharedMemory | null;
+  /**
+   * For a process that holds nothing but the engine: a fault writes its reason and the last lines of the log to
+   * standard error before the process dies of it, and the process dies with the thread that started it.
+   */
+  guardEngineProcess(): void;
 }

@@ -12,6 +12,7 @@ import {
 } from '../options/index.js';
 import type { NativeTensor } from '../native/index.js';
 import { admitted } from './admitted.js';
+import { checkConcat, type GivenConcat, withConcat } from './concat.js';
 import { Conditioning } from './conditioning.js';
 import { checkSpace, latentValue, sizeSpec } from './encoding.js';
 import { defaultSchedule, type ModelFacts } from './facts.js';
@@ -44,6 +45,8 @@ export async function sampleLatent(model: PipelineModel, given: unknown): Promis
     noise: optional(latentValue()),
     denoisingStrength: number({ min: 0, max: 1, default: 1 }),
     mask: optional(floatArray()),
+    concat: optional(floatArray()),
+    uncondConcat: optional(floatArray()),
     refLatents: optional(arrayOf(latentValue(), { max: 16 })),
     ...sizeSpec(facts),
     ...samplingSpec(facts),
@@ -53,6 +56,7 @@ export async function sampleLatent(model: PipelineModel, given: unknown): Promis
   const height = options.latent?.height ?? options.height ?? facts.defaults.height;
   const latent = options.latent ?? Latent.zeros(width, height, facts.space);
   checkShapes(latent, noise, options.mask, options, facts);
+  checkConcat(options, latent, facts);
   checkImages({ ...(options.controlImage === undefined ? {} : { controlImage: options.controlImage }) }, facts);
   const sampling = resolveSampling(options, facts);
   if (needsUncond(sampling) && !conditioning.hasNegative) {
@@ -97,7 +101,7 @@ export async function sampleLatent(model: PipelineModel, given: unknown): Promis
           (await scope.run(() => native.sigmas({ steps, schedule, sampler, width, height, flowShift })));
         const sigmas = img2imgSigmas(all, denoisingStrength);
         const pass: Pass = { mode: 'img2img', width, height, sampling, denoisingStrength };
-        const extras = plainExtras(pass, facts, options.mask);
+        const extras = extrasOf(pass, facts, options);
         const count = effectiveSteps(steps, denoisingStrength);
         const weight = count * evaluations(sampling);
         const stages = Array.from(
@@ -163,18 +167,18 @@ export async function sigmasOf(model: PipelineModel, given: unknown): Promise<Fl
   );
 }
 
-/** What inpaint, edit and control models read beside the latent when no pictures are given. */
-function plainExtras(
+/** What models read beside the latent: the given values, or those of a request without pictures. */
+function extrasOf(
   pass: Pass,
   facts: ModelFacts,
-  mask: Float32Array | undefined,
+  given: GivenConcat & { readonly mask?: Float32Array },
 ): Omit<PreparedLatents, 'latent' | 'refLatents'> {
   const nothing = { image: null, mask: null, controlImage: null, refImages: [] };
   const { concat, uncondConcat } = prepareLatents(pass, nothing, facts, planEncoding(pass, nothing, facts), []);
   const f = facts.scaleFactor;
   const cells: NativeTensor | null =
-    mask === undefined ? null : { shape: [1, 1, pass.height / f, pass.width / f], data: mask };
-  return { concat, uncondConcat, mask: cells };
+    given.mask === undefined ? null : { shape: [1, 1, pass.height / f, pass.width / f], data: given.mask };
+  return withConcat({ concat, uncondConcat, mask: cells }, given);
 }
 
 function checkShapes(

@@ -57,9 +57,11 @@ export async function loadModel(
   const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
   const memory = { addon: context.loaded.addon, ledger: context.ledger };
   const place = await admitLoad(memory, request, signal);
+  const source = { model: modelName(files, embedded), kind: 'load' };
   const native = await tracker.stage(async (onEvent) => {
     const wanted = { ...request, memoryBudget: place.memoryBudget };
-    const { promise, settled } = runJob(() => context.loaded.addon.loadModel(wanted, onEvent), signal, discard);
+    const start = () => context.loaded.addon.loadModel(wanted, onEvent);
+    const { promise, settled } = runJob(start, signal, discard, source);
     try {
       return await promise;
     } catch (error) {

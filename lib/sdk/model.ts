@@ -62,7 +62,7 @@ export class Model {
   /** Jobs that wait and run. */
   readonly queue: QueueView;
   readonly #pipeline: PipelineModel;
-  readonly #queue = new JobQueue();
+  readonly #queue: JobQueue;
   readonly #files: NativeModelFiles;
   readonly #onDispose: (model: Model) => void;
   #caption: InfotextModel;
@@ -72,6 +72,7 @@ export class Model {
   constructor({ native, facts, files, caption, cacheBytes, ledger, onDispose }: ModelInit) {
     this.info = publicInfo(facts, files);
     this.latentSpace = facts.space;
+    this.#queue = new JobQueue(facts.name);
     this.queue = this.#queue;
     this.#files = files;
     this.#caption = caption;

@@ -1,6 +1,10 @@
+import type { LogSource } from '../native/index.js';
 import type { Prediction, Rng, Sampler, Schedule, WeightType } from '../options/index.js';
 import type { ModelDefaults } from '../pipeline/defaults.js';
 import type { ProgressEvent } from '../pipeline/events.js';
+import type { IsolationMode, IsolationOptions } from './isolation.js';
+
+export type { IsolationMode, IsolationOptions, LogSource };
 
 /** Family of compute devices. `auto`: the first GPU that a loaded backend reports, else the CPU. */
 export type Backend = 'auto' | 'cpu' | 'cuda' | 'vulkan' | 'openvino';
@@ -25,8 +29,13 @@ export interface RuntimeOptions {
   readonly memoryLimit?: number | string | undefined;
   /** Engine messages below this level are dropped. Default: `warn`. */
   readonly logLevel?: LogLevel | undefined;
-  /** Receives the engine's messages of this thread. Default: none, messages are dropped. */
-  readonly logger?: ((level: LogLevel, message: string) => void) | undefined;
+  /** Receives the engine's messages of this thread, with the job that each belongs to. Default: none, messages are dropped. */
+  readonly logger?: ((level: LogLevel, message: string, source: LogSource) => void) | undefined;
+  /**
+   * `process`: the engine runs in a process of its own. When it crashes, is killed or hangs, its jobs reject with
+   * `ERR_ENGINE_CRASHED` and the next job starts a fresh process, which loads the models again. Default: `none`.
+   */
+  readonly isolation?: IsolationMode | IsolationOptions | undefined;
 }
 
 export interface DeviceInfo {
@@ -139,6 +148,8 @@ export interface ModelInfo {
   readonly files: Readonly<Partial<Record<keyof ModelFileOptions, string>>>;
   /** 4 for SD1, SD2 and SDXL; 16 for SD3 and FLUX. */
   readonly latentChannels: number;
+  /** Channels that the diffusion model reads beside the latent (inpaint, edit and control models); 0: none. */
+  readonly concatChannels: number;
   /** Pixels per latent cell, usually 8. */
   readonly scaleFactor: number;
   /** Width and height must be multiples of this. */

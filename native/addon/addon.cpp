@@ -3,9 +3,11 @@
 
 #include "async_job.h"
 #include "cpu_features.h"
+#include "crash.h"
 #include "logger.h"
 #include "reader.h"
 #include "runtime.h"
+#include "shared_memory.h"
 #include "values.h"
 #include "wraps.h"
 
@@ -25,6 +27,8 @@ Napi::Value cpuFeaturesJs(const Napi::CallbackInfo& info) {
   for (const auto& [name, present] : cpuFeatures()) object.Set(name, present);
   return object;
 }
+
+void guardEngineProcessJs(const Napi::CallbackInfo& /*info*/) { guardEngineProcess(); }
 
 void requireBackends(Napi::Env env) {
   if (!devices().empty()) return;
@@ -89,6 +93,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   data->model = Napi::Persistent(ModelWrap::define(env));
   data->upscaler = Napi::Persistent(UpscalerWrap::define(env));
   data->conditioning = Napi::Persistent(ConditioningWrap::define(env));
+  data->sharedMemory = Napi::Persistent(SharedMemoryWrap::define(env));
   env.SetInstanceData(data.release());  // NOLINT(*-owning-memory): Node deletes it with the environment
   exports.Set("versions", toJs(env, versions()));
   exports.Set("tables", toJs(env, nameTables()));
@@ -100,6 +105,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("measureLoad", Napi::Function::New<measureLoadJs>(env, "measureLoad"));
   exports.Set("loadModel", Napi::Function::New<loadModelJs>(env, "loadModel"));
   exports.Set("loadUpscaler", Napi::Function::New<loadUpscalerJs>(env, "loadUpscaler"));
+  exports.Set("createSharedMemory", Napi::Function::New<SharedMemoryWrap::create>(env, "createSharedMemory"));
+  exports.Set("openSharedMemory", Napi::Function::New<SharedMemoryWrap::open>(env, "openSharedMemory"));
+  exports.Set("guardEngineProcess", Napi::Function::New<guardEngineProcessJs>(env, "guardEngineProcess"));
   return exports;
 }
 

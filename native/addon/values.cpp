@@ -97,6 +97,7 @@ Napi::Value toJs(Napi::Env env, const ModelInfo& info) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("architecture", info.architecture);
   object.Set("latentChannels", info.latentChannels);
+  object.Set("concatChannels", info.concatChannels);
   object.Set("scaleFactor", info.scaleFactor);
   object.Set("sizeMultiple", info.sizeMultiple);
   object.Set("defaultSampler", info.defaultSampler);

@@ -6,8 +6,10 @@
 #include "log.h"
 #include "work_size.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <limits>
@@ -47,7 +49,15 @@
 #include "rng_mt19937.hpp"
 #include "rng_philox.hpp"
 #include "auto_encoder_kl.hpp"
+#include "clip.hpp"
+#include "llm.hpp"
+#include "t5.hpp"
+// The conditioners assert that the graphs of their text encoders succeed; that of a cancelled job does not.
+#pragma push_macro("GGML_ASSERT")
+#undef GGML_ASSERT
+#define GGML_ASSERT(x) ((x) ? static_cast<void>(0) : ::nd::upstream::conditionerFailed(#x))
 #include "conditioner.hpp"
+#pragma pop_macro("GGML_ASSERT")
 #include "control.hpp"
 #include "denoiser.hpp"
 #include "diffusion_model.hpp"
@@ -61,6 +71,7 @@
 #include "name_conversion.h"
 // clang-format on
 
+#include "upstream/refusals.inl"
 #include "upstream/job_loader.inl"
 
 #define sd_get_default_backend ::nd::upstream::jobBackend
@@ -69,11 +80,15 @@
 #define sd_get_preview_mode ::nd::upstream::previewMode
 #define sd_should_preview_denoised ::nd::upstream::shouldPreview
 #define sd_should_preview_noisy() false
+// Set once for the process (installCallbacks): the engine sets it again at every load, while another model
+// may log.
+#define ggml_log_set(...) static_cast<void>(0)
 #include "upscaler.cpp"
 // Only the loader of whole models: the other users of ModelLoader were included above.
 #define ModelLoader ::nd::upstream::JobLoader
 #include "stable-diffusion.cpp"
 #undef ModelLoader
+#undef ggml_log_set
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop
 #endif

@@ -68,6 +68,7 @@ export interface FakeOptions {
 export const fakeInfo: NativeModelInfo = {
   architecture: 'SD 1.x',
   latentChannels: 4,
+  concatChannels: 0,
   scaleFactor: 8,
   sizeMultiple: 64,
   defaultSampler: 'euler_a',
@@ -111,7 +112,7 @@ export class FakeAddon {
   slowCancel = false;
   /** Events that an operation sends before it ends. */
   events: (op: FakeOp, params: unknown) => NativeEvent[] = () => [];
-  logger: ((level: 'debug' | 'info' | 'warn' | 'error', text: string) => void) | null = null;
+  logger: ((level: 'debug' | 'info' | 'warn' | 'error', text: string, job: number) => void) | null = null;
   readonly conditionings: FakeConditioning[] = [];
   readonly disposedModels: number[] = [];
   readonly addon: NativeAddon;
@@ -145,6 +146,9 @@ export class FakeAddon {
           mapped: 0,
         })),
       loadModel: (params, onEvent) => this.#job('loadModel', params, 0, onEvent, () => this.model()),
+      createSharedMemory: () => null,
+      openSharedMemory: () => null,
+      guardEngineProcess: () => undefined,
       loadUpscaler: (params, onEvent) =>
         this.#job('loadUpscaler', params, 0, onEvent, () => ({
           scale: 2,

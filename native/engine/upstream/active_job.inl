@@ -84,7 +84,20 @@ class AbortableGraphs {
   bool previous_;
 };
 
-inline bool shouldAbort(void* job) { return static_cast<const Job*>(job)->cancelled(); }
+// An assertion of a conditioner that does not hold: its text encoder's graph was stopped, or failed.
+[[noreturn]] inline void conditionerFailed(const char* assertion) {
+  if (active != nullptr) active->job.throwIfCancelled();
+  const std::string logged = takeErrorLines();
+  if (logged.find("alloc") != std::string::npos) throw std::bad_alloc();
+  throw std::runtime_error(logged.empty() ? assertion : logged);
+}
+
+// Called between two nodes of a CPU graph.
+inline bool shouldAbort(void* given) {
+  auto& job = *static_cast<ActiveJob*>(given);
+  job.job.touch();
+  return job.abortGraphs && job.job.cancelled();
+}
 
 inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
   if (active != nullptr && active->memory.dry) {
@@ -93,12 +106,14 @@ inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
   }
   ggml_backend_dev_t device = ggml_backend_get_device(backend);
   const bool cpu = device != nullptr && ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_CPU;
-  if (active == nullptr || !active->abortGraphs || !cpu) return ggml_backend_graph_compute(backend, graph);
-  if (active->job.cancelled()) return GGML_STATUS_ABORTED;
+  if (active == nullptr) return ggml_backend_graph_compute(backend, graph);
+  active->job.touch();
+  if (!cpu) return ggml_backend_graph_compute(backend, graph);
+  if (active->abortGraphs && active->job.cancelled()) return GGML_STATUS_ABORTED;
   const auto setAbort = reinterpret_cast<ggml_backend_set_abort_callback_t>(ggml_backend_reg_get_proc_address(
       ggml_backend_dev_backend_reg(device), "ggml_backend_set_abort_callback"));
   if (setAbort == nullptr) return ggml_backend_graph_compute(backend, graph);
-  setAbort(backend, shouldAbort, &active->job);
+  setAbort(backend, shouldAbort, active);
   const ggml_status status = ggml_backend_graph_compute(backend, graph);
   setAbort(backend, nullptr, nullptr);
   return status;
@@ -112,6 +127,7 @@ inline ggml_backend_t jobBackend() {
 // Called by the engine for sampling steps, VAE and upscaler tiles, and while it reads tensors.
 inline void onEngineProgress(int step, int steps, float seconds, void* /*data*/) {
   if (active == nullptr || active->memory.dry) return;
+  active->job.touch();
   Progress progress;
   progress.phase = active->phase;
   progress.step = step;

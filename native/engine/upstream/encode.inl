@@ -41,7 +41,7 @@ std::shared_ptr<const Conditioning> Model::runTextEncoder(const EncodePromptPara
   request.zero_out_masked = params.zeroOutMasked;
   request.ref_images = &references;
   auto impl = std::make_unique<Conditioning::Impl>();
-  // Not abortable in the middle: the engine asserts that the text encoder's graphs succeed.
+  const upstream::AbortableGraphs abortable;  // upstream.cpp makes the assertions of conditioners throw
   impl->value = sd.cond_stage_model->get_learned_condition(sd.n_threads, request);
   const Job& job = upstream::active->job;
   job.throwIfCancelled();

@@ -5,6 +5,23 @@ namespace nd::upstream {
 
 class JobLoader : public ModelLoader {
  public:
+  // Hides ModelLoader's, which the engine calls next, after the names of all files are its own.
+  void convert_tensors_name() {
+    ModelLoader::convert_tensors_name();
+    named_ = true;
+  }
+
+  // Hides ModelLoader's: what would end the process counts as no architecture.
+  SDVersion get_sd_version() {
+    const SDVersion version = ModelLoader::get_sd_version();
+    const auto& tensors = get_tensor_storage_map();
+    if (!named_) return version == VERSION_COUNT && holdsUnet(tensors) ? VERSION_SD1 : version;
+    const std::string why = refusal(version, tensors);
+    if (why.empty()) return version;
+    fail(ErrorCode::ModelUnsupported, why);
+    return VERSION_COUNT;
+  }
+
   // Hides ModelLoader's overload of the same form, which reports one missing tensor a log line and cannot be
   // stopped.
   bool load_tensors(std::map<std::string, ggml_tensor*>& wanted, const std::set<std::string>& ignored,
@@ -20,6 +37,7 @@ class JobLoader : public ModelLoader {
     ActiveJob& job =
         *active;  // the callback runs on the engine's reader threads, which have no job of their own
     const auto give = [&](const TensorStorage& storage, ggml_tensor** target) {
+      job.job.touch();
       if (job.job.cancelled()) return false;
       const auto found = wanted.find(storage.name);
       if (found == wanted.end()) return true;
@@ -32,6 +50,8 @@ class JobLoader : public ModelLoader {
   }
 
  private:
+  bool named_ = false;
+
   // The engine itself does without these.
   static bool optional(const std::string& name) {
     return name.find("cond_stage_model.transformer.text_model.encoder.layers.23") != std::string::npos ||

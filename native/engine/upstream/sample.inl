@@ -13,7 +13,6 @@ class CancellableModel : public DiffusionModel {
 
   sd::Tensor<float> compute(int threads, const DiffusionParams& params) override {
     if (job_.cancelled()) return {};
-    const AbortableGraphs abortable;
     return model_->compute(threads, params);
   }
   std::string get_desc() override { return model_->get_desc(); }
@@ -156,6 +155,8 @@ Tensor Model::runSampler(const SampleParams& params) {
   const float eta = resolve_eta(&impl_->context, std::isnan(params.eta) ? INFINITY : params.eta, sampler);
   const upstream::HiddenPreviewVae previewVae(sd, active.previewMode == PREVIEW_VAE);
   const auto model = std::make_shared<upstream::CancellableModel>(sd.diffusion_model, job);
+  // For the graphs of previews and control nets too: the engine goes on without those, to the next evaluation.
+  const upstream::AbortableGraphs abortable;
   const sd::Tensor<float> result =
       sd.sample(model, true, latent, std::move(noise), guidance.cond, guidance.uncond, guidance.imageCond, {},
                 control, params.controlStrength, guidance.params, eta, params.shiftedTimestep, sampler,
