@@ -13,7 +13,7 @@ constexpr int maxSide = 16384;
 constexpr double maxBytes = 9007199254740991.0;  // 2^53 - 1
 
 uint64_t readBudget(const Reader& reader) {
-  return reader.has("memoryBudget") ? static_cast<uint64_t>(reader.number("memoryBudget", 0, maxBytes)) : 0;
+  return static_cast<uint64_t>(reader.number("memoryBudget", 0, maxBytes));
 }
 
 Tiling readTiling(const Reader& reader) {
