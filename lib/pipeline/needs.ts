@@ -18,8 +18,8 @@ export interface JobNeed {
 }
 
 const float = 4;
-/** Descriptions of graphs, JavaScript's own garbage and code that is read for the first time; measured. */
-const overhead = 3 * 2 ** 20;
+/** Descriptions of graphs and JavaScript's garbage, as far as a load's freed pages do not hold them; measured. */
+const overhead = 2 ** 20;
 
 interface Stage {
   readonly part: 'textEncoder' | 'diffusion' | 'vaeEncode' | 'vaeDecode';
