@@ -36,6 +36,7 @@ export {
 export {
   type BaseRequest,
   Conditioning,
+  type CountTokensOptions,
   type DecodedImages,
   type DecodeLatentOptions,
   type EncodeImageOptions,
@@ -56,6 +57,7 @@ export {
   type PreviewEvent,
   type PreviewOptions,
   type ProgressEvent,
+  type PromptWarning,
   type QueuedJob,
   type QueueEvent,
   type QueueState,
@@ -65,6 +67,7 @@ export {
   type SkipLayerGuidance,
   type StepCacheOptions,
   type TilingOptions,
+  type TokenCount,
   type Txt2ImgRequest,
 } from './pipeline/index.js';
 export * from './sdk/index.js';

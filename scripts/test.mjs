@@ -8,7 +8,7 @@ import { lintChecks, packageChecks, runChecks } from './lint.mjs';
 import { ctest, vitest } from './tools/testers.mjs';
 import { entry, say, since } from './tools/say.mjs';
 
-const rooms = ['unit', 'native', 'parity', 'package'];
+const rooms = ['unit', 'native', 'fuzz', 'parity', 'package'];
 
 entry(import.meta.url, async () => {
   const start = performance.now();

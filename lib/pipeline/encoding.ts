@@ -17,14 +17,16 @@ import type { Lease } from './conditioningCache.js';
 import type { ModelFacts } from './facts.js';
 import { readInputs } from './inputs.js';
 import { Latent } from './latent.js';
+import { notify } from './listeners.js';
 import type { PipelineModel } from './modes.js';
 import type { DecodedImages } from './operations.js';
 import { ProgressTracker } from './progress.js';
 import { acquireConditioning, negativeParams, positiveParams } from './prompts.js';
 import { resolveTiling } from './sampling.js';
 import { sameSpace } from './space.js';
-import { imageInput, jobSpec, tilingSpec } from './spec.js';
+import { imageInput, jobSpec, promptSpec, tilingSpec } from './spec.js';
 import { decodeCost, encodeCost, promptStage } from './stages.js';
+import { type GivenPrompt, promptWarnings } from './tokens.js';
 
 export function sizeSpec(facts: ModelFacts) {
   const edge = () => optional(size({ multipleOf: facts.sizeMultiple }));
@@ -55,16 +57,21 @@ export async function encodePrompt(model: PipelineModel, given: unknown): Promis
     negativePrompt: withDefault(nullable(prompt()), ''),
     clipSkip: optional(integer({ min: 1, max: 12 })),
     refImages: optional(arrayOf(imageInput(), { max: 16 })),
+    ...promptSpec,
     ...sizeSpec(facts),
     ...jobSpec,
   });
-  const { signal, onQueue, clipSkip = -1, negativePrompt } = options;
+  const { signal, onQueue, clipSkip = -1, negativePrompt, strictPrompt } = options;
   signal?.throwIfAborted();
   const ready = readInputs({ refImages: options.refImages ?? [] }, options, facts, signal);
   ready.catch(() => undefined);
   return queue.enqueue('encodePrompt', { signal, onQueue, ready }, async (scope) => {
     const { width, height, refImages } = await ready;
     scope.check();
+    const prompts: GivenPrompt[] = [{ field: 'prompt', text: options.prompt }];
+    if (negativePrompt !== null) prompts.push({ field: 'negativePrompt', text: negativePrompt });
+    const warnings = await promptWarnings(model, scope, prompts, strictPrompt);
+    for (const warning of warnings) notify(options.onWarning, warning);
     const parts = { prompt: options.prompt, negativePrompt: negativePrompt ?? '', clipSkip, width, height, refImages };
     const stages = negativePrompt === null ? [promptStage()] : [promptStage(), promptStage()];
     const tracker = new ProgressTracker(stages, 1, options);
@@ -74,7 +81,7 @@ export async function encodePrompt(model: PipelineModel, given: unknown): Promis
     try {
       const negative = negativePrompt === null ? undefined : await encode(negativeParams(parts, facts));
       scope.check();
-      return new Conditioning(model.cache, positive, negative);
+      return new Conditioning(model.cache, positive, negative, warnings);
     } catch (error) {
       positive.release();
       throw error;

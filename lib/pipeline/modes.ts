@@ -69,6 +69,10 @@ export async function* streamMode(
         onEvent(event);
       },
       onImage: onEvent,
+      onWarning: (event) => {
+        notify(options.onWarning, event);
+        onEvent(event);
+      },
     };
     return enqueue(model, mode, options, listeners, signal, true);
   }, options.signal);
@@ -98,13 +102,14 @@ async function enqueue(
     const queued = (performance.now() - queuedAt) / 1000;
     const inputs = await ready;
     scope.check();
-    const { prompt, negativePrompt, clipSkip, batchSize, denoisingStrength } = options;
+    const { prompt, negativePrompt, clipSkip, batchSize, denoisingStrength, strictPrompt } = options;
     const { width, height } = inputs;
     const plan = makePlan({
       mode,
       prompt,
       negativePrompt,
       clipSkip,
+      strictPrompt,
       width,
       height,
       batchSize,
@@ -113,7 +118,7 @@ async function enqueue(
       tiling,
       preview,
     });
-    const { images, timings } = await generate(
+    const { images, timings, warnings } = await generate(
       model,
       scope,
       plan,
@@ -121,7 +126,7 @@ async function enqueue(
       listeners,
       finisher(plan, facts, model.describe()),
     );
-    return { images, timings: { queued, ...timings } };
+    return { images, timings: { queued, ...timings }, warnings };
   });
 }
 

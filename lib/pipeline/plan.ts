@@ -25,6 +25,8 @@ export interface Plan {
   readonly negativePrompt: string;
   /** -1: the architecture's. */
   readonly clipSkip: number;
+  /** Prompts that do not fit are errors. */
+  readonly strictPrompt: boolean;
   /** In order; each begins with the latents of the one before. */
   readonly passes: readonly [Pass, ...Pass[]];
   readonly seeds: readonly number[];
@@ -37,6 +39,7 @@ export interface PlanInput {
   readonly prompt: string;
   readonly negativePrompt: string;
   readonly clipSkip: number | undefined;
+  readonly strictPrompt: boolean;
   readonly width: number;
   readonly height: number;
   readonly batchSize: number;
@@ -47,7 +50,7 @@ export interface PlanInput {
 }
 
 export function makePlan(input: PlanInput): Plan {
-  const { mode, prompt, negativePrompt, clipSkip = -1, width, height, sampling, tiling, preview } = input;
+  const { mode, prompt, negativePrompt, clipSkip = -1, strictPrompt, width, height, sampling, tiling, preview } = input;
   const denoisingStrength = mode === 'txt2img' ? null : (input.denoisingStrength ?? 0.75);
   const pass: Pass = Object.freeze({ mode, width, height, sampling: Object.freeze(sampling), denoisingStrength });
   const seeds = Object.freeze(batchSeeds(sampling.seed, input.batchSize));
@@ -55,6 +58,7 @@ export function makePlan(input: PlanInput): Plan {
     prompt,
     negativePrompt,
     clipSkip,
+    strictPrompt,
     passes: Object.freeze([pass] as const),
     seeds,
     tiling,

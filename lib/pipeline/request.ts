@@ -1,6 +1,6 @@
 import type { GeneratedImage, ImageInput } from '../image/index.js';
 import type { Sampler, Schedule, StepCacheMode } from '../options/index.js';
-import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
+import type { PreviewEvent, ProgressEvent, PromptWarning, QueueEvent } from './events.js';
 
 /** Skip-layer guidance of DiT models (SD3.x): the difference to a prediction with some layers left out is added. */
 export interface SkipLayerGuidance {
@@ -91,12 +91,19 @@ export interface BaseRequest {
   readonly stepCache?: StepCacheOptions | undefined;
   /** Default: previews are made (`projection`, every step) only when somebody listens. */
   readonly preview?: PreviewOptions | undefined;
+  /**
+   * True: rejects with `ERR_INVALID_PROMPT` when a text encoder would not read all of a prompt. Default: false, it is
+   * reported in `warnings` and by `onWarning`.
+   */
+  readonly strictPrompt?: boolean | undefined;
   /** Aborting rejects the promise with the signal's reason and stops the native work within one model evaluation. */
   readonly signal?: AbortSignal | undefined;
   /** Called on progress of this job only. What it throws becomes a process warning and does not break the job. */
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined;
   /** Called with previews of this job only. */
   readonly onPreview?: ((event: PreviewEvent) => void) | undefined;
+  /** Called for each part of a prompt that a text encoder does not read. */
+  readonly onWarning?: ((warning: PromptWarning) => void) | undefined;
   /** Called when this job is queued, moves up, starts and ends. */
   readonly onQueue?: ((event: QueueEvent) => void) | undefined;
 }
@@ -129,6 +136,8 @@ export interface GenerateResult {
   /** In order of their seeds: seed, seed + 1, … */
   readonly images: readonly GeneratedImage[];
   readonly timings: JobTimings;
+  /** Parts of the prompts that a text encoder did not read; usually empty. */
+  readonly warnings: readonly PromptWarning[];
 }
 
 /** What a pass does. It belongs to the pass, so nothing that compiles or loads can change it. */

@@ -17,6 +17,7 @@ Napi::Value toJs(Napi::Env env, const std::vector<float>& values);
 Napi::Value toJs(Napi::Env env, const std::vector<std::string>& list);
 Napi::Value toJs(Napi::Env env, const ModelInfo& info);
 Napi::Value toJs(Napi::Env env, const Inspection& inspection);
+Napi::Value toJs(Napi::Env env, const std::vector<TokenCount>& counts);
 Napi::Value toJs(Napi::Env env, const std::vector<BackendReport>& reports);
 Napi::Value toJs(Napi::Env env, const std::vector<Device>& devices);
 Napi::Value toJs(Napi::Env env, const Versions& versions);

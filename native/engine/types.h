@@ -18,6 +18,7 @@ enum class ErrorCode {
   Disposed,
   Engine,
   InvalidOption,
+  InvalidPrompt,
   ModelCorrupt,
   ModelNotFound,
   ModelUnsupported,
@@ -154,6 +155,16 @@ struct EncodePromptParams {
   int height = 0;
   bool zeroOutMasked = false;
   std::vector<Image> refImages;
+};
+
+// A prompt as one text encoder gets it.
+struct TokenCount {
+  std::string encoder;
+  size_t tokens = 0;  // without begin, end and padding
+  size_t chunks = 1;
+  size_t chunkTokens = 0;  // 0: the encoder takes the prompt in one
+  size_t limit = 0;        // tokens that are read; 0: all
+  std::string cut;         // text beyond the limit, as the tokenizer spells it
 };
 
 struct SigmaParams {

@@ -4,9 +4,13 @@
 #include "upstream.h"
 
 #include "log.h"
+#include "model_file/check.h"
+#include "prompt_attention.h"
 
 #include <cmath>
 #include <cstring>
+#include <filesystem>
+#include <functional>
 #include <limits>
 #include <map>
 #include <set>
@@ -28,6 +32,7 @@
 
 // Every graph of the engine goes through here, so that a job can stop a CPU graph between two nodes.
 #define ggml_backend_graph_compute ::nd::upstream::computeGraph
+#define parse_prompt_attention ::nd::parsePromptAttention
 #include "ggml_extend.hpp"
 // clang-format off
 #include "rng.hpp"
@@ -35,10 +40,8 @@
 #include "rng_philox.hpp"
 #include "auto_encoder_kl.hpp"
 #include "conditioner.hpp"
-#include "control.hpp"
 #include "denoiser.hpp"
 #include "diffusion_model.hpp"
-#include "esrgan.hpp"
 #include "lora.hpp"
 #include "pmid.hpp"
 #include "sample-cache.h"
@@ -48,6 +51,8 @@
 #include "name_conversion.h"
 // clang-format on
 
+#include "upstream/checked_loader.inl"
+#include "upstream/network_check.inl"
 #include "upstream/job_loader.inl"
 
 #define sd_get_default_backend ::nd::upstream::jobBackend
@@ -56,9 +61,11 @@
 #define sd_get_preview_mode ::nd::upstream::previewMode
 #define sd_should_preview_denoised ::nd::upstream::shouldPreview
 #define sd_should_preview_noisy() false
-#include "upscaler.cpp"
-// Only the loader of whole models: the other users of ModelLoader were included above.
+// The loader of whole models, ControlNets and upscalers; the other users of ModelLoader were included above.
 #define ModelLoader ::nd::upstream::JobLoader
+#include "control.hpp"
+#include "esrgan.hpp"
+#include "upscaler.cpp"
 #include "stable-diffusion.cpp"
 #undef ModelLoader
 #if defined(__GNUC__)
@@ -68,6 +75,7 @@
 #include "upstream/convert.inl"
 #include "upstream/load.inl"
 #include "upstream/describe.inl"
+#include "upstream/tokens.inl"
 #include "upstream/encode.inl"
 #include "upstream/sample.inl"
 #include "upstream/image.inl"

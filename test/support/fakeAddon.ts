@@ -1,6 +1,7 @@
 import type {
   NativeAddon,
   NativeConditioning,
+  NativeCountTokensParams,
   NativeDecodeParams,
   NativeDevice,
   NativeEncodeImageParams,
@@ -14,12 +15,14 @@ import type {
   NativeSampleParams,
   NativeSigmaParams,
   NativeTensor,
+  NativeTokenCount,
 } from '../../lib/native/contract.js';
 
 export interface FakeParams {
   loadModel: NativeLoadOptions;
   loadUpscaler: { readonly file: string };
   encodePrompt: NativeEncodePromptParams;
+  countTokens: NativeCountTokensParams;
   sigmas: NativeSigmaParams;
   sample: NativeSampleParams;
   encodeImages: NativeEncodeImageParams;
@@ -57,6 +60,8 @@ export interface FakeOptions {
   readonly devices?: readonly NativeDevice[];
   /** Bytes of every conditioning. */
   readonly conditioningBytes?: number;
+  /** Words of a prompt that its text encoder reads. Default: all. */
+  readonly promptLimit?: number;
 }
 
 export const fakeInfo: NativeModelInfo = {
@@ -155,6 +160,8 @@ export class FakeAddon {
       info,
       encodePrompt: (params, onEvent) =>
         this.#job('encodePrompt', params, id, onEvent, () => this.#conditioning(params)),
+      countTokens: (params) =>
+        this.#job('countTokens', params, id, null, () => [countWords(params.prompt, this.#options.promptLimit ?? 0)]),
       sigmas: (params) => this.#job('sigmas', params, id, null, () => fakeSigmas(params.steps)),
       sample: (params, onEvent) => this.#job('sample', params, id, onEvent, () => fakeSample(params)),
       encodeImages: (params, onEvent) =>
@@ -244,6 +251,14 @@ export class FakeAddon {
       },
     };
   }
+}
+
+/** A text encoder whose tokens are words. */
+function countWords(prompt: string, limit: number): NativeTokenCount {
+  const words = prompt.split(' ').filter((word) => word !== '');
+  const cut = limit === 0 ? '' : words.slice(limit).join(' ');
+  const chunks = Math.max(1, Math.ceil(words.length / 75));
+  return { encoder: 'clipL', tokens: words.length, chunks, chunkTokens: 75, limit, cut };
 }
 
 /** Decreasing to 0, each level telling its place: steps, …, 1, 0. */

@@ -16,8 +16,9 @@ struct ActiveJob {
   std::atomic<uint64_t> bytes{0};
   preview_t previewMode = PREVIEW_NONE;
   int previewInterval = 1;
-  int step = 0;           // last reported
-  std::string loadError;  // set by JobLoader, thrown after the engine has cleaned up
+  int step = 0;                           // last reported
+  std::function<void()> checkCompanions;  // of a load: files that the engine reads after the model's weights
+  std::string loadError;                  // set by JobLoader, thrown after the engine has cleaned up
   ErrorCode loadErrorCode = ErrorCode::ModelCorrupt;
   int64_t lastReport = 0;
 };

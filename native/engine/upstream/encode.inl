@@ -34,7 +34,7 @@ std::shared_ptr<const Conditioning> Model::encodePrompt(const EncodePromptParams
     request.ref_images = &references;
     auto impl = std::make_unique<Conditioning::Impl>();
     // Not abortable in the middle: the engine asserts that the text encoder's graphs succeed.
-    impl->value = sd.cond_stage_model->get_learned_condition(sd.n_threads, request);
+    impl->value = upstream::encode(*sd.cond_stage_model, sd.n_threads, request);
     job.throwIfCancelled();
     if (impl->value.empty()) upstream::throwEmpty(job, "encode the prompt");
     upstream::report(job, Phase::Encode, 1, 1);

@@ -3,13 +3,21 @@
 
 namespace nd::upstream {
 
-class JobLoader : public ModelLoader {
+class JobLoader : public CheckedLoader {
  public:
+  // The engine calls this once, when it has opened every file and before it builds anything of them.
+  void convert_tensors_name() {
+    CheckedLoader::convert_tensors_name();
+    NetworkCheck(get_sd_version(), get_tensor_storage_map()).run();
+  }
+
   // Hides ModelLoader's overload of the same form, which reports one missing tensor a log line and cannot be
   // stopped.
   bool load_tensors(std::map<std::string, ggml_tensor*>& wanted, const std::set<std::string>& ignored,
-                    int threads, bool mmap) {
+                    int threads, bool mmap = false) {
     if (!check(wanted)) return false;
+    if (active->checkCompanions) active->checkCompanions();
+    if (!allocated(wanted)) return false;
     for (const auto& [name, storage] : get_tensor_storage_map()) {
       if (wanted.count(name) != 0) active->bytesTotal += static_cast<uint64_t>(storage.nbytes_to_read());
     }
@@ -27,11 +35,44 @@ class JobLoader : public ModelLoader {
     return ModelLoader::load_tensors(give, threads, mmap);
   }
 
+  // Whether the files have what the network needs; what they lack is in the active job.
+  bool check(const std::map<std::string, ggml_tensor*>& wanted) {
+    std::vector<std::string> missing;
+    const auto& stored = get_tensor_storage_map();
+    for (const auto& [name, tensor] : wanted) {
+      const auto found = stored.find(name);
+      if (found == stored.end()) {
+        if (!optional(name)) missing.push_back(name);
+        continue;
+      }
+      const TensorStorage& storage = found->second;
+      if (!std::equal(tensor->ne, tensor->ne + GGML_MAX_DIMS, storage.ne) || storage.ne[GGML_MAX_DIMS] != 1) {
+        return fail(ErrorCode::ModelCorrupt, "Tensor \"" + name + "\" has shape " + shapeText(storage.ne) +
+                                                 " in the file, but the architecture needs " +
+                                                 shapeText(tensor->ne) + ".");
+      }
+      if (!convertible(storage.type, tensor->type)) {
+        return fail(ErrorCode::ModelUnsupported, "Tensor \"" + name + "\" has type " +
+                                                     ggml_type_name(storage.type) + ", which cannot become " +
+                                                     ggml_type_name(tensor->type) + ".");
+      }
+    }
+    return missing.empty() || fail(ErrorCode::ModelUnsupported, missingText(missing));
+  }
+
  private:
   // The engine itself does without these.
   static bool optional(const std::string& name) {
     return name.find("cond_stage_model.transformer.text_model.encoder.layers.23") != std::string::npos ||
            name.find("alphas_cumprod") != std::string::npos;
+  }
+
+  bool allocated(const std::map<std::string, ggml_tensor*>& wanted) {
+    const bool lacks = std::any_of(wanted.begin(), wanted.end(), [](const auto& entry) {
+      return entry.second->data == nullptr && entry.second->buffer == nullptr;
+    });
+    return !lacks ||
+           fail(ErrorCode::OutOfMemory, "The memory for the model's weights could not be allocated.");
   }
 
   static std::string shapeText(const int64_t* ne) {
@@ -43,28 +84,6 @@ class JobLoader : public ModelLoader {
     active->loadErrorCode = code;
     active->loadError = message;
     return false;
-  }
-
-  bool check(const std::map<std::string, ggml_tensor*>& wanted) {
-    std::vector<std::string> missing;
-    const auto& stored = get_tensor_storage_map();
-    for (const auto& [name, tensor] : wanted) {
-      const auto found = stored.find(name);
-      if (found == stored.end()) {
-        if (!optional(name)) missing.push_back(name);
-        continue;
-      }
-      const TensorStorage& storage = found->second;
-      if (!std::equal(tensor->ne, tensor->ne + GGML_MAX_DIMS, storage.ne)) {
-        return fail(ErrorCode::ModelCorrupt, "Tensor \"" + name + "\" has shape " + shapeText(storage.ne) +
-                                                 " in the file, but the architecture needs " +
-                                                 shapeText(tensor->ne) + ".");
-      }
-      if (tensor->data == nullptr && tensor->buffer == nullptr) {
-        return fail(ErrorCode::OutOfMemory, "The memory for the model's weights could not be allocated.");
-      }
-    }
-    return missing.empty() || fail(ErrorCode::ModelUnsupported, missingText(missing));
   }
 
   static std::string missingText(const std::vector<std::string>& missing) {
