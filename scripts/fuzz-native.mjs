@@ -18,13 +18,19 @@ entry(import.meta.url, async () => {
     options: { seconds: { type: 'string', default: '60' }, target: { type: 'string' } },
   });
   const seconds = Number(values.seconds);
-  if (!Number.isInteger(seconds) || seconds < 1) throw new Error(`--seconds ${values.seconds}: expected a whole number`);
+  if (!Number.isInteger(seconds) || seconds < 1)
+    throw new Error(`--seconds ${values.seconds}: expected a whole number`);
   if (values.target !== undefined && !targets.includes(values.target))
     throw new Error(`--target ${values.target}: expected one of ${targets.join(', ')}`);
   const chosen = values.target === undefined ? targets : [values.target];
   const build = join(root, 'build-fuzz');
   const env = { ...process.env, CC: 'clang', CXX: 'clang++' };
-  const defines = ['ND_BUILD_FUZZERS=ON', 'ND_BUILD_ADDON=OFF', 'ND_CPU_ALL_VARIANTS=OFF', 'CMAKE_BUILD_TYPE=RelWithDebInfo'];
+  const defines = [
+    'ND_BUILD_FUZZERS=ON',
+    'ND_BUILD_ADDON=OFF',
+    'ND_CPU_ALL_VARIANTS=OFF',
+    'CMAKE_BUILD_TYPE=RelWithDebInfo',
+  ];
   await run('cmake', ['-S', root, '-B', build, '-G', 'Ninja', ...defines.map((define) => `-D${define}`)], { env });
   await run('cmake', ['--build', build, '--target', ...chosen], { env });
   let failed = 0;
@@ -34,7 +40,13 @@ entry(import.meta.url, async () => {
     mkdirSync(corpus, { recursive: true });
     mkdirSync(findings, { recursive: true });
     const limits = [`-max_total_time=${seconds}`, '-timeout=20', '-rss_limit_mb=2048', '-malloc_limit_mb=1024'];
-    const args = [...limits, '-max_len=65536', '-print_final_stats=1', `-artifact_prefix=${findings}/${target}-`, corpus];
+    const args = [
+      ...limits,
+      '-max_len=65536',
+      '-print_final_stats=1',
+      `-artifact_prefix=${findings}/${target}-`,
+      corpus,
+    ];
     const code = await run(join(build, 'RelWithDebInfo', target), args, { allowFailure: true });
     say(`${target}: ${code === 0 ? 'nothing found' : `a finding, see ${findings}`}`);
     if (code !== 0) failed++;

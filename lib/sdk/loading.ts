@@ -1,3 +1,4 @@
+import { DiffusionError } from '../errors/index.js';
 import { ensureEmbeddedModel, resolveModelFiles } from '../model/index.js';
 import type { InfotextModel } from '../image/index.js';
 import {
@@ -46,7 +47,11 @@ export async function loadModel(
   const { files } = resolved;
   const native = await tracker.stage((onEvent) => {
     const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
-    return runJob(() => context.loaded.addon.loadModel(request, onEvent), signal, discard).promise;
+    return runJob(() => context.loaded.addon.loadModel(request, onEvent), signal, discard).promise.catch(
+      (error: unknown) => {
+        throw withField(error, files);
+      },
+    );
   });
   try {
     const facts = await modelFacts(native.info, files, embedded);
@@ -80,6 +85,17 @@ async function unpackEmbedded(tracker: ProgressTracker, signal: AbortSignal): Pr
     }),
   );
   return { files: { checkpoint, taesd }, embedded: true, sha256: sha256.checkpoint };
+}
+
+/** Names the option of the file that the native side complains of. */
+function withField(error: unknown, files: NativeModelFiles): unknown {
+  if (!(error instanceof DiffusionError) || error.field !== undefined) return error;
+  const found = (Object.entries(files) as [string, string | undefined][]).find(
+    ([, path]) => path !== undefined && error.message.includes(`"${path}"`),
+  );
+  if (found === undefined) return error;
+  const [field, given] = found;
+  return new DiffusionError(error.code, error.message, { field, given, cause: error.cause });
 }
 
 /** A model that nobody waits for any more. Its failure to be freed has nobody to be told to. */

@@ -46,7 +46,6 @@
 #include "pmid.hpp"
 #include "sample-cache.h"
 #include "tae.hpp"
-#include "upscaler.h"
 #include "vae.hpp"
 #include "name_conversion.h"
 // clang-format on

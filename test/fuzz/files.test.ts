@@ -65,7 +65,14 @@ async function make(id: number): Promise<Case> {
   const { what, bytes } = mutate(random, family, container);
   const path = join(directory, `${String(id)}.${extensions[container]}`);
   await writeFile(path, bytes);
-  return { id, path, role, raw: random.chance(0.6), mmap: random.chance(0.3), what: `${family.family} ${container}: ${what}` };
+  return {
+    id,
+    path,
+    role,
+    raw: random.chance(0.6),
+    mmap: random.chance(0.3),
+    what: `${family.family} ${container}: ${what}`,
+  };
 }
 
 /** Keeps the file, and says where. */
@@ -84,13 +91,16 @@ function faultOf(outcome: Outcome): string | undefined {
 
 async function judge(list: readonly Case[], end: ChildEnd): Promise<string[]> {
   const faults: string[] = [];
-  const ended = new Map(end.lines.filter((line) => 'end' in line).map((line): [unknown, ChildLine] => [line.end, line]));
+  const ended = new Map(
+    end.lines.filter((line) => 'end' in line).map((line): [unknown, ChildLine] => [line.end, line]),
+  );
   const open = end.lines.findLast((line) => 'begin' in line)?.begin;
   for (const entry of list) {
     const line = ended.get(entry.id);
     if (line === undefined) {
       if (entry.id !== open) continue;
-      const how = end.signal === 'SIGKILL' ? 'hung or was killed' : `ended the process (${String(end.signal ?? end.code)})`;
+      const how =
+        end.signal === 'SIGKILL' ? 'hung or was killed' : `ended the process (${String(end.signal ?? end.code)})`;
       faults.push(await keep(entry, `${how}\n  ${end.stderr.slice(-1500)}`));
       continue;
     }
@@ -104,7 +114,9 @@ async function judge(list: readonly Case[], end: ChildEnd): Promise<string[]> {
 }
 
 describe('files that were valid', () => {
-  it(`${String(cases)} mutations: a typed error or success, and the process lives`, { timeout: 1_800_000 }, async () => {
+  it(`${String(cases)} mutations: a typed error or success, and the process lives`, {
+    timeout: 1_800_000,
+  }, async () => {
     const valid = join(directory, 'valid.safetensors');
     const [first] = seeds;
     if (first === undefined) throw new Error('No seeds');
@@ -129,7 +141,9 @@ describe('files that were valid', () => {
       }
       await Promise.all(all.map(({ path }) => rm(path, { force: true })));
     }
-    process.stdout.write(`${String(done)} files judged, ${String(successes)} of them still readable, ${String(faults.length)} faults\n`);
+    process.stdout.write(
+      `${String(done)} files judged, ${String(successes)} of them still readable, ${String(faults.length)} faults\n`,
+    );
     expect(faults.join('\n')).toBe('');
     expect(done).toBe(cases);
     // Mutations that break every file, or none, would test nothing.

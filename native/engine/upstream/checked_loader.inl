@@ -19,7 +19,7 @@ class CheckedLoader : public ModelLoader {
 
   void convert_tensors_name() {
     ModelLoader::convert_tensors_name();
-    for (const auto& [name, storage] : tensor_storage_map) checkBlock(name);
+    for (const auto& [name, storage] : tensor_storage_map) checkBlock({}, name);
   }
 
   bool init_from_file_and_convert_name(const std::string& file, const std::string& prefix = "",
@@ -40,13 +40,16 @@ class CheckedLoader : public ModelLoader {
   }
 
  private:
-  [[noreturn]] static void corrupt(const std::string& name, const std::string& what) {
-    throw EngineError(ErrorCode::ModelCorrupt, "Tensor \"" + name.substr(0, 200) + "\" " + what + ".");
+  [[noreturn]] static void corrupt(const std::string& file, const std::string& name,
+                                   const std::string& what) {
+    throw EngineError(ErrorCode::ModelCorrupt,
+                      "Tensor \"" + name.substr(0, 200) + "\"" +
+                          (file.empty() ? "" : " of the model file \"" + file + "\"") + " " + what + ".");
   }
 
   // The engine builds as many blocks as the largest number in a name says.
-  static void checkBlock(const std::string& name) {
-    if (hasExcessiveBlock(name)) corrupt(name, "has a block number that no network has");
+  static void checkBlock(const std::string& file, const std::string& name) {
+    if (hasExcessiveBlock(name)) corrupt(file, name, "has a block number that no network has");
   }
 
   // Pickles may say anything of a tensor; the other formats were checked in whole, and the limits hold for
@@ -58,19 +61,19 @@ class CheckedLoader : public ModelLoader {
     for (const auto& [name, storage] : tensor_storage_map) {
       if (storage.file_index + 1 != file_paths_.size()) continue;
       if (name.size() > kMaxTensorName + farthestPrefix || name.find('\0') != std::string::npos)
-        corrupt(name, "has an unusable name");
-      checkBlock(name);
-      if (ggml_blck_size(storage.type) <= 0) corrupt(name, "has an unknown type");
+        corrupt(file, name, "has an unusable name");
+      checkBlock(file, name);
+      if (ggml_blck_size(storage.type) <= 0) corrupt(file, name, "has an unknown type");
       int64_t count = 1;
       for (const int64_t axis : storage.ne) {
         if (axis < 1 || axis > (int64_t{1} << 40) / count)
-          corrupt(name, "has an axis of 0 or is larger than any file");
+          corrupt(file, name, "has an axis of 0 or is larger than any file");
         count *= axis;
       }
       const auto bytes = static_cast<uint64_t>(storage.nbytes_to_read());
       const bool inside = storage.index_in_zip >= 0 || error ||
                           (storage.offset <= fileBytes && bytes <= fileBytes - storage.offset);
-      if (storage.offset > farthest || !inside) corrupt(name, "lies outside the file");
+      if (storage.offset > farthest || !inside) corrupt(file, name, "lies outside the file");
     }
   }
 

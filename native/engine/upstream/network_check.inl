@@ -17,9 +17,8 @@ class NetworkCheck {
   static constexpr int64_t ropeWidth = 128;  // sum of the axes of the position embedding
 
   [[noreturn]] void fail(const std::string& what) const {
-    throw EngineError(
-        ErrorCode::ModelUnsupported,
-        "The files look like " + std::string(model_version_to_str[version_]) + ", but " + what + ".");
+    throw EngineError(ErrorCode::ModelUnsupported,
+                      "The files look like a model of a known family, but " + what + ".");
   }
 
   // The engine takes any name that ends like this; the first axis, or 0.

@@ -1,4 +1,14 @@
-import { gguf, safetensorsOf, type GgufTensor, ggufKey, ggufString, torchLegacy, torchZip, u32, u64 } from '../../support/formatFixtures.js';
+import {
+  gguf,
+  safetensorsOf,
+  type GgufTensor,
+  ggufKey,
+  ggufString,
+  torchLegacy,
+  torchZip,
+  u32,
+  u64,
+} from '../../support/formatFixtures.js';
 import { type SyntheticKind, syntheticKinds, syntheticTensors } from '../../support/synthetic/index.js';
 
 export type Container = 'safetensors' | 'gguf' | 'zip' | 'legacy';
@@ -61,21 +71,29 @@ function narrow(kind: SyntheticKind): Seed {
   // A few hundred names would make every case slow; the first of each block and the telling ones are kept.
   const all = syntheticTensors(kind);
   const step = Math.max(1, Math.floor(all.length / 60));
-  const telling = /token_embedding|input_blocks\.0\.0|time_embed\.0|joint_blocks|double_blocks\.0|single_blocks|proj_out|guidance|conv_in/;
+  const telling =
+    /token_embedding|input_blocks\.0\.0|time_embed\.0|joint_blocks|double_blocks\.0|single_blocks|proj_out|guidance|conv_in/;
   const tensors = all
     .filter(({ name }, index) => index % step === 0 || (telling.test(name) && index % 3 === 0))
-    .map(({ name, shape }) => ({ name, shape: shape.map((size, axis) => (axis === 1 && /embedding|attn2\.to_k/.test(name) ? size : Math.min(size, 4))) }));
+    .map(({ name, shape }) => ({
+      name,
+      shape: shape.map((size, axis) => (axis === 1 && /embedding|attn2\.to_k/.test(name) ? size : Math.min(size, 4))),
+    }));
   return { family: kind, tensors };
 }
 
 export const seeds: readonly Seed[] = [
   ...syntheticKinds.map(narrow),
-  ...Object.entries(extra).map(([family, list]) => ({ family, tensors: list.map(([name, shape]) => ({ name, shape })) })),
+  ...Object.entries(extra).map(([family, list]) => ({
+    family,
+    tensors: list.map(([name, shape]) => ({ name, shape })),
+  })),
 ];
 
 /** The bytes of a seed in a container. */
 export function write({ tensors }: Seed, container: Container): Buffer {
-  if (container === 'safetensors') return safetensorsOf(Object.fromEntries(tensors.map(({ name, shape }) => [name, shape])), { format: 'pt' });
+  if (container === 'safetensors')
+    return safetensorsOf(Object.fromEntries(tensors.map(({ name, shape }) => [name, shape])), { format: 'pt' });
   if (container === 'gguf') return writeGguf(tensors);
   const torch = tensors.map(({ name, shape }, index) => {
     const elements = shape.reduce((a, b) => a * b, 1);
