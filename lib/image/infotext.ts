@@ -1,5 +1,5 @@
 import { DiffusionError, invalidOption } from '../errors/index.js';
-import { boolean, checkOptions, resolveSampler } from '../options/index.js';
+import { boolean, checkOptions, oneOf, optional, type PassMode, resolveSampler } from '../options/index.js';
 import {
   type Field,
   fieldsAfterSize,
@@ -8,6 +8,7 @@ import {
   modelNames,
   type InfotextModel,
   type InfotextRequest,
+  maskKey,
   sizeKey,
 } from './infotext-fields.js';
 import { formatInfotext, isInfotextKey, type ParsedInfotext, parseInfotext } from './infotext-syntax.js';
@@ -70,22 +71,50 @@ export function buildInfotext(params: InfotextParams): string {
 export interface FromInfotextOptions {
   /** False: values that this engine cannot follow (a sampler it lacks, `Steps: many`) are left out. Default: true. */
   readonly strict?: boolean;
+  /** The mode that the request is for; what it does not take is left out. Default: the one that made the picture. */
+  readonly mode?: PassMode;
 }
 
 /**
- * The request that infotext describes, by our option names. What the text does not say is left out. That includes
- * `Clip skip`: A1111 leaves it out for "as the model likes it", which is 1 for SD1 but 2 for SD2 and SDXL here.
+ * The mode that made a picture: `inpaint` when the text speaks of a mask, `img2img` when it has a strength that is not
+ * that of a hires pass, else `txt2img`.
+ */
+export function infotextToMode(infotext: string | ParsedInfotext): PassMode {
+  const { parameters } = typeof infotext === 'string' ? parseInfotext(infotext) : infotext;
+  if (Object.hasOwn(parameters, maskKey)) return 'inpaint';
+  const strength = Object.hasOwn(parameters, strengthKey) && !Object.hasOwn(parameters, hiresKey);
+  return strength ? 'img2img' : 'txt2img';
+}
+
+const strengthKey = 'Denoising strength';
+const hiresKey = 'Hires upscaler';
+
+/**
+ * The request that infotext describes, by our option names, for the mode that made the picture ({@link infotextToMode})
+ * or the one of the options: what it gives for a picture of txt2img is a request for txt2img. img2img and inpaint take
+ * their pictures beside it. What the text does not say is left out. That includes `Clip skip`: A1111 leaves it out for
+ * "as the model likes it", which is 1 for SD1 but 2 for SD2 and SDXL here.
  * @throws DiffusionError `ERR_INVALID_OPTION` naming `infotext.<key>`, unless `strict` is false.
  */
+export function infotextToRequest(
+  infotext: string | ParsedInfotext,
+  options: FromInfotextOptions & { readonly mode: 'txt2img' },
+): Omit<InfotextRequest, 'denoisingStrength'>;
+export function infotextToRequest(infotext: string | ParsedInfotext, options?: FromInfotextOptions): InfotextRequest;
 export function infotextToRequest(
   infotext: string | ParsedInfotext,
   options: FromInfotextOptions = {},
 ): InfotextRequest {
   const parsed = parsedOf(infotext);
-  const { strict } = checkOptions('infotextToRequest', options, { strict: boolean({ default: true }) });
+  const made = infotextToMode(parsed);
+  const checked = checkOptions('infotextToRequest', options, {
+    strict: boolean({ default: true }),
+    mode: optional(oneOf(passModes)),
+  });
+  const { strict, mode = made } = checked;
   const request = readFields(parsed, requestFields, strict);
   // Of A1111's hires fix the strength belongs to the second pass, not to the request.
-  if ('Hires upscaler' in parsed.parameters) delete request.denoisingStrength;
+  if (mode === 'txt2img' || made === 'txt2img') delete request.denoisingStrength;
   const size = attempt(strict, () => readSize(parsed.parameters[sizeKey]));
   const schedule = request.schedule ?? attempt(strict, () => scheduleOfSampler(parsed.parameters));
   return {
@@ -138,6 +167,8 @@ function written(field: Field, value: unknown): string | undefined {
     throw invalidOption(field.name, value, 'a value as a request has it');
   }
 }
+
+const passModes = ['txt2img', 'img2img', 'inpaint'] as const satisfies readonly PassMode[];
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 

@@ -1,4 +1,4 @@
-import { buildInfotext, GeneratedImage, type InfotextModel, type InfotextParams } from '../image/index.js';
+import { buildInfotext, GeneratedImage, type InfotextModel, type InfotextParams, maskKey } from '../image/index.js';
 import type { ModelFacts } from './facts.js';
 import type { Finish } from './generate.js';
 import type { Plan } from './plan.js';
@@ -46,7 +46,8 @@ export function requestOf(plan: Plan, index: number, facts: ModelFacts): Caption
 export function finisher(plan: Plan, facts: ModelFacts, model: InfotextModel): Finish {
   return (pixels, index) => {
     const { mode, ...request } = requestOf(plan, index, facts);
-    const infotext = buildInfotext({ ...request, ...model });
+    const extra = mode === 'inpaint' ? { [maskKey]: 0 } : {};
+    const infotext = buildInfotext({ ...request, ...model, extra });
     return new GeneratedImage({ pixels, seed: request.seed, parameters: { mode, ...request }, infotext });
   };
 }

@@ -1,4 +1,5 @@
 import type { GeneratedImage, RawImage } from '../image/index.js';
+import type { JobWarning } from './admission.js';
 
 /** Phases of a job in the order they happen; `tile` is the VAE or the upscaler at work tile by tile. */
 export type Phase = 'load' | 'encode' | 'sample' | 'decode' | 'tile' | 'upscale';
@@ -48,7 +49,7 @@ export interface ImageEvent {
 /** Part of a prompt that a text encoder does not read. It comes once for a job, field and encoder, before sampling. */
 export interface PromptWarning {
   readonly type: 'warning';
-  readonly code: 'PROMPT_CUT';
+  readonly code: 'cut';
   readonly field: 'prompt' | 'negativePrompt';
   /** The text encoder that cuts, e.g. `clipL`. */
   readonly encoder: string;
@@ -63,7 +64,7 @@ export interface PromptWarning {
 }
 
 /** What a stream yields. */
-export type GenerateEvent = ProgressEvent | PreviewEvent | ImageEvent | PromptWarning;
+export type GenerateEvent = ProgressEvent | PreviewEvent | ImageEvent | JobWarning;
 
 /** Kind of a job in the queue of a model. */
 export type JobKind =

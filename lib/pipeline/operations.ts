@@ -79,6 +79,16 @@ export interface SampleOptions extends SamplingOptions, OperationOptions {
   readonly denoisingStrength?: number | undefined;
   /** One number per latent cell, row by row, 0 (keep) to 1 (repaint): length width / f * height / f. Default: all 1. */
   readonly mask?: Float32Array | undefined;
+  /**
+   * What inpaint, edit and control models read beside the latent: `[concatChannels, height / f, width / f]`, row-major,
+   * where `model.info.concatChannels` is not 0; one for all images of the batch. SD inpaint: mask (1 repaints) and
+   * latent of the masked picture. Flux Fill: that latent and the 64 pixels of the mask of each cell. Flex.2: latent
+   * outside the mask, mask, control latent. InstructPix2Pix and Flux Control: latent of the reference or control
+   * picture. Default: that of a request without pictures (mask 1, the rest 0).
+   */
+  readonly concat?: Float32Array | readonly number[] | undefined;
+  /** The same for the evaluation without the text. Default: that of a request without pictures. */
+  readonly uncondConcat?: Float32Array | readonly number[] | undefined;
   /** Latents of reference pictures, for edit models. */
   readonly refLatents?: readonly Latent[] | undefined;
   readonly onPreview?: ((event: PreviewEvent) => void) | undefined;
@@ -91,12 +101,14 @@ export interface EncodeImageOptions extends OperationOptions {
   readonly height?: number | undefined;
   /** Of the generator that the VAE draws its sample from. Default: 0. */
   readonly seed?: number | undefined;
-  readonly tiling?: boolean | TilingOptions | undefined;
+  /** As {@link BaseRequest.tiling}. Default: `auto`. */
+  readonly tiling?: 'auto' | boolean | TilingOptions | undefined;
 }
 
 export interface DecodeLatentOptions extends OperationOptions {
   readonly latent: Latent;
-  readonly tiling?: boolean | TilingOptions | undefined;
+  /** As {@link BaseRequest.tiling}. Default: `auto`. */
+  readonly tiling?: 'auto' | boolean | TilingOptions | undefined;
 }
 
 export interface SigmasOptions extends Omit<OperationOptions, 'onProgress'> {

@@ -21,7 +21,8 @@ import {
   union,
   withDefault,
 } from '../options/index.js';
-import type { PreviewEvent, ProgressEvent, PromptWarning, QueueEvent } from './events.js';
+import type { JobWarning } from './admission.js';
+import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
 import type { ModelFacts } from './facts.js';
 
 /** Any input that `readImage` takes; it checks the rest. */
@@ -37,6 +38,7 @@ const share = (fallback: number) => number({ min: 0, max: 1, default: fallback }
 
 export const tilingSpec = union(
   [
+    oneOf(['auto'] as const),
     boolean(),
     object({
       tileSize: optional(
@@ -51,7 +53,7 @@ export const tilingSpec = union(
       overlap: number({ min: 0, max: 0.5, default: 0.5 }),
     }),
   ],
-  (value) => (typeof value === 'boolean' ? 0 : 1),
+  (value) => (typeof value === 'string' ? 0 : typeof value === 'boolean' ? 1 : 2),
 );
 
 export const stepCacheSpec = object({
@@ -83,7 +85,7 @@ export const jobSpec = {
 /** What happens to prompts that do not fit; of every call that takes prompts. */
 export const promptSpec = {
   strictPrompt: boolean({ default: false }),
-  onWarning: optional(func<(warning: PromptWarning) => void>()),
+  onWarning: optional(func<(warning: JobWarning) => void>()),
 } as const;
 
 /** What decides how a latent is sampled; shared by the picture modes and the low-level `sample`. */

@@ -64,7 +64,7 @@ export async function promptWarnings(
           hint,
         });
       }
-      warnings.push({ type: 'warning', code: 'PROMPT_CUT', field, encoder, tokens, limit, cut, message });
+      warnings.push({ type: 'warning', code: 'cut', field, encoder, tokens, limit, cut, message });
     }
   }
   return warnings;

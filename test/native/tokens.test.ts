@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Model, Runtime } from '../../lib/index.js';
+import type { JobWarning, Model, Runtime } from '../../lib/index.js';
 import { createRuntime } from '../../lib/index.js';
 import { failure, hashes, threads, tiny, useModel } from '../support/native.js';
 import { useScratch } from '../support/scratch.js';
@@ -56,13 +56,13 @@ describe('FLUX: CLIP-L reads 75 tokens', () => {
   it('warnings in the result, the stream and the listener; strictPrompt refuses', async () => {
     const prompt = `${words(75)} moon`;
     const heard: string[] = [];
-    const request = { ...tiny, steps: 1, prompt, onWarning: ({ cut }: { cut: string }) => void heard.push(cut) };
+    const request = { ...tiny, steps: 1, prompt, onWarning: ({ message }: JobWarning) => void heard.push(message) };
     const { warnings } = await model.txt2img(request);
     expect(warnings).toMatchObject([
-      { type: 'warning', code: 'PROMPT_CUT', field: 'prompt', encoder: 'clipL', tokens: 76, limit: 75, cut: 'moon' },
+      { type: 'warning', code: 'cut', field: 'prompt', encoder: 'clipL', tokens: 76, limit: 75, cut: 'moon' },
     ]);
     expect(warnings[0]?.message).toContain('moon');
-    expect(heard).toEqual(['moon']);
+    expect(heard).toEqual([warnings[0]?.message]);
     const types: string[] = [];
     for await (const { type } of model.txt2imgStream(request)) types.push(type);
     expect(types.filter((type) => type === 'warning')).toHaveLength(1);

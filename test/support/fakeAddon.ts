@@ -9,7 +9,9 @@ import type {
   NativeEvent,
   NativeImage,
   NativeJob,
+  NativeJobMemory,
   NativeLoadOptions,
+  NativeMeasureParams,
   NativeModel,
   NativeModelInfo,
   NativeSampleParams,
@@ -20,6 +22,8 @@ import type {
 
 export interface FakeParams {
   loadModel: NativeLoadOptions;
+  measureLoad: NativeLoadOptions;
+  measure: NativeMeasureParams;
   loadUpscaler: { readonly file: string };
   encodePrompt: NativeEncodePromptParams;
   countTokens: NativeCountTokensParams;
@@ -62,11 +66,14 @@ export interface FakeOptions {
   readonly conditioningBytes?: number;
   /** Words of a prompt that its text encoder reads. Default: all. */
   readonly promptLimit?: number;
+  /** Sizes that `measure` answers with. */
+  readonly memory?: (params: NativeMeasureParams) => Partial<NativeJobMemory>;
 }
 
 export const fakeInfo: NativeModelInfo = {
   architecture: 'SD 1.x',
   latentChannels: 4,
+  concatChannels: 0,
   scaleFactor: 8,
   sizeMultiple: 64,
   defaultSampler: 'euler_a',
@@ -110,7 +117,7 @@ export class FakeAddon {
   slowCancel = false;
   /** Events that an operation sends before it ends. */
   events: (op: FakeOp, params: unknown) => NativeEvent[] = () => [];
-  logger: ((level: 'debug' | 'info' | 'warn' | 'error', text: string) => void) | null = null;
+  logger: ((level: 'debug' | 'info' | 'warn' | 'error', text: string, job: number) => void) | null = null;
   readonly conditionings: FakeConditioning[] = [];
   readonly disposedModels: number[] = [];
   readonly addon: NativeAddon;
@@ -137,7 +144,16 @@ export class FakeAddon {
         this.logger = logger;
       },
       inspect: (files) => this.#job('inspect', files, 0, null, () => ({ architecture: 'SD 1.x', tensors: [] })),
+      measureLoad: (params) =>
+        this.#job('measureLoad', params, 0, null, () => ({
+          components: { ...fakeInfo, ...options.info }.components,
+          readBuffers: 0,
+          mapped: 0,
+        })),
       loadModel: (params, onEvent) => this.#job('loadModel', params, 0, onEvent, () => this.model()),
+      createSharedMemory: () => null,
+      openSharedMemory: () => null,
+      guardEngineProcess: () => undefined,
       loadUpscaler: (params, onEvent) =>
         this.#job('loadUpscaler', params, 0, onEvent, () => ({
           scale: 2,
@@ -173,6 +189,8 @@ export class FakeAddon {
           const [, , height = 0, width = 0] = params.latent.shape;
           return picture(width * info.scaleFactor, height * info.scaleFactor, params.latent.data[0] ?? 0);
         }),
+      measure: (params) =>
+        this.#job('measure', params, id, null, () => ({ ...noMemory, ...this.#options.memory?.(params) })),
       dispose: () => {
         this.disposedModels.push(id);
         return Promise.resolve();
@@ -260,6 +278,14 @@ function countWords(prompt: string, limit: number): NativeTokenCount {
   const chunks = Math.max(1, Math.ceil(words.length / 75));
   return { encoder: 'clipL', tokens: words.length, chunks, chunkTokens: 75, limit, cut };
 }
+const nothing = { graph: 0, work: 0 };
+const noMemory: NativeJobMemory = {
+  textEncoder: nothing,
+  diffusion: nothing,
+  preview: nothing,
+  vaeEncode: nothing,
+  vaeDecode: nothing,
+};
 
 /** Decreasing to 0, each level telling its place: steps, …, 1, 0. */
 export function fakeSigmas(steps: number): Float32Array {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DiffusionError, type GenerateEvent, type PromptWarning } from '../../lib/index.js';
+import { DiffusionError, type GenerateEvent, type JobWarning } from '../../lib/index.js';
 import { fakeModel } from '../support/fakeModel.js';
 
 const words = (count: number): string => Array.from({ length: count }, (_, index) => `word${String(index)}`).join(' ');
@@ -8,12 +8,12 @@ const request = { prompt: words(100), width: 64, height: 64, steps: 1 };
 describe('prompts that a text encoder cuts', () => {
   it('are reported in the result, by the listener and in the stream, before any picture', async () => {
     const { model, runtime } = await fakeModel({ promptLimit: 99 });
-    const heard: PromptWarning[] = [];
+    const heard: JobWarning[] = [];
     const { warnings } = await model.txt2img({ ...request, onWarning: (warning) => void heard.push(warning) });
     const message = 'prompt has 100 tokens, of which clipL reads 99; it does not see "word99".';
     const expected = {
       type: 'warning',
-      code: 'PROMPT_CUT',
+      code: 'cut',
       field: 'prompt',
       encoder: 'clipL',
       tokens: 100,

@@ -5,10 +5,19 @@ namespace nd::upstream {
 
 class JobLoader : public CheckedLoader {
  public:
-  // The engine calls this once, when it has opened every file and before it builds anything of them.
+  // Hides ModelLoader's, which the engine calls next, after the names of all files are its own.
   void convert_tensors_name() {
     CheckedLoader::convert_tensors_name();
-    NetworkCheck(get_sd_version(), get_tensor_storage_map()).run();
+    named_ = true;
+  }
+
+  // Hides ModelLoader's: what would end the process counts as no architecture.
+  SDVersion get_sd_version() {
+    const SDVersion version = ModelLoader::get_sd_version();
+    const std::string why = named_ ? refusal(version, get_tensor_storage_map()) : std::string();
+    if (why.empty()) return version;
+    fail(ErrorCode::ModelUnsupported, why);
+    return VERSION_COUNT;
   }
 
   // Hides ModelLoader's overload of the same form, which reports one missing tensor a log line and cannot be
@@ -16,14 +25,21 @@ class JobLoader : public CheckedLoader {
   bool load_tensors(std::map<std::string, ggml_tensor*>& wanted, const std::set<std::string>& ignored,
                     int threads, bool mmap = false) {
     if (!check(wanted)) return false;
-    if (active->checkCompanions) active->checkCompanions();
-    if (!allocated(wanted)) return false;
+    // Both are for the model's weights; a ControlNet's come through here later.
+    const auto companions = std::exchange(active->checkCompanions, nullptr);
+    const auto weightsKnown = std::exchange(active->onWeightsKnown, nullptr);
+    if (companions) companions();
     for (const auto& [name, storage] : get_tensor_storage_map()) {
       if (wanted.count(name) != 0) active->bytesTotal += static_cast<uint64_t>(storage.nbytes_to_read());
     }
+    active->readBuffers = readBufferBytes(wanted, threads);
+    active->mapped = mmap ? active->bytesTotal : 0;
+    if (weightsKnown && !weightsKnown()) return false;
+    if (!allocated(wanted)) return false;
     ActiveJob& job =
         *active;  // the callback runs on the engine's reader threads, which have no job of their own
     const auto give = [&](const TensorStorage& storage, ggml_tensor** target) {
+      job.job.touch();
       if (job.job.cancelled()) return false;
       const auto found = wanted.find(storage.name);
       if (found == wanted.end()) return true;
@@ -61,6 +77,8 @@ class JobLoader : public CheckedLoader {
   }
 
  private:
+  bool named_ = false;
+
   // The engine itself does without these.
   static bool optional(const std::string& name) {
     return name.find("cond_stage_model.transformer.text_model.encoder.layers.23") != std::string::npos ||
@@ -84,6 +102,19 @@ class JobLoader : public CheckedLoader {
     active->loadErrorCode = code;
     active->loadError = message;
     return false;
+  }
+
+  // Each reader thread holds the largest tensor it converts, in the file's type.
+  uint64_t readBufferBytes(const std::map<std::string, ggml_tensor*>& wanted, int threads) {
+    uint64_t largest = 0;
+    for (const auto& [name, storage] : get_tensor_storage_map()) {
+      const auto found = wanted.find(name);
+      if (found == wanted.end()) continue;
+      const bool direct = storage.type == found->second->type && !storage.is_f64 && !storage.is_i64;
+      if (!direct)
+        largest = std::max<uint64_t>(largest, std::max(storage.nbytes(), storage.nbytes_to_read()));
+    }
+    return largest * static_cast<uint64_t>(std::max(1, threads));
   }
 
   static std::string missingText(const std::vector<std::string>& missing) {

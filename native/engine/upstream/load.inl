@@ -102,6 +102,8 @@ std::unique_ptr<Model> Model::load(const LoadOptions& options, Job& job) {
     impl->hasTaesd = !options.files.taesd.empty() && !options.taesdPreviewOnly;
     upstream::checkFiles(options.files);
     active.checkCompanions = [&] { upstream::checkControlNet(impl->sd, options.files.controlNet); };
+    active.memory.deferred = true;
+    active.onWeightsKnown = [&] { return upstream::placeWeights(impl->sd, active, options.memoryBudget); };
     if (!impl->sd.init(&params)) upstream::throwLoadFailure(active);
     job.throwIfCancelled();
     return std::unique_ptr<Model>(new Model(std::move(impl)));
