@@ -21,6 +21,7 @@ export type NativeErrorCode =
   | 'ERR_DISPOSED'
   | 'ERR_ENGINE'
   | 'ERR_INVALID_OPTION'
+  | 'ERR_INVALID_PROMPT'
   | 'ERR_MODEL_CORRUPT'
   | 'ERR_MODEL_NOT_FOUND'
   | 'ERR_MODEL_UNSUPPORTED'
@@ -241,6 +242,25 @@ export interface NativeEncodePromptParams {
   readonly memoryBudget: number;
 }
 
+export interface NativeCountTokensParams {
+  readonly prompt: string;
+}
+
+/** A prompt as one text encoder gets it. */
+export interface NativeTokenCount {
+  readonly encoder: 'clipL' | 'clipG' | 'clipH' | 't5xxl' | 'llm';
+  /** Without begin, end and padding. */
+  readonly tokens: number;
+  /** Runs of the encoder; their outputs are joined. */
+  readonly chunks: number;
+  /** Tokens of text in a chunk; 0: the encoder takes the whole prompt in one. */
+  readonly chunkTokens: number;
+  /** Tokens that are read; 0: all. */
+  readonly limit: number;
+  /** Text beyond the limit as the tokenizer spells it; empty: none. */
+  readonly cut: string;
+}
+
 /** Opaque conditioning held in native memory; freed by garbage collection or `dispose()`. */
 export interface NativeConditioning {
   readonly bytes: number;
@@ -345,6 +365,8 @@ export interface NativeModel {
     params: NativeEncodePromptParams,
     onEvent: ((event: NativeEvent) => void) | null,
   ): NativeJob<NativeConditioning>;
+  /** Tokenizes and computes nothing: milliseconds. */
+  countTokens(params: NativeCountTokensParams): NativeJob<NativeTokenCount[]>;
   sigmas(params: NativeSigmaParams): NativeJob<Float32Array>;
   sample(params: NativeSampleParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeTensor>;
   encodeImages(
