@@ -85,6 +85,7 @@ class Server {
       const started = call.call(object, this.#unpack(params), events ? onEvent : null);
       const job = 'promise' in started ? started : { promise: started, cancel: () => undefined };
       this.#jobs.set(id, job);
+      if (method === 'dispose') this.#objects.delete(target);
       if (job.id !== undefined) this.#calls.set(job.id, id);
       job.promise.then(
         (value) => {

@@ -33,7 +33,6 @@ export const methods: {
   readonly addon: Table<NativeAddon>;
   readonly model: Table<NativeModel>;
   readonly upscaler: Table<NativeUpscaler>;
-  readonly conditioning: Table<NativeConditioning>;
 } = {
   addon: {
     inspect: value,
@@ -51,5 +50,4 @@ export const methods: {
     measure: value,
   },
   upscaler: { upscale: value },
-  conditioning: {},
 };

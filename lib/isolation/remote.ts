@@ -94,7 +94,6 @@ export class RemoteThing {
     const call = { id: ++lastId, target: handle, method: 'dispose', params: undefined, handleOf };
     // Its process dies: then its memory is free as well.
     await engine.call(call).catch(() => undefined);
-    engine.drop(handle);
   }
 
   async #remake(engine: EngineProcess): Promise<number> {
@@ -140,6 +139,7 @@ function startCall(
   stopped.catch(() => undefined);
 
   const send = async (engine: EngineProcess, handle: number): Promise<unknown> => {
+    if (cancelled) throw cancelError();
     running = engine;
     const value = await engine.call({
       id,
@@ -176,16 +176,21 @@ function startCall(
       if (cancelled) return;
       cancelled = true;
       if (running !== undefined) running.cancel(id);
-      else stop(Object.assign(new Error('The job was cancelled.'), { code: 'ERR_ABORTED' }));
+      else stop(cancelError());
     },
   };
+}
+
+function cancelError(): Error {
+  return Object.assign(new Error('The job was cancelled.'), { code: 'ERR_ABORTED' });
 }
 
 type Operations = Readonly<Record<string, (params: unknown, onEvent?: OnEvent) => NativeJob<unknown>>>;
 
 /** The operations of a kind of thing, on one thing; null: on the addon. */
 export function operations(supervisor: Supervisor, kind: RemoteKind | 'addon', facade: object | null): Operations {
-  const table = methods[kind] as Readonly<Record<string, MethodSpec>>;
+  // A conditioning has no operations of its own.
+  const table: Readonly<Record<string, MethodSpec>> = kind === 'conditioning' ? {} : methods[kind];
   return Object.fromEntries(
     Object.entries(table).map(([method, spec]) => [
       method,
@@ -221,7 +226,9 @@ function handlesIn(engine: EngineProcess): (value: object) => number | undefined
 function things(params: unknown): RemoteThing[] {
   if (typeof params !== 'object' || params === null || ArrayBuffer.isView(params)) return [];
   const thing = remotes.get(params);
-  return thing === undefined ? Object.values(params).flatMap(things) : [thing];
+  if (thing !== undefined) return [thing];
+  const values: unknown[] = Object.values(params);
+  return values.flatMap(things);
 }
 
 async function makeAll(params: unknown, engine: EngineProcess): Promise<void> {
@@ -232,7 +239,7 @@ async function makeAll(params: unknown, engine: EngineProcess): Promise<void> {
 function filesOf(params: unknown): string {
   if (typeof params !== 'object' || params === null) return '';
   const { file, files } = params as { file?: unknown; files?: unknown };
-  const paths = [file, ...(typeof files === 'object' && files !== null ? Object.values(files) : [])];
+  const paths = [file, ...(typeof files === 'object' && files !== null ? (Object.values(files) as unknown[]) : [])];
   return paths.map((path) => (typeof path === 'string' ? stampOf(path) : '')).join('\n');
 }
 

@@ -292,7 +292,8 @@ MeasureParams readMeasure(const Napi::Value& value, const ModelInfo& info) {
   params.width = readSide(reader, "width", info);
   params.height = readSide(reader, "height", info);
   const Napi::Array prompts = reader.array("prompts");
-  for (uint32_t i = 0; i < prompts.Length() && i < 2; ++i) params.prompts.push_back(readEncodePrompt(prompts[i]));
+  for (uint32_t i = 0; i < prompts.Length() && i < 2; ++i)
+    params.prompts.push_back(readEncodePrompt(prompts[i]));
   params.imageGuidance = reader.flag("imageGuidance");
   params.concat = reader.flag("concat");
   params.control = reader.flag("control");

@@ -25,7 +25,8 @@ class Job {
   // Different for every job of the process, never 0.
   uint64_t id() const noexcept { return id_; }
 
-  // The engine has done something for this job; any thread. Whoever watches for a job that hangs looks at the count.
+  // The engine has done something for this job; any thread. Whoever watches for a job that hangs looks at the
+  // count.
   void touch() noexcept { activity_.fetch_add(1, std::memory_order_relaxed); }
   uint64_t activity() const noexcept { return activity_.load(std::memory_order_relaxed); }
 

@@ -232,7 +232,8 @@ struct DecodeParams {
 struct MeasureParams {
   int width = 0;
   int height = 0;
-  std::vector<EncodePromptParams> prompts;  // empty: no text encoder, no sampling; the second: without the prompt
+  std::vector<EncodePromptParams>
+      prompts;  // empty: no text encoder, no sampling; the second: without the prompt
   bool imageGuidance = false;
   bool concat = false;
   bool control = false;
@@ -245,7 +246,8 @@ struct MeasureParams {
   Tiling decodeTiling;
 };
 
-// Bytes of one stage: buffers of its graphs at their peak, and the work buffer that the CPU backend then keeps.
+// Bytes of one stage: buffers of its graphs at their peak, and the work buffer that the CPU backend then
+// keeps.
 struct GraphMemory {
   uint64_t graph = 0;
   uint64_t work = 0;

@@ -8,6 +8,7 @@
 #include "prompt_attention.h"
 #include "work_size.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>

@@ -1,7 +1,7 @@
 // Two models at work at once, each on a host as in the addon: jobs cancelled from another thread in every
 // phase, events counted on one thread and read on another, the log sink changed meanwhile, a model loaded and
-// freed beside them. Made for ThreadSanitizer; what is checked holds without it too. Needs the embedded model,
-// see model.h.
+// freed beside them. Made for ThreadSanitizer; what is checked holds without it too. Needs the embedded
+// model, see model.h.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -94,8 +94,8 @@ std::shared_ptr<QueueJob> start(const std::shared_ptr<ModelHost>& host, Work wor
 
 struct Loading {
   std::shared_ptr<ModelHost> host = std::make_shared<ModelHost>();
-  std::shared_ptr<QueueJob> job = start(
-      host, [](ModelHost& h, nd::Job& j) { h.model = nd::Model::load(nd::test::loadOptions(), j); });
+  std::shared_ptr<QueueJob> job =
+      start(host, [](ModelHost& h, nd::Job& j) { h.model = nd::Model::load(nd::test::loadOptions(), j); });
 };
 
 nd::Image draw(nd::Model& model, nd::Job& job, int steps, const std::string& text) {

@@ -31,9 +31,9 @@ const operations: Readonly<Record<string, Operation>> = {
       onPreview: () => undefined,
       signal,
     }),
-  decode: (signal) => fixture.model.decodeLatent({ latent: latent(8), signal }),
-  tile: (signal) => fixture.model.decodeLatent({ latent: latent(8), tiling: { tileSize: 16, overlap: 0.5 }, signal }),
-  picture: (signal) => fixture.model.encodeImage({ image: paint((x, y) => [x % 256, y % 256, 99], edge * 6), signal }),
+  decode: (signal) => fixture.model.decodeLatent({ latent: latent(4), signal }),
+  tile: (signal) => fixture.model.decodeLatent({ latent: latent(4), tiling: { tileSize: 16, overlap: 0.5 }, signal }),
+  picture: (signal) => fixture.model.encodeImage({ image: paint((x, y) => [x % 256, y % 256, 99], edge * 4), signal }),
 };
 
 function latent(edges: number): Latent {

@@ -55,6 +55,11 @@ beforeAll(async () => {
   files = JSON.stringify({ checkpoint, taesd });
 });
 
+/** Where nothing works there is no race to look for, and a signal is the kernel's work alone. */
+function timesOf({ state, way }: Cell): number {
+  return state === 'idle' || way.endsWith('SIGTERM') ? 1 : repeats;
+}
+
 /** One run in empty directories of its own: where it works, where it caches, where temporary files go. */
 async function run({ thread, state, way }: Cell): Promise<{ end: ChildEnd; left: string[] }> {
   const scratch = await mkdtemp(join(tmpdir(), 'nd-matrix-'));
@@ -98,7 +103,7 @@ describe.each(states)('while %s', (state) => {
   it.each(cells.filter((cell) => cell.state === state))('$thread thread: $way', async (cell) => {
     let best = Infinity;
     for (let i = 0; i < attempts && (i === 0 || best > endsWithin); i++) {
-      for (const { end, left } of await Promise.all(Array.from({ length: repeats }, () => run(cell)))) {
+      for (const { end, left } of await Promise.all(Array.from({ length: timesOf(cell) }, () => run(cell)))) {
         check(cell, end, left);
         best = Math.min(best, lasted(end));
       }

@@ -14,7 +14,9 @@ class JobLoader : public CheckedLoader {
   // Hides ModelLoader's: what would end the process counts as no architecture.
   SDVersion get_sd_version() {
     const SDVersion version = ModelLoader::get_sd_version();
-    const std::string why = named_ ? refusal(version, get_tensor_storage_map()) : std::string();
+    const auto& tensors = get_tensor_storage_map();
+    if (!named_) return version == VERSION_COUNT && holdsUnet(tensors) ? VERSION_SD1 : version;
+    const std::string why = refusal(version, tensors);
     if (why.empty()) return version;
     fail(ErrorCode::ModelUnsupported, why);
     return VERSION_COUNT;

@@ -60,6 +60,16 @@ inline std::string ernieRefusal(const String2TensorStorage& tensors) {
   return "ERNIE-Image has heads 128 wide, this one has heads of " + std::to_string(head) + ".";
 }
 
+// Before the text encoders are read, the engine asks for the version to learn whether they go with a UNet,
+// but it tells UNets apart by their text encoders: alone, they are no version at all.
+inline bool holdsUnet(const String2TensorStorage& tensors) {
+  return std::any_of(tensors.begin(), tensors.end(), [](const auto& entry) {
+    return starts_with(entry.first, "model.diffusion_model.input_blocks.") ||
+           starts_with(entry.first, "model.diffusion_model.down_blocks.") ||
+           starts_with(entry.first, "unet.down_blocks.");
+  });
+}
+
 // What is wrong with the files, empty when nothing is. Names are those after convert_tensors_name().
 inline std::string refusal(SDVersion version, const String2TensorStorage& tensors) {
   if (version == VERSION_SVD) return "SVD is a video model whose text encoder the engine does not have.";

@@ -43,7 +43,8 @@ Inspection inspect(const ModelFiles& files) {
   upstream::CheckedLoader loader;
   upstream::addFile(loader, files.checkpoint, "");
   upstream::addFile(loader, files.diffusionModel, "model.diffusion_model.");
-  const bool unet = sd_version_is_unet(loader.get_sd_version());
+  const bool unet =
+      sd_version_is_unet(loader.get_sd_version()) || upstream::holdsUnet(loader.get_tensor_storage_map());
   upstream::addFile(loader, files.clipL,
                     unet ? "cond_stage_model.transformer." : "text_encoders.clip_l.transformer.");
   upstream::addFile(loader, files.clipG,

@@ -26,7 +26,7 @@ const kinds = {
     const model = await runtime.loadModel(options);
     const phases = ['encode', 'sample', 'decode'];
     return async (i) => {
-      const controller = new AbortController();
+      const controller = new globalThis.AbortController();
       const onProgress = ({ phase }) => phase === phases[i % phases.length] && controller.abort();
       const job = model.txt2img({ ...request, seed: i, signal: controller.signal, onProgress });
       await job.then(

@@ -52,7 +52,7 @@ const rounds = [
   },
   async function aborts(i) {
     for (const phase of ['encode', 'sample', 'decode']) {
-      const controller = new AbortController();
+      const controller = new globalThis.AbortController();
       const onProgress = (event) => event.phase === phase && controller.abort();
       await model
         .txt2img({ ...request, prompt: `aborted ${i}`, signal: controller.signal, onProgress })
@@ -79,7 +79,7 @@ const rounds = [
     const other = await runtime.loadModel(mapped(files));
     await other.txt2img({ ...request, prompt: 'a red apple' });
     await other.dispose();
-    const controller = new AbortController();
+    const controller = new globalThis.AbortController();
     const load = runtime.loadModel({
       ...mapped(files),
       signal: controller.signal,

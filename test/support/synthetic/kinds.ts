@@ -47,20 +47,23 @@ function sd1(config: UnetConfig): Build {
   };
 }
 
-function sd2(config: UnetConfig): Build {
+/** How a text encoder's tensors are named: as in the checkpoints, or as in files of its own. */
+type Naming = 'open_clip' | 'transformers';
+
+function sd2(config: UnetConfig, naming: Naming = 'open_clip'): Build {
   return (root) => {
     unet(root.at('model.diffusion_model'), config);
-    openClip(root.at('cond_stage_model.model'), clipH);
+    if (naming === 'open_clip') openClip(root.at('cond_stage_model.model'), clipH);
+    else hfClip(root.at('cond_stage_model.transformer'), clipH);
     vae(root.at('first_stage_model'), vaeSd);
   };
 }
 
-/** Text encoders as the checkpoints have them, or the second with the names of files of its own. */
-function sdxl(config: UnetConfig, second: 'open_clip' | 'transformers' = 'open_clip'): Build {
+function sdxl(config: UnetConfig, naming: Naming = 'open_clip'): Build {
   return (root) => {
     unet(root.at('model.diffusion_model'), config);
     hfClip(root.at('conditioner.embedders.0.transformer'), clipL);
-    if (second === 'open_clip') openClip(root.at('conditioner.embedders.1.model'), clipG);
+    if (naming === 'open_clip') openClip(root.at('conditioner.embedders.1.model'), clipG);
     else hfClip(root.at('conditioner.embedders.1.transformer'), clipG);
     vae(root.at('first_stage_model'), vaeSd);
   };
@@ -90,6 +93,7 @@ const builders = {
   'sdxl-vega': sdxl(vegaUnet),
   'sdxl-vega-hf': sdxl(vegaUnet, 'transformers'),
   /** Distilled to one step, with a TAESD under the VAE's name. */
+  'sd2-tiny-hf': sd2({ ...sd2Unet, ...tinyUnet }, 'transformers'),
   'sdxs-512': sdxs(sd1({ ...sd1Unet, ...tinyUnet, transformerDepth: [0, 1, 1] })),
   'sdxs-09': sdxs(sd2({ ...sd2Unet, ...tinyUnet, selfContextWidth: 1024 })),
   ...ditKinds,
