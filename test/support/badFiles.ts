@@ -153,6 +153,16 @@ export const badFiles: readonly BadFile[] = [
     says: /tensors|key/,
   },
   {
+    name: 'empty-key.gguf',
+    bytes: gguf({
+      keys: [ggufKey('', 4, u32(1))],
+      tensors: [{ name: tensor, dims: [4], type: 1, offset: 0 }],
+      data: 64,
+    }),
+    codes: corrupt,
+    says: /key/,
+  },
+  {
     name: 'string.gguf',
     bytes: gguf({
       keys: [Buffer.concat([u64(1n << 40n), Buffer.from('x')])],

@@ -29,6 +29,7 @@ void skipStrings(Cursor& cursor, uint64_t count) {
 
 void readKeyValue(Source& source, Cursor& cursor, Facts& facts, std::set<std::string>& keys) {
   const std::string key = cursor.text(maxKeyBytes, "a GGUF key");
+  if (key.empty()) source.corrupt("a GGUF key is empty");  // ggml asserts that there is none
   if (!keys.insert(key).second) source.corrupt("metadata " + quote(key) + " appears twice");
   const uint32_t type = cursor.u32("a GGUF value type");
   // ggml asserts that this is a u32.
