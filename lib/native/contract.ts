@@ -10,9 +10,11 @@
  *   good message, in TypeScript first.
  */
 
+import type { NativeUpscaler, NativeUpscalerOptions } from './contractUpscaler.js';
 import type { NativeJobMemory, NativeLoadMemory, NativeMeasureParams } from './contractMemory.js';
 
 export type * from './contractMemory.js';
+export type * from './contractUpscaler.js';
 
 import type {
   NativeConditioning,
@@ -344,22 +346,6 @@ export interface NativeModel {
   /** What the operations above would allocate for a job of this shape, from their own graphs; nothing is computed. */
   measure(params: NativeMeasureParams): NativeJob<NativeJobMemory>;
   /** Waits for running work, frees the weights, ends the thread. Idempotent. */
-  dispose(): Promise<void>;
-}
-
-export interface NativeUpscalerOptions {
-  readonly file: string;
-  readonly device: string;
-  readonly threads: number;
-  /** Pixels. */
-  readonly tileSize: number;
-  readonly convDirect: boolean;
-  readonly offloadToCpu: boolean;
-}
-
-export interface NativeUpscaler {
-  readonly scale: number;
-  upscale(image: NativeImage, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeImage>;
   dispose(): Promise<void>;
 }
 
