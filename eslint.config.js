@@ -10,11 +10,13 @@ const rooms = {
   errors: [],
   options: ['errors'],
   native: ['options', 'errors'],
+  memory: ['options', 'errors'],
+  isolation: ['native', 'options', 'errors'],
   image: ['options', 'errors'],
   model: ['native', 'options', 'errors'],
-  pipeline: ['image', 'model', 'native', 'options', 'errors'],
-  sdk: ['pipeline', 'image', 'model', 'native', 'options', 'errors'],
-  cli: ['sdk', 'pipeline', 'image', 'model', 'native', 'options', 'errors'],
+  pipeline: ['image', 'model', 'memory', 'native', 'options', 'errors'],
+  sdk: ['pipeline', 'image', 'model', 'memory', 'isolation', 'native', 'options', 'errors'],
+  cli: ['sdk', 'pipeline', 'image', 'model', 'memory', 'native', 'options', 'errors'],
 };
 
 /** One rule per room: an import that climbs out of the room must name a room below it. */

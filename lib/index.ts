@@ -1,4 +1,4 @@
-export { DiffusionError, type ErrorCode, errorCodes } from './errors/index.js';
+export { DiffusionError, type EngineEnd, EngineCrashError, type ErrorCode, errorCodes } from './errors/index.js';
 export {
   buildInfotext,
   GeneratedImage,
@@ -51,9 +51,11 @@ export {
   type InpaintRequest,
   type JobKind,
   type JobTimings,
+  type JobWarning,
   Latent,
   type LatentShape,
   type LatentSpace,
+  type MemoryEstimate,
   type ModelDefaults,
   type OperationOptions,
   type PassMode,

@@ -10,6 +10,10 @@
  *   good message, in TypeScript first.
  */
 
+import type { NativeJobMemory, NativeLoadMemory, NativeMeasureParams } from './contractMemory.js';
+
+export type * from './contractMemory.js';
+
 /** Codes the addon rejects with. */
 export type NativeErrorCode =
   | 'ERR_ABORTED'
@@ -50,6 +54,13 @@ export type NativeEvent = NativeProgressEvent | NativePreviewEvent;
 export interface NativeJob<T> {
   readonly promise: Promise<T>;
   cancel(): void;
+  /** Different for every job of the process, never 0; log lines name it. */
+  readonly id?: number;
+  /**
+   * Grows while the engine works on the job: with every node of a CPU graph, graph, tensor read, step and tile. A job
+   * whose count stands still does nothing, or one very long thing.
+   */
+  activity?(): number;
 }
 
 /** 8-bit interleaved pixels. `channels` is 1 (mask) or 3 (RGB); data.length = width * height * channels. */
@@ -64,6 +75,20 @@ export interface NativeImage {
 export interface NativeTensor {
   readonly shape: readonly number[];
   readonly data: Float32Array;
+}
+
+/** Bytes that a process shares with one that it starts; it has no name anywhere. All offsets and lengths in bytes. */
+export interface NativeSharedMemory {
+  /** Descriptor for the process that is started to inherit. */
+  readonly fd: number;
+  readonly bytes: number;
+  /** Copies in; a range past the end throws. */
+  write(offset: number, data: Uint8Array): void;
+  /** Copies out, as many bytes as `into` holds. */
+  read(offset: number, into: Uint8Array): void;
+  /** Gives a range back to the system where it can; its content is lost. */
+  trim(offset: number, length: number): void;
+  close(): void;
 }
 
 /** Result of one backend module that was tried. */
@@ -154,6 +179,8 @@ export interface NativeLoadOptions {
   readonly samplerRng: string;
   /** Without the VAE's encoder: less memory, but img2img is impossible. */
   readonly vaeDecodeOnly: boolean;
+  /** Bytes that weights and read buffers may take: `ERR_OUT_OF_MEMORY` before any is allocated. 0: any. */
+  readonly memoryBudget: number;
 }
 
 /** Part of a loaded model. */
@@ -210,6 +237,8 @@ export interface NativeEncodePromptParams {
   readonly zeroOutMasked: boolean;
   /** Reference images for vision-language text encoders (Qwen-Image-Edit); usually empty. */
   readonly refImages: readonly NativeImage[];
+  /** Bytes that graphs may take: a larger one is `ERR_OUT_OF_MEMORY` before it is allocated. 0: any. */
+  readonly memoryBudget: number;
 }
 
 /** Opaque conditioning held in native memory; freed by garbage collection or `dispose()`. */
@@ -290,6 +319,10 @@ export interface NativeSampleParams {
   readonly preview: string;
   /** Preview every n steps; >= 1. */
   readonly previewInterval: number;
+  /** Of previews that the VAE makes. */
+  readonly previewTiling: NativeTiling;
+  /** As in {@link NativeEncodePromptParams}. */
+  readonly memoryBudget: number;
 }
 
 export interface NativeEncodeImageParams {
@@ -297,11 +330,13 @@ export interface NativeEncodeImageParams {
   readonly images: readonly { readonly image: NativeImage; readonly mask: NativeImage | null }[];
   readonly seed: number;
   readonly tiling: NativeTiling;
+  readonly memoryBudget: number;
 }
 
 export interface NativeDecodeParams {
   readonly latent: NativeTensor;
   readonly tiling: NativeTiling;
+  readonly memoryBudget: number;
 }
 
 export interface NativeModel {
@@ -317,6 +352,8 @@ export interface NativeModel {
     onEvent: ((event: NativeEvent) => void) | null,
   ): NativeJob<NativeTensor[]>;
   decodeLatent(params: NativeDecodeParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeImage>;
+  /** What the operations above would allocate for a job of this shape, from their own graphs; nothing is computed. */
+  measure(params: NativeMeasureParams): NativeJob<NativeJobMemory>;
   /** Waits for running work, frees the weights, ends the thread. Idempotent. */
   dispose(): Promise<void>;
 }
@@ -347,12 +384,26 @@ export interface NativeAddon {
   devices(): NativeDevice[];
   /** CPU features of the chosen variant, e.g. `AVX2`, `FMA`. */
   cpuFeatures(): Record<string, boolean>;
-  /** Engine log lines of this environment; null turns it off. Never keeps the process alive. */
-  setLogger(level: NativeLogLevel, logger: ((level: NativeLogLevel, text: string) => void) | null): void;
+  /**
+   * Engine log lines of this environment; null turns it off. Never keeps the process alive. `job` is the
+   * {@link NativeJob.id} of the job that the line belongs to, 0 where none is known.
+   */
+  setLogger(level: NativeLogLevel, logger: ((level: NativeLogLevel, text: string, job: number) => void) | null): void;
   inspect(files: NativeModelFiles): NativeJob<NativeInspection>;
+  /** What `loadModel` would allocate; reads headers only. */
+  measureLoad(options: NativeLoadOptions): NativeJob<NativeLoadMemory>;
   loadModel(options: NativeLoadOptions, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeModel>;
   loadUpscaler(
     options: NativeUpscalerOptions,
     onEvent: ((event: NativeEvent) => void) | null,
   ): NativeJob<NativeUpscaler>;
+  /** Memory to share with a process that is started later. Pages take memory once written. null: this system has none. */
+  createSharedMemory(bytes: number): NativeSharedMemory | null;
+  /** In the process that was started: the memory behind an inherited descriptor, which is taken over. */
+  openSharedMemory(fd: number, bytes: number): NativeSharedMemory | null;
+  /**
+   * For a process that holds nothing but the engine: a fault writes its reason and the last lines of the log to
+   * standard error before the process dies of it, and the process dies with the thread that started it.
+   */
+  guardEngineProcess(): void;
 }

@@ -1,3 +1,4 @@
+export { byteSize } from './bytes.js';
 export { checkOptions } from './check.js';
 export {
   type Checked,

@@ -54,7 +54,7 @@ export async function generate(
     for (const [index, seed] of plan.seeds.entries()) {
       const latent = await sampleImage(context, scope, tracker, plan, latents, inputs, leases, sigmas, seed);
       const decoded = await tracker.stage((onEvent) =>
-        scope.run(() => native.decodeLatent({ latent, tiling: plan.tiling }, onEvent)),
+        scope.run(() => native.decodeLatent({ latent, tiling: plan.tiling, memoryBudget: plan.memoryBudget }, onEvent)),
       );
       scope.check();
       const result = finish(decoded, index);
@@ -83,7 +83,8 @@ async function encodeInputs(
   { items }: EncodePlan,
 ): Promise<NativeTensor[]> {
   if (items.length === 0) return [];
-  const params = { images: items, seed: plan.passes[0].sampling.seed, tiling: plan.tiling };
+  const { encodeTiling: tiling, memoryBudget } = plan;
+  const params = { images: items, seed: plan.passes[0].sampling.seed, tiling, memoryBudget };
   return tracker.stage((onEvent) => scope.run(() => native.encodeImages(params, onEvent)));
 }
 
@@ -101,7 +102,9 @@ async function encodePrompts(
   const wanted = [positiveParams(parts)];
   if (needsUncond(sampling)) wanted.push(negativeParams(parts, context.facts));
   for (const params of wanted) {
-    leases.push(await tracker.stage((onEvent) => acquireConditioning(context, scope, params, onEvent)));
+    leases.push(
+      await tracker.stage((onEvent) => acquireConditioning(context, scope, params, onEvent, plan.memoryBudget)),
+    );
     scope.check();
   }
 }
@@ -138,6 +141,8 @@ function sampleImage(
     controlImage,
     sampling,
     preview: plan.preview,
+    previewTiling: plan.tiling,
+    memoryBudget: plan.memoryBudget,
   });
   return tracker.stage((onEvent) => scope.run(() => native.sample(params, onEvent)));
 }

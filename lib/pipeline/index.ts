@@ -1,10 +1,13 @@
+export type { JobWarning } from './admission.js';
 export { Conditioning } from './conditioning.js';
 export { ConditioningCache } from './conditioningCache.js';
 export { modelDefaults, type ModelDefaults } from './defaults.js';
 export { decodeLatent, encodeImage, encodePrompt } from './encoding.js';
+export { estimateRequest, type MemoryEstimate } from './estimate.js';
 export type * from './events.js';
 export { defaultSchedule, type ModelFacts } from './facts.js';
 export { Latent, type LatentShape } from './latent.js';
+export { MeasureCache } from './measure.js';
 export { notify } from './listeners.js';
 export { type PipelineModel, runMode, streamMode } from './modes.js';
 export type * from './operations.js';

@@ -80,12 +80,14 @@ export interface EncodeImageOptions extends OperationOptions {
   readonly height?: number | undefined;
   /** Of the generator that the VAE draws its sample from. Default: 0. */
   readonly seed?: number | undefined;
-  readonly tiling?: boolean | TilingOptions | undefined;
+  /** As {@link BaseRequest.tiling}. Default: `auto`. */
+  readonly tiling?: 'auto' | boolean | TilingOptions | undefined;
 }
 
 export interface DecodeLatentOptions extends OperationOptions {
   readonly latent: Latent;
-  readonly tiling?: boolean | TilingOptions | undefined;
+  /** As {@link BaseRequest.tiling}. Default: `auto`. */
+  readonly tiling?: 'auto' | boolean | TilingOptions | undefined;
 }
 
 export interface SigmasOptions extends Omit<OperationOptions, 'onProgress'> {

@@ -1,5 +1,6 @@
 import type { GeneratedImage, ImageInput } from '../image/index.js';
 import type { Sampler, Schedule, SkipLayerGuidance, StepCacheOptions, TilingOptions } from '../options/index.js';
+import type { JobWarning } from './admission.js';
 import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
 
 export type { PassMode, SkipLayerGuidance, StepCacheOptions, TilingOptions } from '../options/index.js';
@@ -50,8 +51,11 @@ export interface BaseRequest {
   readonly skipLayerGuidance?: SkipLayerGuidance | undefined;
   /** Own noise levels in place of `schedule` and `steps`: decreasing, the last 0, 2..1001 numbers. */
   readonly sigmas?: readonly number[] | Float32Array | undefined;
-  /** Tiled VAE. `true` means the defaults of {@link TilingOptions}. Default: false. */
-  readonly tiling?: boolean | TilingOptions | undefined;
+  /**
+   * Tiled VAE. `auto`: the whole picture where memory suffices, else the largest tiles that fit, which
+   * `GenerateResult.warnings` tells. `true` means the defaults of {@link TilingOptions}. Default: `auto`.
+   */
+  readonly tiling?: 'auto' | boolean | TilingOptions | undefined;
   /** Picture for the loaded ControlNet (already preprocessed), or for a control model (FLUX control). */
   readonly controlImage?: ImageInput | undefined;
   /** 0..2. Default: 0.9. */
@@ -99,4 +103,6 @@ export interface GenerateResult {
   /** In order of their seeds: seed, seed + 1, … */
   readonly images: readonly GeneratedImage[];
   readonly timings: JobTimings;
+  /** What was done otherwise than asked for, to fit into memory; usually empty. */
+  readonly warnings: readonly JobWarning[];
 }

@@ -37,6 +37,7 @@ const share = (fallback: number) => number({ min: 0, max: 1, default: fallback }
 
 export const tilingSpec = union(
   [
+    oneOf(['auto'] as const),
     boolean(),
     object({
       tileSize: optional(
@@ -51,7 +52,7 @@ export const tilingSpec = union(
       overlap: number({ min: 0, max: 0.5, default: 0.5 }),
     }),
   ],
-  (value) => (typeof value === 'boolean' ? 0 : 1),
+  (value) => (typeof value === 'string' ? 0 : typeof value === 'boolean' ? 1 : 2),
 );
 
 export const stepCacheSpec = object({

@@ -9,6 +9,8 @@ import {
   runJob,
 } from '../native/index.js';
 import { ProgressTracker } from '../pipeline/index.js';
+import type { MemoryLedger } from '../memory/index.js';
+import { admitLoad, explainLoad } from './loadMemory.js';
 import { type CheckedLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import { Model } from './model.js';
 import { modelFacts, modelName } from './modelInfo.js';
@@ -17,6 +19,7 @@ export interface LoadContext {
   readonly loaded: Pick<LoadedAddon, 'addon'>;
   readonly device: string;
   readonly threads: number;
+  readonly ledger: MemoryLedger;
   readonly onDispose: (model: Model) => void;
 }
 
@@ -25,6 +28,13 @@ interface ResolvedFiles {
   readonly embedded: boolean;
   /** Hash of the checkpoint where it is known without reading it. */
   readonly sha256?: string;
+}
+
+/** The files of a load; the embedded model's are made when they are not there. */
+export async function findFiles(options: CheckedLoadOptions, signal: AbortSignal): Promise<NativeModelFiles> {
+  const embedded = options.checkpoint === undefined && options.diffusionModel === undefined;
+  const tracker = new ProgressTracker([{ phase: 'load', image: 0, total: 0, weight: 1 }], 0, options);
+  return (embedded ? await unpackEmbedded(tracker, signal) : await resolveFiles(options, signal)).files;
 }
 
 /** Finds or makes the files, then has the addon load them. */
@@ -44,10 +54,23 @@ export async function loadModel(
   const resolved = embedded ? await unpackEmbedded(tracker, signal) : await resolveFiles(options, signal);
   signal.throwIfAborted();
   const { files } = resolved;
-  const native = await tracker.stage((onEvent) => {
-    const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
-    return runJob(() => context.loaded.addon.loadModel(request, onEvent), signal, discard).promise;
+  const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
+  const memory = { addon: context.loaded.addon, ledger: context.ledger };
+  const place = await admitLoad(memory, request, signal);
+  const source = { model: modelName(files, embedded), kind: 'load' };
+  const native = await tracker.stage(async (onEvent) => {
+    const wanted = { ...request, memoryBudget: place.memoryBudget };
+    const start = () => context.loaded.addon.loadModel(wanted, onEvent);
+    const { promise, settled } = runJob(start, signal, discard, source);
+    try {
+      return await promise;
+    } catch (error) {
+      // After an abort the native side holds what it was given a little longer.
+      void settled.then(place.release);
+      throw await explainLoad(memory, request, error, signal);
+    }
   });
+  const forget = place.settle(native.info.components);
   try {
     const facts = await modelFacts(native.info, files, embedded);
     signal.throwIfAborted();
@@ -58,10 +81,15 @@ export async function loadModel(
       files,
       caption,
       cacheBytes: options.conditioningCacheBytes,
-      onDispose: context.onDispose,
+      ledger: context.ledger,
+      onDispose: (model) => {
+        forget();
+        context.onDispose(model);
+      },
     });
   } catch (error) {
     discard(native);
+    forget();
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 import type { NativeModel, NativeModelFiles } from '../native/index.js';
+import type { MemoryLedger } from '../memory/index.js';
 import { boolean, checkOptions, optional, signal as abortSignal } from '../options/index.js';
 import type { InfotextModel } from '../image/index.js';
 import {
@@ -11,6 +12,7 @@ import {
   encodeImage,
   type EncodePromptOptions,
   encodePrompt,
+  estimateRequest,
   type GenerateEvent,
   type GenerateResult,
   type Img2ImgRequest,
@@ -18,6 +20,8 @@ import {
   JobQueue,
   type Latent,
   type LatentSpace,
+  MeasureCache,
+  type MemoryEstimate,
   type ModelFacts,
   type PipelineModel,
   type QueueView,
@@ -42,6 +46,7 @@ export interface ModelInit {
   /** What captions say of the model; hashes are added when they become known. */
   readonly caption: InfotextModel;
   readonly cacheBytes: number;
+  readonly ledger: MemoryLedger;
   readonly onDispose: (model: Model) => void;
 }
 
@@ -57,22 +62,24 @@ export class Model {
   /** Jobs that wait and run. */
   readonly queue: QueueView;
   readonly #pipeline: PipelineModel;
-  readonly #queue = new JobQueue();
+  readonly #queue: JobQueue;
   readonly #files: NativeModelFiles;
   readonly #onDispose: (model: Model) => void;
   #caption: InfotextModel;
   #disposed: Promise<void> | undefined;
 
   /** Not for callers; use `runtime.loadModel`. */
-  constructor({ native, facts, files, caption, cacheBytes, onDispose }: ModelInit) {
+  constructor({ native, facts, files, caption, cacheBytes, ledger, onDispose }: ModelInit) {
     this.info = publicInfo(facts, files);
     this.latentSpace = facts.space;
+    this.#queue = new JobQueue(facts.name);
     this.queue = this.#queue;
     this.#files = files;
     this.#caption = caption;
     this.#onDispose = onDispose;
     const cache = new ConditioningCache(cacheBytes);
-    this.#pipeline = { native, facts, cache, queue: this.#queue, describe: () => this.#caption };
+    const memory = { ledger, cache: new MeasureCache() };
+    this.#pipeline = { native, facts, cache, memory, queue: this.#queue, describe: () => this.#caption };
   }
 
   /** Makes pictures from a prompt. */
@@ -123,6 +130,15 @@ export class Model {
   /** A latent as pictures, one for each of its batch. */
   decodeLatent(options: DecodeLatentOptions): Promise<DecodedImages> {
     return decodeLatent(this.#pipeline, options);
+  }
+
+  /**
+   * The memory that a request would take, from the sizes of the engine's own graphs; nothing is computed. The mode is
+   * that of the request's pictures: with `mask` inpaint, with `image` img2img. A shape is measured once.
+   * @throws DiffusionError as the request itself, but for `ERR_OUT_OF_MEMORY`; or the signal's reason.
+   */
+  async estimate(request: Txt2ImgRequest | Img2ImgRequest | InpaintRequest): Promise<MemoryEstimate> {
+    return estimateRequest(this.#pipeline, request);
   }
 
   /** Noise levels of a schedule: steps + 1 numbers, decreasing, the last 0. */

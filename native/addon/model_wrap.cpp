@@ -12,7 +12,7 @@ Napi::Function ModelWrap::define(Napi::Env env) {
       {InstanceMethod<&ModelWrap::encodePrompt>("encodePrompt"), InstanceMethod<&ModelWrap::sigmas>("sigmas"),
        InstanceMethod<&ModelWrap::sample>("sample"), InstanceMethod<&ModelWrap::encodeImages>("encodeImages"),
        InstanceMethod<&ModelWrap::decodeLatent>("decodeLatent"),
-       InstanceMethod<&ModelWrap::dispose>("dispose")});
+       InstanceMethod<&ModelWrap::measure>("measure"), InstanceMethod<&ModelWrap::dispose>("dispose")});
 }
 
 ModelWrap::ModelWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
@@ -91,6 +91,18 @@ Napi::Value ModelWrap::decodeLatent(const Napi::CallbackInfo& info) {
   return start(
       info, [params](Model& model, Job& job) { return model.decodeLatent(*params, job); },
       [](Napi::Env env, Image&& image) { return toJs(env, std::move(image)); });
+}
+
+Napi::Value ModelWrap::measure(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
+  auto params = std::make_shared<MeasureParams>(readMeasure(info[0], facts_));
+  if (!params->encode.empty() && !facts_.canEncodeImages) {
+    throw makeError(info.Env(), ErrorCode::InvalidOption,
+                    "The model was loaded with vaeDecodeOnly: it cannot encode images.");
+  }
+  return start(
+      info, [params](Model& model, Job& job) { return model.measure(*params, job); },
+      [](Napi::Env env, const JobMemory& memory) { return toJs(env, memory); });
 }
 
 Napi::Value ModelWrap::dispose(const Napi::CallbackInfo& info) {

@@ -45,6 +45,7 @@ EncodePromptParams readEncodePrompt(const Napi::Value& value);
 SigmaParams readSigmas(const Napi::Value& value);
 EncodeImageParams readEncodeImages(const Napi::Value& value, const ModelInfo& info);
 DecodeParams readDecode(const Napi::Value& value, const ModelInfo& info);
+MeasureParams readMeasure(const Napi::Value& value, const ModelInfo& info);
 // Conditionings are unwrapped by the caller.
 SampleParams readSample(const Napi::Value& value, const ModelInfo& info);
 

@@ -16,6 +16,8 @@ Napi::Value toJs(Napi::Env env, const Tensor& tensor);
 Napi::Value toJs(Napi::Env env, const std::vector<float>& values);
 Napi::Value toJs(Napi::Env env, const std::vector<std::string>& list);
 Napi::Value toJs(Napi::Env env, const ModelInfo& info);
+Napi::Value toJs(Napi::Env env, const JobMemory& memory);
+Napi::Value toJs(Napi::Env env, const LoadMemory& memory);
 Napi::Value toJs(Napi::Env env, const Inspection& inspection);
 Napi::Value toJs(Napi::Env env, const std::vector<BackendReport>& reports);
 Napi::Value toJs(Napi::Env env, const std::vector<Device>& devices);

@@ -34,6 +34,7 @@ class ModelWrap : public Napi::ObjectWrap<ModelWrap> {
   Napi::Value sample(const Napi::CallbackInfo& info);
   Napi::Value encodeImages(const Napi::CallbackInfo& info);
   Napi::Value decodeLatent(const Napi::CallbackInfo& info);
+  Napi::Value measure(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
   // Before anything is read: an object that JavaScript constructed by hand has no model and no facts.

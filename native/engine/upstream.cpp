@@ -4,11 +4,14 @@
 #include "upstream.h"
 
 #include "log.h"
+#include "work_size.h"
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <map>
 #include <set>
@@ -22,21 +25,39 @@
 #pragma GCC diagnostic ignored "-Wunused-function"
 #endif
 #include "engine_shim.h"
+#include "ggml-alloc.h"
 #include "ggml-backend.h"
 #include "model.h"
 #include "util.h"
 
 #include "upstream/active_job.inl"
+#include "upstream/memory.inl"
 
 // Every graph of the engine goes through here, so that a job can stop a CPU graph between two nodes.
 #define ggml_backend_graph_compute ::nd::upstream::computeGraph
+// What the engine allocates is measured, and refused beyond a job's budget.
+#define ggml_gallocr_reserve ::nd::upstream::reserveGraph
+#define ggml_gallocr_alloc_graph ::nd::upstream::allocGraph
+#define ggml_gallocr_free ::nd::upstream::freeGraph
+#define ggml_backend_alloc_ctx_tensors ::nd::upstream::allocTensors
+#define ggml_backend_tensor_get ::nd::upstream::readTensor
+#define ggml_backend_tensor_set ::nd::upstream::writeTensor
+#define ggml_backend_tensor_copy ::nd::upstream::copyTensor
 #include "ggml_extend.hpp"
 // clang-format off
 #include "rng.hpp"
 #include "rng_mt19937.hpp"
 #include "rng_philox.hpp"
 #include "auto_encoder_kl.hpp"
+#include "clip.hpp"
+#include "llm.hpp"
+#include "t5.hpp"
+// The conditioners assert that the graphs of their text encoders succeed; that of a cancelled job does not.
+#pragma push_macro("GGML_ASSERT")
+#undef GGML_ASSERT
+#define GGML_ASSERT(x) ((x) ? static_cast<void>(0) : ::nd::upstream::conditionerFailed(#x))
 #include "conditioner.hpp"
+#pragma pop_macro("GGML_ASSERT")
 #include "control.hpp"
 #include "denoiser.hpp"
 #include "diffusion_model.hpp"
@@ -59,20 +80,26 @@
 #define sd_get_preview_mode ::nd::upstream::previewMode
 #define sd_should_preview_denoised ::nd::upstream::shouldPreview
 #define sd_should_preview_noisy() false
+// Set once for the process (installCallbacks): the engine sets it again at every load, while another model
+// may log.
+#define ggml_log_set(...) static_cast<void>(0)
 #include "upscaler.cpp"
 // Only the loader of whole models: the other users of ModelLoader were included above.
 #define ModelLoader ::nd::upstream::JobLoader
 #include "stable-diffusion.cpp"
 #undef ModelLoader
+#undef ggml_log_set
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop
 #endif
 
 #include "upstream/convert.inl"
+#include "upstream/weights.inl"
 #include "upstream/load.inl"
 #include "upstream/describe.inl"
 #include "upstream/encode.inl"
 #include "upstream/sample.inl"
 #include "upstream/image.inl"
+#include "upstream/measure.inl"
 #include "upstream/upscale.inl"
 #include "upstream/tables.inl"

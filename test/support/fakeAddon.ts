@@ -8,7 +8,9 @@ import type {
   NativeEvent,
   NativeImage,
   NativeJob,
+  NativeJobMemory,
   NativeLoadOptions,
+  NativeMeasureParams,
   NativeModel,
   NativeModelInfo,
   NativeSampleParams,
@@ -18,6 +20,8 @@ import type {
 
 export interface FakeParams {
   loadModel: NativeLoadOptions;
+  measureLoad: NativeLoadOptions;
+  measure: NativeMeasureParams;
   loadUpscaler: { readonly file: string };
   encodePrompt: NativeEncodePromptParams;
   sigmas: NativeSigmaParams;
@@ -57,6 +61,8 @@ export interface FakeOptions {
   readonly devices?: readonly NativeDevice[];
   /** Bytes of every conditioning. */
   readonly conditioningBytes?: number;
+  /** Sizes that `measure` answers with. */
+  readonly memory?: (params: NativeMeasureParams) => Partial<NativeJobMemory>;
 }
 
 export const fakeInfo: NativeModelInfo = {
@@ -106,7 +112,7 @@ export class FakeAddon {
   slowCancel = false;
   /** Events that an operation sends before it ends. */
   events: (op: FakeOp, params: unknown) => NativeEvent[] = () => [];
-  logger: ((level: 'debug' | 'info' | 'warn' | 'error', text: string) => void) | null = null;
+  logger: ((level: 'debug' | 'info' | 'warn' | 'error', text: string, job: number) => void) | null = null;
   readonly conditionings: FakeConditioning[] = [];
   readonly disposedModels: number[] = [];
   readonly addon: NativeAddon;
@@ -133,7 +139,16 @@ export class FakeAddon {
         this.logger = logger;
       },
       inspect: (files) => this.#job('inspect', files, 0, null, () => ({ architecture: 'SD 1.x', tensors: [] })),
+      measureLoad: (params) =>
+        this.#job('measureLoad', params, 0, null, () => ({
+          components: { ...fakeInfo, ...options.info }.components,
+          readBuffers: 0,
+          mapped: 0,
+        })),
       loadModel: (params, onEvent) => this.#job('loadModel', params, 0, onEvent, () => this.model()),
+      createSharedMemory: () => null,
+      openSharedMemory: () => null,
+      guardEngineProcess: () => undefined,
       loadUpscaler: (params, onEvent) =>
         this.#job('loadUpscaler', params, 0, onEvent, () => ({
           scale: 2,
@@ -167,6 +182,8 @@ export class FakeAddon {
           const [, , height = 0, width = 0] = params.latent.shape;
           return picture(width * info.scaleFactor, height * info.scaleFactor, params.latent.data[0] ?? 0);
         }),
+      measure: (params) =>
+        this.#job('measure', params, id, null, () => ({ ...noMemory, ...this.#options.memory?.(params) })),
       dispose: () => {
         this.disposedModels.push(id);
         return Promise.resolve();
@@ -246,6 +263,15 @@ export class FakeAddon {
     };
   }
 }
+
+const nothing = { graph: 0, work: 0 };
+const noMemory: NativeJobMemory = {
+  textEncoder: nothing,
+  diffusion: nothing,
+  preview: nothing,
+  vaeEncode: nothing,
+  vaeDecode: nothing,
+};
 
 /** Decreasing to 0, each level telling its place: steps, …, 1, 0. */
 export function fakeSigmas(steps: number): Float32Array {

@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ModelFacts } from '../../lib/pipeline/facts.js';
 import { modelDefaults } from '../../lib/pipeline/defaults.js';
+import { MemoryLedger } from '../../lib/memory/index.js';
+import type { ModelMemory } from '../../lib/pipeline/admission.js';
+import { MeasureCache } from '../../lib/pipeline/measure.js';
 import { ConditioningCache } from '../../lib/pipeline/conditioningCache.js';
 import type { PipelineModel } from '../../lib/pipeline/modes.js';
 import { JobQueue } from '../../lib/pipeline/queue.js';
@@ -34,7 +37,22 @@ export function fakePipeline(options: FakeOptions & { facts?: Partial<ModelFacts
   const cache = new ConditioningCache(options.cacheBytes ?? 1e6);
   return {
     fake,
-    model: { native: fake.model(), facts, cache, queue: new JobQueue(), describe: () => ({ model: 'fake' }) },
+    model: {
+      native: fake.model(),
+      facts,
+      cache,
+      memory: fakeMemory(),
+      queue: new JobQueue(),
+      describe: () => ({ model: 'fake' }),
+    },
+  };
+}
+
+/** A ledger without a limit on a machine that always has memory. */
+export function fakeMemory(): ModelMemory {
+  return {
+    ledger: new MemoryLedger({ limit: undefined, available: () => 2 ** 40, rss: () => 0 }),
+    cache: new MeasureCache(),
   };
 }
 

@@ -30,9 +30,14 @@ class JobLoader : public ModelLoader {
     for (const auto& [name, storage] : get_tensor_storage_map()) {
       if (wanted.count(name) != 0) active->bytesTotal += static_cast<uint64_t>(storage.nbytes_to_read());
     }
+    active->readBuffers = readBufferBytes(wanted, threads);
+    active->mapped = mmap ? active->bytesTotal : 0;
+    if (active->onWeightsKnown && !active->onWeightsKnown()) return false;
+    if (!allocated(wanted)) return false;
     ActiveJob& job =
         *active;  // the callback runs on the engine's reader threads, which have no job of their own
     const auto give = [&](const TensorStorage& storage, ggml_tensor** target) {
+      job.job.touch();
       if (job.job.cancelled()) return false;
       const auto found = wanted.find(storage.name);
       if (found == wanted.end()) return true;
@@ -64,6 +69,27 @@ class JobLoader : public ModelLoader {
     return false;
   }
 
+  bool allocated(const std::map<std::string, ggml_tensor*>& wanted) {
+    const bool lacks = std::any_of(wanted.begin(), wanted.end(), [](const auto& entry) {
+      return entry.second->data == nullptr && entry.second->buffer == nullptr;
+    });
+    return !lacks ||
+           fail(ErrorCode::OutOfMemory, "The memory for the model's weights could not be allocated.");
+  }
+
+  // Each reader thread holds the largest tensor it converts, in the file's type.
+  uint64_t readBufferBytes(const std::map<std::string, ggml_tensor*>& wanted, int threads) {
+    uint64_t largest = 0;
+    for (const auto& [name, storage] : get_tensor_storage_map()) {
+      const auto found = wanted.find(name);
+      if (found == wanted.end()) continue;
+      const bool direct = storage.type == found->second->type && !storage.is_f64 && !storage.is_i64;
+      if (!direct)
+        largest = std::max<uint64_t>(largest, std::max(storage.nbytes(), storage.nbytes_to_read()));
+    }
+    return largest * static_cast<uint64_t>(std::max(1, threads));
+  }
+
   bool check(const std::map<std::string, ggml_tensor*>& wanted) {
     std::vector<std::string> missing;
     const auto& stored = get_tensor_storage_map();
@@ -78,9 +104,6 @@ class JobLoader : public ModelLoader {
         return fail(ErrorCode::ModelCorrupt, "Tensor \"" + name + "\" has shape " + shapeText(storage.ne) +
                                                  " in the file, but the architecture needs " +
                                                  shapeText(tensor->ne) + ".");
-      }
-      if (tensor->data == nullptr && tensor->buffer == nullptr) {
-        return fail(ErrorCode::OutOfMemory, "The memory for the model's weights could not be allocated.");
       }
     }
     return missing.empty() || fail(ErrorCode::ModelUnsupported, missingText(missing));

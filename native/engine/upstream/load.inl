@@ -80,6 +80,8 @@ std::unique_ptr<Model> Model::load(const LoadOptions& options, Job& job) {
   return upstream::runOperation(active, "load the model", [&] {
     auto impl = std::make_unique<Impl>();
     impl->hasTaesd = !options.files.taesd.empty() && !options.taesdPreviewOnly;
+    active.memory.deferred = true;
+    active.onWeightsKnown = [&] { return upstream::placeWeights(impl->sd, active, options.memoryBudget); };
     if (!impl->sd.init(&params)) upstream::throwLoadFailure(active);
     job.throwIfCancelled();
     return std::unique_ptr<Model>(new Model(std::move(impl)));

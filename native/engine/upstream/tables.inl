@@ -67,7 +67,22 @@ Inspection inspect(const ModelFiles& files) {
   return inspection;
 }
 
+namespace upstream {
+
+// The engine fills its maps of tensor names at the first name of each kind, without a lock, and two models
+// may load at once: so now.
+inline void fillNameMaps() {
+  for (int version = 0; version < VERSION_COUNT; ++version) {
+    for (const char* name :
+         {"model.diffusion_model.x", "cond_stage_model.x", "first_stage_model.x", "pmid.x"})
+      convert_tensor_name(name, static_cast<SDVersion>(version));
+  }
+}
+
+}  // namespace upstream
+
 void installCallbacks() {
+  upstream::fillNameMaps();
   setLogSink(LogLevel::Error, {});  // until somebody listens
   ggml_log_set(ggml_log_callback_default, nullptr);
   sd_set_progress_callback(upstream::onEngineProgress, nullptr);
