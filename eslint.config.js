@@ -89,6 +89,8 @@ export default defineConfig(
           'clearInterval',
           'setImmediate',
           'fetch',
+          'AbortController',
+          'AbortSignal',
         ].map((name) => [name, 'readonly']),
       ),
     },

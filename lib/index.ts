@@ -40,6 +40,7 @@ export {
 export {
   type BaseRequest,
   Conditioning,
+  type CountTokensOptions,
   type DecodedImages,
   type DecodeLatentOptions,
   type EncodeImageOptions,
@@ -63,6 +64,7 @@ export {
   type PreviewEvent,
   type PreviewOptions,
   type ProgressEvent,
+  type PromptWarning,
   type QueuedJob,
   type QueueEvent,
   type QueueState,
@@ -72,6 +74,7 @@ export {
   type SkipLayerGuidance,
   type StepCacheOptions,
   type TilingOptions,
+  type TokenCount,
   type Txt2ImgRequest,
 } from './pipeline/index.js';
 export * from './sdk/index.js';

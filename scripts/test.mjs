@@ -16,7 +16,7 @@ async function leakTest() {
   return { name: 'leak', passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 };
 }
 
-const rooms = ['unit', 'native', 'parity', 'package'];
+const rooms = ['unit', 'native', 'fuzz', 'parity', 'package'];
 
 entry(import.meta.url, async () => {
   const start = performance.now();

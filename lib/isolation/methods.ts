@@ -42,6 +42,7 @@ export const methods: {
   },
   model: {
     encodePrompt: { returns: 'conditioning' },
+    countTokens: value,
     sigmas: value,
     sample: value,
     encodeImages: value,

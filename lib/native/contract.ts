@@ -16,6 +16,15 @@ import type { NativeJobMemory, NativeLoadMemory, NativeMeasureParams } from './c
 export type * from './contractMemory.js';
 export type * from './contractUpscaler.js';
 
+import type {
+  NativeConditioning,
+  NativeCountTokensParams,
+  NativeEncodePromptParams,
+  NativeTokenCount,
+} from './contract-prompts.js';
+
+export type * from './contract-prompts.js';
+
 /** Codes the addon rejects with. */
 export type NativeErrorCode =
   | 'ERR_ABORTED'
@@ -23,6 +32,7 @@ export type NativeErrorCode =
   | 'ERR_DISPOSED'
   | 'ERR_ENGINE'
   | 'ERR_INVALID_OPTION'
+  | 'ERR_INVALID_PROMPT'
   | 'ERR_MODEL_CORRUPT'
   | 'ERR_MODEL_NOT_FOUND'
   | 'ERR_MODEL_UNSUPPORTED'
@@ -228,29 +238,6 @@ export interface NativeInspection {
   readonly tensors: readonly { readonly name: string; readonly type: string; readonly shape: readonly number[] }[];
 }
 
-export interface NativeEncodePromptParams {
-  readonly prompt: string;
-  /** Layers to skip from the end of CLIP; -1: the architecture's default. */
-  readonly clipSkip: number;
-  /** Size conditioning (SDXL). */
-  readonly width: number;
-  readonly height: number;
-  /** True for SDXL's empty negative prompt, as the reference implementation does. */
-  readonly zeroOutMasked: boolean;
-  /** Reference images for vision-language text encoders (Qwen-Image-Edit); usually empty. */
-  readonly refImages: readonly NativeImage[];
-  /** Bytes that graphs may take: a larger one is `ERR_OUT_OF_MEMORY` before it is allocated. 0: any. */
-  readonly memoryBudget: number;
-}
-
-/** Opaque conditioning held in native memory; freed by garbage collection or `dispose()`. */
-export interface NativeConditioning {
-  readonly bytes: number;
-  /** Shape of the cross-attention context, e.g. [1, 77, 768]. */
-  readonly shape: readonly number[];
-  dispose(): void;
-}
-
 export interface NativeSigmaParams {
   readonly steps: number;
   /** Empty string: the model's default for the sampler. */
@@ -347,6 +334,8 @@ export interface NativeModel {
     params: NativeEncodePromptParams,
     onEvent: ((event: NativeEvent) => void) | null,
   ): NativeJob<NativeConditioning>;
+  /** Tokenizes and computes nothing: milliseconds. */
+  countTokens(params: NativeCountTokensParams): NativeJob<NativeTokenCount[]>;
   sigmas(params: NativeSigmaParams): NativeJob<Float32Array>;
   sample(params: NativeSampleParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeTensor>;
   encodeImages(

@@ -1,5 +1,6 @@
 import { formatBytes, type MemoryLedger, type Reservation, type Shortage } from '../memory/index.js';
 import type { JobScope, NativeModel, NativeTiling } from '../native/index.js';
+import type { PromptWarning } from './events.js';
 import type { ModelFacts } from './facts.js';
 import { type JobShape, type MeasureCache, type Tilings, untiled } from './measure.js';
 import { jobNeed, type JobNeed } from './needs.js';
@@ -12,12 +13,16 @@ export interface ModelMemory {
   readonly cache: MeasureCache;
 }
 
-/** Something about a result that its caller may want to know. */
-export interface JobWarning {
+/** The VAE works otherwise than asked for. */
+export interface TiledWarning {
+  readonly type: 'warning';
   /** `tiled`: the VAE works tile by tile, since the whole picture would not fit. */
   readonly code: 'tiled';
   readonly message: string;
 }
+
+/** Something about a result that its caller may want to know. */
+export type JobWarning = TiledWarning | PromptWarning;
 
 export interface Admitter {
   readonly native: NativeModel;
@@ -31,7 +36,7 @@ export interface Admission {
   readonly tilings: Tilings;
   /** For the native operations: bytes that their graphs may take. */
   readonly memoryBudget: number;
-  readonly warnings: readonly JobWarning[];
+  readonly warnings: readonly TiledWarning[];
   readonly release: () => void;
 }
 
@@ -106,11 +111,11 @@ function isReservation(outcome: Reservation | Shortage): outcome is Reservation 
   return 'release' in outcome;
 }
 
-function tiledWarning({ encode, decode }: Tilings, need: JobNeed): JobWarning {
+function tiledWarning({ encode, decode }: Tilings, need: JobNeed): TiledWarning {
   const verbs = [encode.enabled ? 'encodes' : '', decode.enabled ? 'decodes' : ''].filter((verb) => verb !== '');
   const { tileSizeX } = decode.enabled ? decode : encode;
   const message =
     `The VAE ${verbs.join(' and ')} in tiles of ${String(tileSizeX)} latent cells, ` +
     `since the whole picture would not fit into memory; the job now needs ${formatBytes(need.peak)}.`;
-  return { code: 'tiled', message };
+  return { type: 'warning', code: 'tiled', message };
 }

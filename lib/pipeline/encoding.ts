@@ -18,6 +18,7 @@ import type { Lease } from './conditioningCache.js';
 import type { ModelFacts } from './facts.js';
 import { readInputs } from './inputs.js';
 import { Latent } from './latent.js';
+import { notify } from './listeners.js';
 import { untiled } from './measure.js';
 import type { PipelineModel } from './modes.js';
 import type { DecodedImages } from './operations.js';
@@ -26,8 +27,9 @@ import { acquireConditioning, negativeParams, positiveParams } from './prompts.j
 import { resolveTiling } from './sampling.js';
 import { emptyShape, inputBytes } from './shape.js';
 import { sameSpace } from './space.js';
-import { imageInput, jobSpec, tilingSpec } from './spec.js';
+import { imageInput, jobSpec, promptSpec, tilingSpec } from './spec.js';
 import { decodeCost, encodeCost, promptStage } from './stages.js';
+import { type GivenPrompt, promptWarnings } from './tokens.js';
 
 export function sizeSpec(facts: ModelFacts) {
   const edge = () => optional(size({ multipleOf: facts.sizeMultiple }));
@@ -58,16 +60,21 @@ export async function encodePrompt(model: PipelineModel, given: unknown): Promis
     negativePrompt: withDefault(nullable(prompt()), ''),
     clipSkip: optional(integer({ min: 1, max: 12 })),
     refImages: optional(arrayOf(imageInput(), { max: 16 })),
+    ...promptSpec,
     ...sizeSpec(facts),
     ...jobSpec,
   });
-  const { signal, onQueue, clipSkip = -1, negativePrompt } = options;
+  const { signal, onQueue, clipSkip = -1, negativePrompt, strictPrompt } = options;
   signal?.throwIfAborted();
   const ready = readInputs({ refImages: options.refImages ?? [] }, options, facts, signal);
   ready.catch(() => undefined);
   return queue.enqueue('encodePrompt', { signal, onQueue, ready }, async (scope) => {
     const { width, height, refImages } = await ready;
     scope.check();
+    const prompts: GivenPrompt[] = [{ field: 'prompt', text: options.prompt }];
+    if (negativePrompt !== null) prompts.push({ field: 'negativePrompt', text: negativePrompt });
+    const warnings = await promptWarnings(model, scope, prompts, strictPrompt);
+    for (const warning of warnings) notify(options.onWarning, warning);
     const parts = { prompt: options.prompt, negativePrompt: negativePrompt ?? '', clipSkip, width, height, refImages };
     const stages = negativePrompt === null ? [promptStage()] : [promptStage(), promptStage()];
     const tracker = new ProgressTracker(stages, 1, options);
@@ -83,7 +90,7 @@ export async function encodePrompt(model: PipelineModel, given: unknown): Promis
         scope.check();
         const [positive, negative] = leases;
         if (positive === undefined) throw new DiffusionError('ERR_ENGINE', 'The prompt was not encoded.');
-        return new Conditioning(model.cache, positive, negative);
+        return new Conditioning(model.cache, positive, negative, warnings);
       } catch (error) {
         for (const lease of leases) lease.release();
         throw error;

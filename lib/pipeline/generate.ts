@@ -1,7 +1,8 @@
 import type { GeneratedImage } from '../image/index.js';
 import type { JobScope, NativeImage, NativeTensor } from '../native/index.js';
 import type { Lease } from './conditioningCache.js';
-import type { ImageEvent } from './events.js';
+import type { JobWarning } from './admission.js';
+import type { ImageEvent, PromptWarning } from './events.js';
 import type { Inputs } from './inputs.js';
 import { type EncodePlan, planEncoding, prepareLatents, type PreparedLatents } from './latents.js';
 import { notify } from './listeners.js';
@@ -12,14 +13,17 @@ import type { JobTimings } from './request.js';
 import { sampleParams } from './sampleParams.js';
 import { generateStages } from './stages.js';
 import { img2imgSigmas } from './steps.js';
+import { type GivenPrompt, promptWarnings } from './tokens.js';
 
 export interface GenerateListeners extends ProgressListeners {
   readonly onImage?: ((event: ImageEvent) => void) | undefined;
+  readonly onWarning?: ((warning: JobWarning) => void) | undefined;
 }
 
 export interface GenerateOutput {
   readonly images: readonly GeneratedImage[];
   readonly timings: Omit<JobTimings, 'queued'>;
+  readonly warnings: readonly PromptWarning[];
 }
 
 /** Makes the public image of pixels; `index` is the place in the batch, from 0. */
@@ -45,6 +49,7 @@ export async function generate(
   const tracker = new ProgressTracker(generateStages(plan, encoding, facts), plan.seeds.length, listeners);
   const leases: Lease[] = [];
   try {
+    const warnings = await checkPrompts(context, scope, plan, listeners);
     const encoded = await encodeInputs(context, scope, tracker, plan, encoding);
     const latents = prepareLatents(pass, inputs, facts, encoding, encoded);
     await encodePrompts(context, scope, tracker, plan, inputs, leases);
@@ -66,13 +71,27 @@ export async function generate(
       sample: tracker.seconds('sample'),
       decode: tracker.seconds('decode'),
     };
-    return { images, timings: { ...seconds, total: (performance.now() - started) / 1000 } };
+    return { images, timings: { ...seconds, total: (performance.now() - started) / 1000 }, warnings };
   } finally {
     // After an abort the native side may still read the conditioning.
     void scope.idle().then(() => {
       for (const lease of leases) lease.release();
     });
   }
+}
+
+/** Before anything is computed: a strict request should not cost the encoding of its pictures. */
+async function checkPrompts(
+  context: ModelContext,
+  scope: JobScope,
+  plan: Plan,
+  listeners: GenerateListeners,
+): Promise<readonly PromptWarning[]> {
+  const prompts: GivenPrompt[] = [{ field: 'prompt', text: plan.prompt }];
+  if (needsUncond(plan.passes[0].sampling)) prompts.push({ field: 'negativePrompt', text: plan.negativePrompt });
+  const warnings = await promptWarnings(context, scope, prompts, plan.strictPrompt);
+  for (const warning of warnings) notify(listeners.onWarning, warning);
+  return warnings;
 }
 
 async function encodeInputs(

@@ -16,4 +16,5 @@ export { type EnqueueOptions, JobQueue, type QueuedJob, type QueueView } from '.
 export type * from './request.js';
 export { sampleLatent, sigmasOf } from './sampleLatent.js';
 export { imageInput, jobSpec } from './spec.js';
+export { countTokens } from './tokens.js';
 export { type LatentSpace, spaceFamily, type SpaceSource, spaceSource } from './space.js';

@@ -73,6 +73,10 @@ export async function* streamMode(
         onEvent(event);
       },
       onImage: onEvent,
+      onWarning: (event) => {
+        notify(options.onWarning, event);
+        onEvent(event);
+      },
     };
     return enqueue(model, mode, options, listeners, signal, true);
   }, options.signal);
@@ -107,8 +111,9 @@ async function enqueue(
     return admitted(model, scope, shape, tiling, async ({ tilings, memoryBudget, warnings }) => {
       const plan = Object.freeze({ ...draft, tiling: tilings.decode, encodeTiling: tilings.encode, memoryBudget });
       const finish = finisher(plan, facts, model.describe());
-      const { images, timings } = await generate(model, scope, plan, inputs, listeners, finish);
-      return { images, timings: { queued, ...timings }, warnings };
+      for (const warning of warnings) notify(listeners.onWarning, warning);
+      const { images, timings, warnings: cut } = await generate(model, scope, plan, inputs, listeners, finish);
+      return { images, timings: { queued, ...timings }, warnings: [...warnings, ...cut] };
     });
   });
 }
@@ -121,12 +126,13 @@ export function draftPlan(
   { width, height }: { readonly width: number; readonly height: number },
   previews: boolean,
 ): { readonly plan: Plan; readonly tiling: TilingChoice } {
-  const { prompt, negativePrompt, clipSkip, batchSize, denoisingStrength } = options;
+  const { prompt, negativePrompt, clipSkip, strictPrompt, batchSize, denoisingStrength } = options;
   const plan = makePlan({
     mode,
     prompt,
     negativePrompt,
     clipSkip,
+    strictPrompt,
     width,
     height,
     batchSize,

@@ -1,7 +1,7 @@
 import type { GeneratedImage, ImageInput } from '../image/index.js';
 import type { Sampler, Schedule } from '../options/index.js';
 import type { Conditioning } from './conditioning.js';
-import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
+import type { PreviewEvent, ProgressEvent, PromptWarning, QueueEvent } from './events.js';
 import type { Latent } from './latent.js';
 import type { BaseRequest, TilingOptions } from './request.js';
 
@@ -23,6 +23,27 @@ export interface EncodePromptOptions extends OperationOptions {
   readonly height?: number | undefined;
   /** For vision-language text encoders (Qwen-Image-Edit). */
   readonly refImages?: readonly ImageInput[] | undefined;
+  /** As in a request. */
+  readonly strictPrompt?: boolean | undefined;
+  readonly onWarning?: ((warning: PromptWarning) => void) | undefined;
+}
+
+export type CountTokensOptions = Pick<OperationOptions, 'signal' | 'onQueue'>;
+
+/** A prompt as one text encoder of the model gets it. */
+export interface TokenCount {
+  /** CLIP ViT-L, bigG or H, T5-XXL, or a language model. */
+  readonly encoder: 'clipL' | 'clipG' | 'clipH' | 't5xxl' | 'llm';
+  /** Without begin, end and padding. */
+  readonly tokens: number;
+  /** Runs of the encoder; their outputs are joined, so that a long prompt is read in whole. */
+  readonly chunks: number;
+  /** Tokens of text in a chunk; 0: the encoder takes the whole prompt in one. */
+  readonly chunkTokens: number;
+  /** Tokens that are read; null: all. FLUX's CLIP-L reads 75. */
+  readonly limit: number | null;
+  /** Text beyond the limit, as the tokenizer spells it; empty: none. */
+  readonly cut: string;
 }
 
 type SamplingOptions = Pick<

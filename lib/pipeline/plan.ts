@@ -25,6 +25,8 @@ export interface Plan {
   readonly negativePrompt: string;
   /** -1: the architecture's. */
   readonly clipSkip: number;
+  /** Prompts that do not fit are errors. */
+  readonly strictPrompt: boolean;
   /** In order; each begins with the latents of the one before. */
   readonly passes: readonly [Pass, ...Pass[]];
   readonly seeds: readonly number[];
@@ -41,6 +43,7 @@ export interface PlanInput {
   readonly prompt: string;
   readonly negativePrompt: string;
   readonly clipSkip: number | undefined;
+  readonly strictPrompt: boolean;
   readonly width: number;
   readonly height: number;
   readonly batchSize: number;
@@ -58,6 +61,7 @@ export function makePlan(input: PlanInput): Plan {
     prompt,
     negativePrompt,
     clipSkip = -1,
+    strictPrompt,
     width,
     height,
     sampling,
@@ -73,6 +77,7 @@ export function makePlan(input: PlanInput): Plan {
     prompt,
     negativePrompt,
     clipSkip,
+    strictPrompt,
     passes: Object.freeze([pass] as const),
     seeds,
     tiling,

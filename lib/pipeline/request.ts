@@ -65,12 +65,19 @@ export interface BaseRequest {
   readonly stepCache?: StepCacheOptions | undefined;
   /** Default: previews are made (`projection`, every step) only when somebody listens. */
   readonly preview?: PreviewOptions | undefined;
+  /**
+   * True: rejects with `ERR_INVALID_PROMPT` when a text encoder would not read all of a prompt. Default: false, it is
+   * reported in `warnings` and by `onWarning`.
+   */
+  readonly strictPrompt?: boolean | undefined;
   /** Aborting rejects the promise with the signal's reason and stops the native work within one model evaluation. */
   readonly signal?: AbortSignal | undefined;
   /** Called on progress of this job only. What it throws becomes a process warning and does not break the job. */
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined;
   /** Called with previews of this job only. */
   readonly onPreview?: ((event: PreviewEvent) => void) | undefined;
+  /** Called for each part of a prompt that a text encoder does not read, and when the VAE tiles by itself. */
+  readonly onWarning?: ((warning: JobWarning) => void) | undefined;
   /** Called when this job is queued, moves up, starts and ends. */
   readonly onQueue?: ((event: QueueEvent) => void) | undefined;
 }
@@ -103,6 +110,6 @@ export interface GenerateResult {
   /** In order of their seeds: seed, seed + 1, … */
   readonly images: readonly GeneratedImage[];
   readonly timings: JobTimings;
-  /** What was done otherwise than asked for, to fit into memory; usually empty. */
+  /** What was done otherwise than asked for, to fit into memory, and parts of prompts that were not read; usually empty. */
   readonly warnings: readonly JobWarning[];
 }

@@ -21,6 +21,7 @@ import {
   union,
   withDefault,
 } from '../options/index.js';
+import type { JobWarning } from './admission.js';
 import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
 import type { ModelFacts } from './facts.js';
 
@@ -81,6 +82,12 @@ export const jobSpec = {
   onQueue: optional(func<(event: QueueEvent) => void>()),
 } as const;
 
+/** What happens to prompts that do not fit; of every call that takes prompts. */
+export const promptSpec = {
+  strictPrompt: boolean({ default: false }),
+  onWarning: optional(func<(warning: JobWarning) => void>()),
+} as const;
+
 /** What decides how a latent is sampled; shared by the picture modes and the low-level `sample`. */
 export function samplingSpec({ defaults }: ModelFacts) {
   return {
@@ -115,6 +122,7 @@ export function txt2imgSpec(facts: ModelFacts) {
     clipSkip: optional(integer({ min: 1, max: 12 })),
     tiling: optional(tilingSpec),
     refImages: optional(arrayOf(imageInput(), { max: 16 })),
+    ...promptSpec,
     ...samplingSpec(facts),
   } as const;
 }

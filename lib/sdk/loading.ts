@@ -1,3 +1,4 @@
+import { DiffusionError } from '../errors/index.js';
 import { ensureEmbeddedModel, resolveModelFiles } from '../model/index.js';
 import type { InfotextModel } from '../image/index.js';
 import {
@@ -56,7 +57,9 @@ export async function loadModel(
   const { files } = resolved;
   const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
   const memory = { addon: context.loaded.addon, ledger: context.ledger };
-  const place = await admitLoad(memory, request, signal);
+  const place = await admitLoad(memory, request, signal).catch((error: unknown) => {
+    throw withField(error, files);
+  });
   const source = { model: modelName(files, embedded), kind: 'load' };
   const native = await tracker.stage(async (onEvent) => {
     const wanted = { ...request, memoryBudget: place.memoryBudget };
@@ -67,7 +70,7 @@ export async function loadModel(
     } catch (error) {
       // After an abort the native side holds what it was given a little longer.
       void settled.then(place.release);
-      throw await explainLoad(memory, request, error, signal);
+      throw withField(await explainLoad(memory, request, error, signal), files);
     }
   });
   const forget = place.settle(native.info.components);
@@ -108,6 +111,17 @@ async function unpackEmbedded(tracker: ProgressTracker, signal: AbortSignal): Pr
     }),
   );
   return { files: { checkpoint, taesd }, embedded: true, sha256: sha256.checkpoint };
+}
+
+/** Names the option of the file that the native side complains of. */
+function withField(error: unknown, files: NativeModelFiles): unknown {
+  if (!(error instanceof DiffusionError) || error.field !== undefined) return error;
+  const found = (Object.entries(files) as [string, string | undefined][]).find(
+    ([, path]) => path !== undefined && error.message.includes(`"${path}"`),
+  );
+  if (found === undefined) return error;
+  const [field, given] = found;
+  return new DiffusionError(error.code, error.message, { field, given, cause: error.cause });
 }
 
 /** A model that nobody waits for any more. Its failure to be freed has nobody to be told to. */

@@ -5,6 +5,8 @@ import type { InfotextModel } from '../image/index.js';
 import {
   type Conditioning,
   ConditioningCache,
+  countTokens,
+  type CountTokensOptions,
   type DecodedImages,
   type DecodeLatentOptions,
   decodeLatent,
@@ -31,6 +33,7 @@ import {
   type SigmasOptions,
   sigmasOf,
   streamMode,
+  type TokenCount,
   type Txt2ImgRequest,
 } from '../pipeline/index.js';
 import { disposeAbort, disposedError, type DisposeOptions, freeNative } from './disposal.js';
@@ -115,6 +118,15 @@ export class Model {
   /** Encodes prompts; what was encoded before comes from a cache. */
   encodePrompt(options: EncodePromptOptions): Promise<Conditioning> {
     return encodePrompt(this.#pipeline, options);
+  }
+
+  /**
+   * Counts a prompt in tokens and chunks, one entry per text encoder of the model. Computes nothing, but waits its turn
+   * in the queue.
+   * @throws DiffusionError `ERR_INVALID_PROMPT`, `ERR_INVALID_OPTION`, `ERR_DISPOSED`; or the signal's reason.
+   */
+  countTokens(prompt: string, options: CountTokensOptions = {}): Promise<readonly TokenCount[]> {
+    return countTokens(this.#pipeline, prompt, options);
   }
 
   /** Samples a latent. Inpaint, edit and control models get empty pictures here; use the picture modes for them. */

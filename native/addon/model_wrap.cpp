@@ -9,7 +9,8 @@ namespace nd::addon {
 Napi::Function ModelWrap::define(Napi::Env env) {
   return DefineClass(
       env, "NativeModel",
-      {InstanceMethod<&ModelWrap::encodePrompt>("encodePrompt"), InstanceMethod<&ModelWrap::sigmas>("sigmas"),
+      {InstanceMethod<&ModelWrap::encodePrompt>("encodePrompt"),
+       InstanceMethod<&ModelWrap::countTokens>("countTokens"), InstanceMethod<&ModelWrap::sigmas>("sigmas"),
        InstanceMethod<&ModelWrap::sample>("sample"), InstanceMethod<&ModelWrap::encodeImages>("encodeImages"),
        InstanceMethod<&ModelWrap::decodeLatent>("decodeLatent"),
        InstanceMethod<&ModelWrap::measure>("measure"), InstanceMethod<&ModelWrap::dispose>("dispose")});
@@ -47,6 +48,14 @@ Napi::Value ModelWrap::encodePrompt(const Napi::CallbackInfo& info) {
       [](Napi::Env env, std::shared_ptr<const Conditioning> value) {
         return ConditioningWrap::make(env, std::move(value));
       });
+}
+
+Napi::Value ModelWrap::countTokens(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
+  const std::string prompt = readCountTokens(info[0]);
+  return start(
+      info, [prompt](Model& model, Job& job) { return model.countTokens(prompt, job); },
+      [](Napi::Env env, const std::vector<TokenCount>& counts) { return toJs(env, counts); });
 }
 
 Napi::Value ModelWrap::sigmas(const Napi::CallbackInfo& info) {

@@ -25,6 +25,14 @@ Tiling readTiling(const Reader& reader) {
   return tiling;
 }
 
+// The engine's tokenizers take time with the square of a word's length, and cannot be stopped.
+std::string readPrompt(const Reader& reader) {
+  std::string prompt = reader.text("prompt");
+  constexpr size_t longest = 262'144;
+  if (prompt.size() > longest) reader.fail("prompt", "at most 262144 bytes long");
+  return prompt;
+}
+
 std::vector<float> readSigmaList(const Reader& reader) {
   const Napi::Value value = reader.value("sigmas");
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float32_array) {
@@ -122,11 +130,13 @@ UpscalerOptions readUpscalerOptions(const Napi::Value& value) {
   return options;
 }
 
+std::string readCountTokens(const Napi::Value& value) { return readPrompt(Reader(value)); }
+
 EncodePromptParams readEncodePrompt(const Napi::Value& value) {
   const Reader reader(value);
   EncodePromptParams params;
   params.memoryBudget = readBudget(reader);
-  params.prompt = reader.text("prompt");
+  params.prompt = readPrompt(reader);
   params.clipSkip = reader.integer("clipSkip", -1, 32);
   params.width = reader.integer("width", 1, maxSide);
   params.height = reader.integer("height", 1, maxSide);

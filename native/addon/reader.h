@@ -41,6 +41,7 @@ class Reader {
 LoadOptions readLoadOptions(const Napi::Value& value);
 ModelFiles readModelFiles(const Napi::Value& value);
 UpscalerOptions readUpscalerOptions(const Napi::Value& value);
+std::string readCountTokens(const Napi::Value& value);
 EncodePromptParams readEncodePrompt(const Napi::Value& value);
 SigmaParams readSigmas(const Napi::Value& value);
 EncodeImageParams readEncodeImages(const Napi::Value& value, const ModelInfo& info);

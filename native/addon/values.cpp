@@ -154,6 +154,19 @@ Napi::Value toJs(Napi::Env env, const Inspection& inspection) {
   return object;
 }
 
+Napi::Value toJs(Napi::Env env, const std::vector<TokenCount>& counts) {
+  return arrayOf(env, counts, [&](const TokenCount& count) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("encoder", count.encoder);
+    entry.Set("tokens", number(env, count.tokens));
+    entry.Set("chunks", number(env, count.chunks));
+    entry.Set("chunkTokens", number(env, count.chunkTokens));
+    entry.Set("limit", number(env, count.limit));
+    entry.Set("cut", count.cut);
+    return entry;
+  });
+}
+
 Napi::Value toJs(Napi::Env env, const std::vector<BackendReport>& reports) {
   return arrayOf(env, reports, [&](const BackendReport& report) {
     Napi::Object entry = Napi::Object::New(env);

@@ -19,6 +19,7 @@ Napi::Value toJs(Napi::Env env, const ModelInfo& info);
 Napi::Value toJs(Napi::Env env, const JobMemory& memory);
 Napi::Value toJs(Napi::Env env, const LoadMemory& memory);
 Napi::Value toJs(Napi::Env env, const Inspection& inspection);
+Napi::Value toJs(Napi::Env env, const std::vector<TokenCount>& counts);
 Napi::Value toJs(Napi::Env env, const std::vector<BackendReport>& reports);
 Napi::Value toJs(Napi::Env env, const std::vector<Device>& devices);
 Napi::Value toJs(Napi::Env env, const Versions& versions);

@@ -30,6 +30,7 @@ class ModelWrap : public Napi::ObjectWrap<ModelWrap> {
 
  private:
   Napi::Value encodePrompt(const Napi::CallbackInfo& info);
+  Napi::Value countTokens(const Napi::CallbackInfo& info);
   Napi::Value sigmas(const Napi::CallbackInfo& info);
   Napi::Value sample(const Napi::CallbackInfo& info);
   Napi::Value encodeImages(const Napi::CallbackInfo& info);

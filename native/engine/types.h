@@ -18,6 +18,7 @@ enum class ErrorCode {
   Disposed,
   Engine,
   InvalidOption,
+  InvalidPrompt,
   ModelCorrupt,
   ModelNotFound,
   ModelUnsupported,
@@ -156,6 +157,16 @@ struct EncodePromptParams {
   bool zeroOutMasked = false;
   std::vector<Image> refImages;
   uint64_t memoryBudget = 0;  // bytes that the operation's graphs may take; 0: any
+};
+
+// A prompt as one text encoder gets it.
+struct TokenCount {
+  std::string encoder;
+  size_t tokens = 0;  // without begin, end and padding
+  size_t chunks = 1;
+  size_t chunkTokens = 0;  // 0: the encoder takes the prompt in one
+  size_t limit = 0;        // tokens that are read; 0: all
+  std::string cut;         // text beyond the limit, as the tokenizer spells it
 };
 
 struct SigmaParams {

@@ -4,6 +4,8 @@
 #include "upstream.h"
 
 #include "log.h"
+#include "model_file/check.h"
+#include "prompt_attention.h"
 #include "work_size.h"
 
 #include <algorithm>
@@ -11,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <map>
@@ -35,6 +38,7 @@
 
 // Every graph of the engine goes through here, so that a job can stop a CPU graph between two nodes.
 #define ggml_backend_graph_compute ::nd::upstream::computeGraph
+#define parse_prompt_attention ::nd::parsePromptAttention
 // What the engine allocates is measured, and refused beyond a job's budget.
 #define ggml_gallocr_reserve ::nd::upstream::reserveGraph
 #define ggml_gallocr_alloc_graph ::nd::upstream::allocGraph
@@ -58,19 +62,17 @@
 #define GGML_ASSERT(x) ((x) ? static_cast<void>(0) : ::nd::upstream::conditionerFailed(#x))
 #include "conditioner.hpp"
 #pragma pop_macro("GGML_ASSERT")
-#include "control.hpp"
 #include "denoiser.hpp"
 #include "diffusion_model.hpp"
-#include "esrgan.hpp"
 #include "lora.hpp"
 #include "pmid.hpp"
 #include "sample-cache.h"
 #include "tae.hpp"
-#include "upscaler.h"
 #include "vae.hpp"
 #include "name_conversion.h"
 // clang-format on
 
+#include "upstream/checked_loader.inl"
 #include "upstream/refusals.inl"
 #include "upstream/job_loader.inl"
 
@@ -83,9 +85,11 @@
 // Set once for the process (installCallbacks): the engine sets it again at every load, while another model
 // may log.
 #define ggml_log_set(...) static_cast<void>(0)
-#include "upscaler.cpp"
-// Only the loader of whole models: the other users of ModelLoader were included above.
+// The loader of whole models, ControlNets and upscalers; the other users of ModelLoader were included above.
 #define ModelLoader ::nd::upstream::JobLoader
+#include "control.hpp"
+#include "esrgan.hpp"
+#include "upscaler.cpp"
 #include "stable-diffusion.cpp"
 #undef ModelLoader
 #undef ggml_log_set
@@ -97,6 +101,7 @@
 #include "upstream/weights.inl"
 #include "upstream/load.inl"
 #include "upstream/describe.inl"
+#include "upstream/tokens.inl"
 #include "upstream/encode.inl"
 #include "upstream/sample.inl"
 #include "upstream/image.inl"

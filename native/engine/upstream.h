@@ -41,6 +41,7 @@ class Model {
 
   const ModelInfo& info() const { return info_; }
   std::shared_ptr<const Conditioning> encodePrompt(const EncodePromptParams& params, Job& job);
+  std::vector<TokenCount> countTokens(const std::string& prompt, Job& job);
   std::vector<float> sigmas(const SigmaParams& params);
   Tensor sample(const SampleParams& params, Job& job);
   std::vector<Tensor> encodeImages(const EncodeImageParams& params, Job& job);

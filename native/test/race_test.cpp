@@ -151,7 +151,7 @@ int main(int argc, char** argv) {
   std::printf("seed %u\n", seed);
 
   std::atomic<int> lines{0};
-  nd::setLogSink(nd::LogLevel::Debug, [&](nd::LogLevel, const std::string&) { ++lines; });
+  nd::setLogSink(nd::LogLevel::Debug, [&](auto&&...) { ++lines; });
   // The first loads of the process, both at once: whatever the engine makes lazily is made here.
   const Loading one;
   const Loading two;
@@ -166,8 +166,8 @@ int main(int argc, char** argv) {
   std::atomic<bool> working{true};
   std::thread logger([&] {
     while (working) {
-      nd::setLogSink(nd::LogLevel::Info, [&](nd::LogLevel, const std::string&) { ++lines; });
-      nd::setLogSink(nd::LogLevel::Debug, [&](nd::LogLevel, const std::string&) { ++lines; });
+      nd::setLogSink(nd::LogLevel::Info, [&](auto&&...) { ++lines; });
+      nd::setLogSink(nd::LogLevel::Debug, [&](auto&&...) { ++lines; });
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   });

@@ -1,6 +1,7 @@
 import type {
   NativeAddon,
   NativeConditioning,
+  NativeCountTokensParams,
   NativeDecodeParams,
   NativeDevice,
   NativeEncodeImageParams,
@@ -16,6 +17,7 @@ import type {
   NativeSampleParams,
   NativeSigmaParams,
   NativeTensor,
+  NativeTokenCount,
 } from '../../lib/native/contract.js';
 
 export interface FakeParams {
@@ -24,6 +26,7 @@ export interface FakeParams {
   measure: NativeMeasureParams;
   loadUpscaler: { readonly file: string };
   encodePrompt: NativeEncodePromptParams;
+  countTokens: NativeCountTokensParams;
   sigmas: NativeSigmaParams;
   sample: NativeSampleParams;
   encodeImages: NativeEncodeImageParams;
@@ -61,6 +64,8 @@ export interface FakeOptions {
   readonly devices?: readonly NativeDevice[];
   /** Bytes of every conditioning. */
   readonly conditioningBytes?: number;
+  /** Words of a prompt that its text encoder reads. Default: all. */
+  readonly promptLimit?: number;
   /** Sizes that `measure` answers with. */
   readonly memory?: (params: NativeMeasureParams) => Partial<NativeJobMemory>;
 }
@@ -171,6 +176,8 @@ export class FakeAddon {
       info,
       encodePrompt: (params, onEvent) =>
         this.#job('encodePrompt', params, id, onEvent, () => this.#conditioning(params)),
+      countTokens: (params) =>
+        this.#job('countTokens', params, id, null, () => [countWords(params.prompt, this.#options.promptLimit ?? 0)]),
       sigmas: (params) => this.#job('sigmas', params, id, null, () => fakeSigmas(params.steps)),
       sample: (params, onEvent) => this.#job('sample', params, id, onEvent, () => fakeSample(params)),
       encodeImages: (params, onEvent) =>
@@ -264,6 +271,13 @@ export class FakeAddon {
   }
 }
 
+/** A text encoder whose tokens are words. */
+function countWords(prompt: string, limit: number): NativeTokenCount {
+  const words = prompt.split(' ').filter((word) => word !== '');
+  const cut = limit === 0 ? '' : words.slice(limit).join(' ');
+  const chunks = Math.max(1, Math.ceil(words.length / 75));
+  return { encoder: 'clipL', tokens: words.length, chunks, chunkTokens: 75, limit, cut };
+}
 const nothing = { graph: 0, work: 0 };
 const noMemory: NativeJobMemory = {
   textEncoder: nothing,

@@ -328,6 +328,7 @@ describe('plans', () => {
       prompt: '',
       negativePrompt: '',
       clipSkip: undefined,
+      strictPrompt: false,
       width: 64,
       height: 64,
       batchSize: 2,

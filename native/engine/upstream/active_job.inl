@@ -44,10 +44,11 @@ struct ActiveJob {
   int previewInterval = 1;
   int step = 0;  // last reported
   MemoryMeter memory;
-  std::function<bool()> onWeightsKnown;  // all weights of a load are known, none has memory yet
-  uint64_t readBuffers = 0;              // of the reader threads of a load
-  uint64_t mapped = 0;                   // file bytes that a load maps
-  std::string loadError;                 // set by JobLoader, thrown after the engine has cleaned up
+  std::function<void()> checkCompanions;  // of a load: files that the engine reads after the model's weights
+  std::function<bool()> onWeightsKnown;   // all weights of a load are known, none has memory yet
+  uint64_t readBuffers = 0;               // of the reader threads of a load
+  uint64_t mapped = 0;                    // file bytes that a load maps
+  std::string loadError;                  // set by JobLoader, thrown after the engine has cleaned up
   ErrorCode loadErrorCode = ErrorCode::ModelCorrupt;
   int64_t lastReport = 0;
 };

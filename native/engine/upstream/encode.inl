@@ -42,7 +42,7 @@ std::shared_ptr<const Conditioning> Model::runTextEncoder(const EncodePromptPara
   request.ref_images = &references;
   auto impl = std::make_unique<Conditioning::Impl>();
   const upstream::AbortableGraphs abortable;  // upstream.cpp makes the assertions of conditioners throw
-  impl->value = sd.cond_stage_model->get_learned_condition(sd.n_threads, request);
+  impl->value = upstream::encode(*sd.cond_stage_model, sd.n_threads, request);
   const Job& job = upstream::active->job;
   job.throwIfCancelled();
   if (impl->value.empty()) upstream::throwEmpty(job, "encode the prompt");

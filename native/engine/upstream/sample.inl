@@ -155,7 +155,8 @@ Tensor Model::runSampler(const SampleParams& params) {
   const float eta = resolve_eta(&impl_->context, std::isnan(params.eta) ? INFINITY : params.eta, sampler);
   const upstream::HiddenPreviewVae previewVae(sd, active.previewMode == PREVIEW_VAE);
   const auto model = std::make_shared<upstream::CancellableModel>(sd.diffusion_model, job);
-  // For the graphs of previews and control nets too: the engine goes on without those, to the next evaluation.
+  // For the graphs of previews and control nets too: the engine goes on without those, to the next
+  // evaluation.
   const upstream::AbortableGraphs abortable;
   const sd::Tensor<float> result =
       sd.sample(model, true, latent, std::move(noise), guidance.cond, guidance.uncond, guidance.imageCond, {},

@@ -20,10 +20,8 @@ inline std::vector<std::string> weightTypeNames() {
   return list;
 }
 
-inline void addFile(ModelLoader& loader, const std::string& file, const std::string& prefix) {
-  if (file.empty() || loader.init_from_file(file, prefix)) return;
-  throw EngineError(ErrorCode::ModelCorrupt,
-                    "The engine cannot read the header of \"" + file + "\": " + takeErrorLines());
+inline void addFile(CheckedLoader& loader, const std::string& file, const std::string& prefix) {
+  if (!file.empty()) loader.init_from_file(file, prefix);
 }
 
 }  // namespace upstream
@@ -42,7 +40,7 @@ NameTables nameTables() {
 
 Inspection inspect(const ModelFiles& files) {
   takeErrorLines();
-  ModelLoader loader;
+  upstream::CheckedLoader loader;
   upstream::addFile(loader, files.checkpoint, "");
   upstream::addFile(loader, files.diffusionModel, "model.diffusion_model.");
   const bool unet =
@@ -51,10 +49,13 @@ Inspection inspect(const ModelFiles& files) {
                     unet ? "cond_stage_model.transformer." : "text_encoders.clip_l.transformer.");
   upstream::addFile(loader, files.clipG,
                     unet ? "cond_stage_model.1.transformer." : "text_encoders.clip_g.transformer.");
+  upstream::addFile(loader, files.clipVision, "cond_stage_model.transformer.");
   upstream::addFile(loader, files.t5xxl, "text_encoders.t5xxl.transformer.");
   upstream::addFile(loader, files.llm, "text_encoders.llm.");
+  upstream::addFile(loader, files.llmVision, "text_encoders.llm.visual.");
   upstream::addFile(loader, files.vae, "vae.");
   upstream::addFile(loader, files.taesd, "tae.");
+  if (!files.controlNet.empty()) checkModelFile(files.controlNet);
   loader.convert_tensors_name();
   Inspection inspection;
   const SDVersion version = loader.get_sd_version();

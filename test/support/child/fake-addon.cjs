@@ -11,9 +11,11 @@ const note = (what) => inEngine && appendFileSync(calls, `${what}\n`);
 const job = (work) => ({ promise: new Promise((resolve) => setImmediate(resolve)).then(work), cancel: () => undefined });
 const die = (what) => ordered(what) && process.kill(process.pid, 'SIGKILL');
 
+const nothing = { graph: 0, work: 0 };
+
 function model() {
   const info = {
-    ...{ architecture: 'SD 1.x', latentChannels: 4, scaleFactor: 8, sizeMultiple: 64, tensors: 1, components: [] },
+    ...{ architecture: 'SD 1.x', latentChannels: 4, concatChannels: 0, scaleFactor: 8, sizeMultiple: 64, tensors: 1, components: [] },
     ...{ defaultSampler: 'euler_a', defaultSchedule: 'discrete', prediction: 'eps', canEncodeImages: true },
     ...{ isInpaint: false, isEdit: false, isControl: false, isDit: false, isVideo: false, isSdxl: false },
     ...{ hasControlNet: false, usesTaesd: false },
@@ -33,6 +35,7 @@ function model() {
         // Large enough for shared memory, which this one does not have.
         return { shape: latent.shape, data: new Float32Array(latent.data.length).fill(cond.prompt.length) };
       }),
+    measure: () => job(() => ({ textEncoder: nothing, diffusion: nothing, preview: nothing, vaeEncode: nothing, vaeDecode: nothing, })),
     dispose: () => Promise.resolve(note('dispose model')),
   };
 }
@@ -54,6 +57,7 @@ module.exports = {
   openSharedMemory: () => null,
   guardEngineProcess: () => undefined,
   inspect: () => job(() => ({ architecture: '', tensors: [] })),
+  measureLoad: () => job(() => ({ components: [], readBuffers: 0, mapped: 0 })),
   loadUpscaler: () => job(() => undefined),
   loadModel: () =>
     job(() => {

@@ -16,6 +16,8 @@ export type ParityRequest = Omit<
   | 'preview'
   | 'tiling'
   | 'sigmas'
+  | 'strictPrompt'
+  | 'onWarning'
 > & {
   readonly image?: RawImage;
   readonly mask?: RawImage;

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import * as zlib from 'node:zlib';
-import { pickle, pickledStateDict, u16, u32 } from '../../unit/formatFixtures.js';
+import { pickle, pickledStateDict, u16, u32 } from '../formatFixtures.js';
 import { RandomHalves } from './random.js';
 import type { SyntheticTensor } from './tensors.js';
 import { elements, filler, rowsOf } from './write.js';
