@@ -71,7 +71,7 @@ describe('the memory of a job', () => {
     expect(used).toMatchObject({ enabled: true, tileSizeX: 56, tileSizeY: 56 });
     expect(warnings).toMatchObject([{ code: 'tiled' }]);
     expect(images[0]?.parameters).toMatchObject({ tiling: { tileSize: { x: 56, y: 56 } } });
-    const smaller = limited(60 * mib);
+    const smaller = limited(56 * mib);
     await runMode(smaller.model, 'txt2img', request);
     expect(smaller.fake.of('decodeLatent')[0]?.params.tiling.tileSizeX).toBeLessThan(56);
   });
