@@ -18,7 +18,7 @@ export function requestOf(plan: Plan, index: number, facts: ModelFacts): Caption
   const tile = plan.tiling;
   return {
     mode: pass.mode,
-    prompt: plan.prompt,
+    prompt: plan.taggedPrompt,
     negativePrompt: plan.negativePrompt,
     width: pass.width,
     height: pass.height,

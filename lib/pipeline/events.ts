@@ -1,7 +1,10 @@
 import type { GeneratedImage, RawImage } from '../image/index.js';
 
-/** Phases of a job in the order they happen; `tile` is the VAE or the upscaler at work tile by tile. */
-export type Phase = 'load' | 'encode' | 'sample' | 'decode' | 'tile' | 'upscale';
+/**
+ * Phases of a job in the order they happen; `lora` changes weights, `tile` is the VAE or the
+ * upscaler at work tile by tile.
+ */
+export type Phase = 'load' | 'lora' | 'encode' | 'sample' | 'decode' | 'tile' | 'upscale';
 
 export interface ProgressEvent {
   readonly type: 'progress';
@@ -58,6 +61,9 @@ export type JobKind =
   | 'encodeImage'
   | 'decodeLatent'
   | 'sigmas'
+  | 'loras'
+  | 'weightsDigest'
+  | 'memory'
   | 'upscale';
 
 /**

@@ -1,6 +1,7 @@
 import { DiffusionError } from '../errors/index.js';
 import type { InfotextModel } from '../image/index.js';
 import { checkOptions } from '../options/index.js';
+import { emptySet, formatLoraTag, type LoraTag, parseLoraTags, type PreparedSet } from '../weights/index.js';
 import { finisher } from './caption.js';
 import type { GenerateEvent } from './events.js';
 import type { ModelFacts } from './facts.js';
@@ -91,18 +92,23 @@ async function enqueue(
 
   // Pictures are read while the job waits, so that a missing file is known at once; the place in the queue is that of
   // the call, however long the reading takes.
-  const ready = readInputs(options, options, facts, signal);
+  const tagged = parseLoraTags(options.prompt);
+  const ready = Promise.all([
+    readInputs(options, options, facts, signal),
+    ownLoras(model, options, tagged.tags, signal),
+  ]);
   ready.catch(() => undefined);
   const queuedAt = performance.now();
   return queue.enqueue(mode, { signal, onQueue: options.onQueue, ready }, async (scope) => {
     const queued = (performance.now() - queuedAt) / 1000;
-    const inputs = await ready;
+    const [inputs, loras] = await ready;
     scope.check();
-    const { prompt, negativePrompt, clipSkip, batchSize, denoisingStrength } = options;
+    const { negativePrompt, clipSkip, batchSize, denoisingStrength } = options;
     const { width, height } = inputs;
     const plan = makePlan({
       mode,
-      prompt,
+      prompt: tagged.prompt,
+      taggedPrompt: taggedPrompt(tagged, loras ?? model.weights.baseSet),
       negativePrompt,
       clipSkip,
       width,
@@ -119,10 +125,34 @@ async function enqueue(
       plan,
       inputs,
       listeners,
-      finisher(plan, facts, model.describe()),
+      finisher(plan, facts, { ...model.describe(), ...loraHashes(loras ?? model.weights.baseSet) }),
+      loras,
     );
     return { images, timings: { queued, ...timings } };
   });
+}
+
+/** The set that a request brings; undefined: the model's own holds. */
+async function ownLoras(
+  { weights }: PipelineModel,
+  { loras }: CheckedRequest,
+  tags: readonly LoraTag[],
+  signal: AbortSignal | undefined,
+): Promise<PreparedSet | undefined> {
+  if (loras === undefined && tags.length === 0) return undefined;
+  if ((loras ?? []).length === 0 && tags.length === 0) return emptySet;
+  return weights.prepare(loras ?? [], tags, signal);
+}
+
+/** The prompt with a tag for every LoRA of the set, so that the caption makes the picture again. */
+function taggedPrompt({ prompt }: { readonly prompt: string }, { loras }: PreparedSet): string {
+  const tags = loras.map(({ lora }) => formatLoraTag(lora));
+  return tags.length === 0 ? prompt : `${prompt.trimEnd()} ${tags.join(' ')}`;
+}
+
+function loraHashes({ loras }: PreparedSet): InfotextModel {
+  if (loras.length === 0) return {};
+  return { loraHashes: loras.map(({ lora, file }) => `${lora.name}: ${file.shortHash}`).join(', ') };
 }
 
 /** An edit model without a reference sees a black one; guidance towards that would be guidance towards nothing. */

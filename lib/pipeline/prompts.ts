@@ -1,4 +1,5 @@
 import type { JobScope, NativeEncodePromptParams, NativeEvent, NativeImage, NativeModel } from '../native/index.js';
+import type { WeightsState } from '../weights/index.js';
 import { type ConditioningCache, conditioningKey, type Lease } from './conditioningCache.js';
 import type { ModelFacts } from './facts.js';
 
@@ -7,6 +8,8 @@ export interface ModelContext {
   readonly native: NativeModel;
   readonly facts: ModelFacts;
   readonly cache: ConditioningCache;
+  /** LoRAs in the weights. */
+  readonly weights: WeightsState;
 }
 
 export interface PromptParts {
@@ -32,12 +35,12 @@ export function negativeParams(parts: PromptParts, facts: ModelFacts): NativeEnc
 
 /** A conditioning from the cache, or encoded now. Release it only when the scope is idle. */
 export function acquireConditioning(
-  { native, facts, cache }: ModelContext,
+  { native, facts, cache, weights }: ModelContext,
   scope: JobScope,
   params: NativeEncodePromptParams,
   onEvent: ((event: NativeEvent) => void) | null,
 ): Promise<Lease> {
-  return cache.acquire(conditioningKey(params, facts.isSdxl), () =>
+  return cache.acquire(conditioningKey(params, facts.isSdxl, weights.textEncoderKey), () =>
     scope.run(
       () => native.encodePrompt(params, onEvent),
       (late) => {

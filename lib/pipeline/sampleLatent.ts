@@ -72,6 +72,7 @@ export async function sampleLatent(model: PipelineModel, given: unknown): Promis
   ready.catch(() => undefined);
   return queue.enqueue('sample', { signal, onQueue, ready }, async (scope) => {
     const [inputs] = await ready;
+    await model.weights.apply(undefined, scope, null);
     scope.check();
     const { positive, negative, done } = conditioning.use(model.cache);
     try {

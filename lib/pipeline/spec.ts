@@ -21,6 +21,7 @@ import {
   union,
   withDefault,
 } from '../options/index.js';
+import { lorasSpec } from '../weights/index.js';
 import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
 import type { ModelFacts } from './facts.js';
 
@@ -114,6 +115,7 @@ export function txt2imgSpec(facts: ModelFacts) {
     clipSkip: optional(integer({ min: 1, max: 12 })),
     tiling: optional(tilingSpec),
     refImages: optional(arrayOf(imageInput(), { max: 16 })),
+    loras: optional(lorasSpec),
     ...samplingSpec(facts),
   } as const;
 }

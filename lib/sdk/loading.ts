@@ -9,7 +9,9 @@ import {
   runJob,
 } from '../native/index.js';
 import { ProgressTracker } from '../pipeline/index.js';
+import type { LoraDirectories } from '../weights/index.js';
 import { type CheckedLoadOptions, nativeLoadOptions } from './loadOptions.js';
+import { fileStamps } from './identity.js';
 import { Model } from './model.js';
 import { modelFacts, modelName } from './modelInfo.js';
 
@@ -17,6 +19,7 @@ export interface LoadContext {
   readonly loaded: Pick<LoadedAddon, 'addon'>;
   readonly device: string;
   readonly threads: number;
+  readonly loraDirectories: LoraDirectories;
   readonly onDispose: (model: Model) => void;
 }
 
@@ -44,6 +47,8 @@ export async function loadModel(
   const resolved = embedded ? await unpackEmbedded(tracker, signal) : await resolveFiles(options, signal);
   signal.throwIfAborted();
   const { files } = resolved;
+  const stamps = await fileStamps(files);
+  signal.throwIfAborted();
   const native = await tracker.stage((onEvent) => {
     const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
     return runJob(() => context.loaded.addon.loadModel(request, onEvent), signal, discard).promise;
@@ -58,6 +63,13 @@ export async function loadModel(
       files,
       caption,
       cacheBytes: options.conditioningCacheBytes,
+      loras: {
+        mode: options.loraMode,
+        backup: options.loraBackup,
+        cacheBytes: options.loraCacheBytes,
+        directories: context.loraDirectories,
+      },
+      stamps,
       onDispose: context.onDispose,
     });
   } catch (error) {

@@ -1,7 +1,20 @@
 import { checkUpscalerFile } from '../model/index.js';
 import { loadAddon, type LoadedAddon, ownVersion, runJob } from '../native/index.js';
-import { boolean, checkOptions, filePath, func, integer, oneOf, optional, signal, text } from '../options/index.js';
+import {
+  arrayOf,
+  boolean,
+  checkOptions,
+  filePath,
+  func,
+  integer,
+  oneOf,
+  optional,
+  signal,
+  text,
+  withDefault,
+} from '../options/index.js';
 import { notify, type ProgressEvent, ProgressTracker } from '../pipeline/index.js';
+import { LoraDirectories } from '../weights/index.js';
 import { chooseDevice, findDevice, listDevices } from './devices.js';
 import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
 import { loadModel } from './loading.js';
@@ -28,6 +41,7 @@ const runtimeSpec = {
   binary: optional(filePath()),
   threads: integer({ min: 0, max: 1024, default: 0 }),
   logLevel: oneOf(logLevels, { default: 'warn' }),
+  loraDirectories: withDefault(arrayOf(filePath(), { max: 1024 }), []),
   logger: optional(func<(level: LogLevel, message: string) => void>()),
 } as const;
 
@@ -56,7 +70,11 @@ export async function openRuntime(
   options: RuntimeOptions,
   load: (binary: string | undefined) => LoadedAddon,
 ): Promise<Runtime> {
-  const { backend, device, binary, threads, logLevel, logger } = checkOptions('createRuntime', options, runtimeSpec);
+  const { backend, device, binary, threads, logLevel, logger, loraDirectories } = checkOptions(
+    'createRuntime',
+    options,
+    runtimeSpec,
+  );
   const loaded = load(binary);
   const chosen = chooseDevice(loaded, backend, device);
   const { addon } = loaded;
@@ -67,7 +85,7 @@ export async function openRuntime(
       }, undefined);
     });
   }
-  return new Runtime(loaded, chosen, threads, logger !== undefined);
+  return new Runtime(loaded, chosen, threads, logger !== undefined, new LoraDirectories(loraDirectories));
 }
 
 /**
@@ -87,6 +105,7 @@ export class Runtime {
   readonly #loaded: LoadedAddon;
   readonly #threads: number;
   readonly #logs: boolean;
+  readonly #loraDirectories: LoraDirectories;
   readonly #loading = new Set<Promise<unknown>>();
   readonly #stop = new AbortController();
   readonly #models = new Set<Model>();
@@ -94,7 +113,14 @@ export class Runtime {
   #disposed: Promise<void> | undefined;
 
   /** Not for callers; use `createRuntime`. */
-  constructor(loaded: LoadedAddon, device: DeviceInfo, threads: number, logs: boolean) {
+  constructor(
+    loaded: LoadedAddon,
+    device: DeviceInfo,
+    threads: number,
+    logs: boolean,
+    loraDirectories: LoraDirectories,
+  ) {
+    this.#loraDirectories = loraDirectories;
     this.#loaded = loaded;
     this.#threads = threads;
     this.#logs = logs;
@@ -127,7 +153,10 @@ export class Runtime {
     return this.#track(checked.signal, async (stop) => {
       const onDispose = (model: Model): void => void this.#models.delete(model);
       const model = await loadModel(
-        { loaded: this.#loaded, device, threads: this.#threads, onDispose },
+        {
+          ...{ loaded: this.#loaded, device, threads: this.#threads, onDispose },
+          loraDirectories: this.#loraDirectories,
+        },
         { ...checked, device },
         stop,
       );

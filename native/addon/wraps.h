@@ -34,6 +34,13 @@ class ModelWrap : public Napi::ObjectWrap<ModelWrap> {
   Napi::Value sample(const Napi::CallbackInfo& info);
   Napi::Value encodeImages(const Napi::CallbackInfo& info);
   Napi::Value decodeLatent(const Napi::CallbackInfo& info);
+  Napi::Value tensors(const Napi::CallbackInfo& info);
+  Napi::Value convertNames(const Napi::CallbackInfo& info);
+  Napi::Value applyWeights(const Napi::CallbackInfo& info);
+  Napi::Value applyRuntime(const Napi::CallbackInfo& info);
+  Napi::Value weightsDigest(const Napi::CallbackInfo& info);
+  Napi::Value weightsMemory(const Napi::CallbackInfo& info);
+  Napi::Value releaseBackups(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
   // Before anything is read: an object that JavaScript constructed by hand has no model and no facts.

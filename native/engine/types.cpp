@@ -27,6 +27,8 @@ const char* errorCodeName(ErrorCode code) {
       return "ERR_ENGINE";
     case ErrorCode::InvalidOption:
       return "ERR_INVALID_OPTION";
+    case ErrorCode::ModelChanged:
+      return "ERR_MODEL_CHANGED";
     case ErrorCode::ModelCorrupt:
       return "ERR_MODEL_CORRUPT";
     case ErrorCode::ModelNotFound:

@@ -4,6 +4,8 @@
 #include "upstream.h"
 
 #include "log.h"
+#include "lora/weights.h"
+#include "zip.h"
 
 #include <cmath>
 #include <cstring>
@@ -72,4 +74,6 @@
 #include "upstream/sample.inl"
 #include "upstream/image.inl"
 #include "upstream/upscale.inl"
+#include "upstream/weights.inl"
+#include "upstream/runtime_lora.inl"
 #include "upstream/tables.inl"

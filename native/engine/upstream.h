@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "job.h"
+#include "lora/spec.h"
 #include "types.h"
 
 namespace nd {
@@ -45,6 +46,18 @@ class Model {
   Tensor sample(const SampleParams& params, Job& job);
   std::vector<Tensor> encodeImages(const EncodeImageParams& params, Job& job);
   Image decodeLatent(const DecodeParams& params, Job& job);
+
+  // Tensors of the weights that were loaded, with their types and shapes in memory.
+  std::vector<TensorHeader> tensors();
+  // The engine's names of the modules of LoRA files: "te_…", "unet_…" or dotted; see upstream/lora.inl.
+  std::vector<std::string> convertNames(const std::vector<std::string>& names);
+  // Whole or not at all: what it throws leaves every tensor as it was.
+  lora::WeightsResult applyWeights(const lora::WeightsPlan& plan, Job& job);
+  // The engine's own way for LoRAs: weights are left alone, deltas are added while a graph runs.
+  lora::WeightsResult applyRuntime(const lora::WeightsPlan& plan, Job& job);
+  std::vector<lora::TensorDigest> weightsDigest(Job& job);
+  lora::WeightsMemory weightsMemory();
+  uint64_t releaseBackups(bool fromFile);
 
  private:
   struct Impl;

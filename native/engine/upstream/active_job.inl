@@ -3,6 +3,12 @@
 
 namespace nd::upstream {
 
+// Where the weights of a model were read from.
+struct Sources {
+  std::vector<std::string> files;
+  std::map<std::string, TensorStorage> tensors;
+};
+
 struct ActiveJob {
   ActiveJob(Job& theJob, Phase thePhase, std::string theDevice = {})
       : job(theJob), phase(thePhase), device(std::move(theDevice)) {}
@@ -20,6 +26,7 @@ struct ActiveJob {
   std::string loadError;  // set by JobLoader, thrown after the engine has cleaned up
   ErrorCode loadErrorCode = ErrorCode::ModelCorrupt;
   int64_t lastReport = 0;
+  std::shared_ptr<Sources> sources;  // set by JobLoader
 };
 
 inline thread_local ActiveJob* active = nullptr;

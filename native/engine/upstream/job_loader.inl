@@ -10,8 +10,12 @@ class JobLoader : public ModelLoader {
   bool load_tensors(std::map<std::string, ggml_tensor*>& wanted, const std::set<std::string>& ignored,
                     int threads, bool mmap) {
     if (!check(wanted)) return false;
+    active->sources = std::make_shared<Sources>();
+    active->sources->files = file_paths_;
     for (const auto& [name, storage] : get_tensor_storage_map()) {
-      if (wanted.count(name) != 0) active->bytesTotal += static_cast<uint64_t>(storage.nbytes_to_read());
+      if (wanted.count(name) == 0) continue;
+      active->sources->tensors[name] = storage;
+      active->bytesTotal += static_cast<uint64_t>(storage.nbytes_to_read());
     }
     ActiveJob& job =
         *active;  // the callback runs on the engine's reader threads, which have no job of their own
