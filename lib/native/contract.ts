@@ -412,6 +412,8 @@ export interface NativeModel {
   applyRuntime(plan: NativeWeightsPlan, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeWeightsResult>;
   /** In order of names. */
   weightsDigest(): NativeJob<NativeTensorDigest[]>;
+  /** Bytes of one tensor as they are in memory. */
+  readTensor(name: string): NativeJob<Uint8Array>;
   weightsMemory(): NativeJob<NativeWeightsMemory>;
   /** Drops merged tensors that are kept and, with `fromFile`, backups that the checkpoint still has. Gives bytes. */
   releaseBackups(fromFile: boolean): NativeJob<number>;

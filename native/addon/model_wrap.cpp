@@ -17,6 +17,7 @@ Napi::Function ModelWrap::define(Napi::Env env) {
        InstanceMethod<&ModelWrap::applyWeights>("applyWeights"),
        InstanceMethod<&ModelWrap::applyRuntime>("applyRuntime"),
        InstanceMethod<&ModelWrap::weightsDigest>("weightsDigest"),
+       InstanceMethod<&ModelWrap::readTensor>("readTensor"),
        InstanceMethod<&ModelWrap::weightsMemory>("weightsMemory"),
        InstanceMethod<&ModelWrap::releaseBackups>("releaseBackups"),
        InstanceMethod<&ModelWrap::dispose>("dispose")});
@@ -136,6 +137,19 @@ Napi::Value ModelWrap::weightsDigest(const Napi::CallbackInfo& info) {
   return start(
       info, [](Model& model, Job& job) { return model.weightsDigest(job); },
       [](Napi::Env env, const std::vector<lora::TensorDigest>& digests) { return toJs(env, digests); });
+}
+
+Napi::Value ModelWrap::readTensor(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
+  if (!info[0].IsString()) throw makeError(info.Env(), ErrorCode::InvalidOption, "\"name\" must be a string.");
+  const std::string name = info[0].As<Napi::String>().Utf8Value();
+  return start(
+      info, [name](Model& model, Job& /*job*/) { return model.readTensor(name); },
+      [](Napi::Env env, const std::vector<uint8_t>& bytes) -> Napi::Value {
+        Napi::Uint8Array array = Napi::Uint8Array::New(env, bytes.size());
+        std::copy(bytes.begin(), bytes.end(), array.Data());
+        return array;
+      });
 }
 
 Napi::Value ModelWrap::weightsMemory(const Napi::CallbackInfo& info) {

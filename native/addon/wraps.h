@@ -39,6 +39,7 @@ class ModelWrap : public Napi::ObjectWrap<ModelWrap> {
   Napi::Value applyWeights(const Napi::CallbackInfo& info);
   Napi::Value applyRuntime(const Napi::CallbackInfo& info);
   Napi::Value weightsDigest(const Napi::CallbackInfo& info);
+  Napi::Value readTensor(const Napi::CallbackInfo& info);
   Napi::Value weightsMemory(const Napi::CallbackInfo& info);
   Napi::Value releaseBackups(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);

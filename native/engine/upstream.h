@@ -56,6 +56,8 @@ class Model {
   // The engine's own way for LoRAs: weights are left alone, deltas are added while a graph runs.
   lora::WeightsResult applyRuntime(const lora::WeightsPlan& plan, Job& job);
   std::vector<lora::TensorDigest> weightsDigest(Job& job);
+  // Bytes of one tensor as they are in memory.
+  std::vector<uint8_t> readTensor(const std::string& name);
   lora::WeightsMemory weightsMemory();
   uint64_t releaseBackups(bool fromFile);
 

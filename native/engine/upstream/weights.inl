@@ -233,6 +233,18 @@ std::vector<lora::TensorDigest> Model::weightsDigest(Job& job) {
   });
 }
 
+std::vector<uint8_t> Model::readTensor(const std::string& name) {
+  const auto& tensors = upstream::weightsOf(impl_->sd, impl_->sources, impl_->weights).tensors();
+  const auto found = tensors.find(name);
+  if (found == tensors.end())
+    throw EngineError(ErrorCode::InvalidOption, "The model has no tensor \"" + name + "\".");
+  size_t count = 1;
+  for (const int64_t size : found->second->shape()) count *= static_cast<size_t>(size);
+  std::vector<uint8_t> bytes(lora::Codec(found->second->type()).bytes(count));
+  found->second->read(0, bytes.size(), bytes.data());
+  return bytes;
+}
+
 uint64_t Model::releaseBackups(bool fromFile) {
   return upstream::weightsOf(impl_->sd, impl_->sources, impl_->weights).releaseBackups(fromFile);
 }
