@@ -53,8 +53,6 @@ export interface InfotextModel {
   readonly weightType?: string;
   /** Both axes tile seamlessly (A1111's `Tiling`). */
   readonly circular?: boolean;
-  /** `name: hash, name: hash`, hashes of 12 digits as A1111 has them. */
-  readonly loraHashes?: string;
   /** Program and version: `node-diffusion 0.1.0`, `v1.10.1`. */
   readonly generator?: string;
 }
@@ -184,7 +182,6 @@ export const fieldsAfterSize: readonly Field[] = [
   json('tiling', 'VAE tiling'),
   json('sigmas', 'Sigmas'),
   textual('weightType', 'Weight type'),
-  textual('loraHashes', 'Lora hashes'),
 ];
 
 /** Fields that are about the model and the program, not the request. */
@@ -197,7 +194,6 @@ export const modelNames: ReadonlySet<Field['name']> = new Set([
   'samplerRng',
   'weightType',
   'circular',
-  'loraHashes',
   'generator',
 ] satisfies (keyof InfotextModel)[]);
 

@@ -43,10 +43,15 @@ export function requestOf(plan: Plan, index: number, facts: ModelFacts): Caption
 }
 
 /** Makes the images of a plan, each with the request that makes it again and A1111's text of it. */
-export function finisher(plan: Plan, facts: ModelFacts, model: InfotextModel): Finish {
+export function finisher(
+  plan: Plan,
+  facts: ModelFacts,
+  model: InfotextModel,
+  extra: Readonly<Record<string, string>> = {},
+): Finish {
   return (pixels, index) => {
     const { mode, ...request } = requestOf(plan, index, facts);
-    const infotext = buildInfotext({ ...request, ...model });
+    const infotext = buildInfotext({ ...request, ...model, extra });
     return new GeneratedImage({ pixels, seed: request.seed, parameters: { mode, ...request }, infotext });
   };
 }

@@ -125,7 +125,7 @@ async function enqueue(
       plan,
       inputs,
       listeners,
-      finisher(plan, facts, { ...model.describe(), ...loraHashes(loras ?? model.weights.baseSet) }),
+      finisher(plan, facts, model.describe(), loraHashes(loras ?? model.weights.baseSet)),
       loras,
     );
     return { images, timings: { queued, ...timings } };
@@ -150,9 +150,10 @@ function taggedPrompt({ prompt }: { readonly prompt: string }, { loras }: Prepar
   return tags.length === 0 ? prompt : `${prompt.trimEnd()} ${tags.join(' ')}`;
 }
 
-function loraHashes({ loras }: PreparedSet): InfotextModel {
+/** As A1111 writes them. */
+function loraHashes({ loras }: PreparedSet): Readonly<Record<string, string>> {
   if (loras.length === 0) return {};
-  return { loraHashes: loras.map(({ lora, file }) => `${lora.name}: ${file.shortHash}`).join(', ') };
+  return { 'Lora hashes': loras.map(({ lora, file }) => `${lora.name}: ${file.shortHash}`).join(', ') };
 }
 
 /** An edit model without a reference sees a black one; guidance towards that would be guidance towards nothing. */
