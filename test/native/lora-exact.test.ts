@@ -9,9 +9,9 @@ import { useScratch } from '../support/scratch.js';
 
 // Every stored type in blocks of its own, so that one model shows them all.
 const tensorTypeRules = [
-  ...['input_blocks\\.1\\.=f32', 'input_blocks\\.2\\.=bf16', 'output_blocks\\.11\\.=q8_0', 'output_blocks\\.8\\.=q4_K'],
+  ...['input_blocks\\.1\\.=f32', 'output_blocks\\.7\\.=bf16', 'input_blocks\\.4\\.=q8_0', 'output_blocks\\.0\\.=q4_K'],
 ].join(',');
-const blocks = ['input_blocks.1', 'input_blocks.2', 'input_blocks.4', 'output_blocks.11', 'output_blocks.8'];
+const blocks = ['input_blocks.1', 'output_blocks.7', 'output_blocks.6', 'input_blocks.4', 'output_blocks.0'];
 const scratch = useScratch(2 ** 30);
 const unet = 'model.diffusion_model.';
 
@@ -29,19 +29,19 @@ function makeLoras(weights: RawWeights): string[] {
   const text = 'cond_stage_model.transformer.text_model.encoder.layers.0.mlp.fc1';
   const random = seeded(11);
   const file = (name: string, tensors: Record<string, Part>): string => writeLora(scratch.path(name), tensors);
-  const [rows, columns] = shapeOf(attention('input_blocks.4', 'to_k'));
+  const [rows, columns] = shapeOf(attention('output_blocks.6', 'to_k'));
   return [
     file('a.safetensors', lowRank(modules(['to_q', 'to_k']), { seed: 1 })),
     file('b.safetensors', lowRank({ ...modules(['to_k', 'to_v']), [text]: shapeOf(text) }, { seed: 2, rank: 16 })),
     file('c.safetensors', lowRank(modules(['to_q']), { seed: 3, rank: 1 })),
     file('d.safetensors', {
-      [`${attention('input_blocks.4', 'to_k')}.diff`]: random([rows, columns], 0.01),
-      [`${unet}input_blocks.4.1.proj_in.diff_b`]: random([rows], 0.1),
+      [`${attention('output_blocks.6', 'to_k')}.diff`]: random([rows, columns], 0.01),
+      [`${unet}output_blocks.6.1.proj_in.diff_b`]: random([rows], 0.1),
     }),
     file('e.safetensors', {
-      [`${attention('input_blocks.2', 'to_q')}.oft_blocks`]: random([shapeOf(attention('input_blocks.2', 'to_q'))[0] / 4, 4, 4], 0.05),
-      [`${attention('output_blocks.11', 'to_q')}.weight`]: random([shapeOf(attention('output_blocks.11', 'to_q'))[0], 1], 0.1),
-      [`${attention('output_blocks.11', 'to_q')}.on_input`]: random([1], 0),
+      [`${attention('output_blocks.7', 'to_q')}.oft_blocks`]: random([shapeOf(attention('output_blocks.7', 'to_q'))[0] / 4, 4, 4], 0.05),
+      [`${attention('input_blocks.4', 'to_q')}.weight`]: random([shapeOf(attention('input_blocks.4', 'to_q'))[0], 1], 0.1),
+      [`${attention('input_blocks.4', 'to_q')}.on_input`]: random([1], 0),
     }),
   ];
 }
@@ -102,11 +102,11 @@ describe.each(['file', 'ram'] as const)('backup %s', (backup) => {
 
       // A rank that contradicts the header is seen when the first tensors are merged already.
       const broken = scratch.path('broken.safetensors');
-      const base = `${unet}output_blocks.8.1.transformer_blocks.0.attn1.to_out.0`;
+      const base = `${unet}output_blocks.0.1.transformer_blocks.0.attn1.to_out.0`;
       const [output = 0, input = 0] = weights.info(`${base}.weight`).shape;
       const random = seeded(1);
       writeLora(broken, {
-        ...lowRank({ [`${unet}input_blocks.4.1.transformer_blocks.0.attn1.to_v`]: [output, input] }, { seed: 9 }),
+        ...lowRank({ [`${unet}output_blocks.1.1.transformer_blocks.0.attn1.to_v`]: [output, input] }, { seed: 9 }),
         [`${base}.lora_up.weight`]: random([output, 3], 1),
         [`${base}.lora_down.weight`]: random([4, input], 1),
       });

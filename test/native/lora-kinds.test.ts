@@ -7,7 +7,7 @@ import { useScratch } from '../support/scratch.js';
 
 // One model with every type in its own blocks.
 const fixture = useRawWeights({
-  tensorTypeRules: 'input_blocks\\.1\\.=f32,input_blocks\\.2\\.=bf16,output_blocks\\.11\\.=q8_0',
+  tensorTypeRules: 'input_blocks\\.1\\.=f32,output_blocks\\.7\\.=bf16,input_blocks\\.4\\.=q8_0',
 });
 const scratch = useScratch(64 * 2 ** 20);
 
@@ -149,13 +149,16 @@ async function distance(kind: string, name: string, parts: (weight: Weight) => P
   const after = await weights.numbers(tensor);
   const delta = referenceDelta(weight, made, kind, multiplier);
   let most = 0;
-  let moved = 0;
+  let [moved, expected] = [0, 0];
   for (const [index, value] of after.entries()) {
     const exact = (weight.data[index] ?? NaN) + (delta[index] ?? NaN);
     if (value !== weight.data[index]) moved++;
+    if (Math.abs(delta[index] ?? 0) > 2 * unitAt(type, Math.max(Math.abs(exact), Math.abs(weight.data[index] ?? 0)))) expected++;
     most = Math.max(most, Math.abs(value - exact) / unitAt(type, exact));
   }
-  expect(moved).toBeGreaterThan(after.length / 2);
+  // Kinds that multiply leave the zeros of the embedded model alone.
+  expect(expected).toBeGreaterThan(after.length / 50);
+  expect(moved).toBeGreaterThanOrEqual(expected);
   await weights.set([]);
   expect(Buffer.from(await weights.bytes(tensor)).equals(before)).toBe(true);
   return most;
@@ -163,14 +166,16 @@ async function distance(kind: string, name: string, parts: (weight: Weight) => P
 
 describe.each([
   ['f32', 'input_blocks.1'],
-  ['bf16', 'input_blocks.2'],
-  ['f16', 'input_blocks.4'],
+  ['bf16', 'output_blocks.7'],
+  ['f16', 'output_blocks.6'],
 ])('%s', (type, block) => {
   it.each(cases.map((entry, index) => ({ ...entry, index })))(
     '$kind of $module ($index): within one unit in the last place of a reference in doubles',
     async ({ kind, module, parts }) => {
       const name = from(module, block);
-      expect(fixture.weights.info(`${unet}${name}.weight`).type).toBe(type);
+      // The engine keeps kernels of convolutions in 16 bits.
+      const stored = module === conv && type === 'f32' ? 'f16' : type;
+      expect(fixture.weights.info(`${unet}${name}.weight`).type).toBe(stored);
       expect(await distance(kind, name, parts)).toBeLessThanOrEqual(1);
     },
   );
@@ -178,7 +183,7 @@ describe.each([
 
 it('q8_0: within one step of the block', async () => {
   const { weights } = fixture;
-  const name = attention('output_blocks.11');
+  const name = attention('input_blocks.4');
   const tensor = `${unet}${name}.weight`;
   expect(weights.info(tensor).type).toBe('q8_0');
   const data = await weights.numbers(tensor);
@@ -204,10 +209,10 @@ it('q8_0: within one step of the block', async () => {
 
 it('biases, norms and the order of two files', async () => {
   const { weights } = fixture;
-  const block = `${unet}input_blocks.4.1`;
+  const block = `${unet}input_blocks.7.1`;
   const [norm, bias] = [`${block}.norm.weight`, `${block}.proj_in.bias`];
   const [width = 0] = weights.info(norm).shape;
-  const names = { norm: 'lora_unet_input_blocks_4_1_norm', proj: 'lora_unet_input_blocks_4_1_proj_in' };
+  const names = { norm: 'lora_unet_input_blocks_7_1_norm', proj: 'lora_unet_input_blocks_7_1_proj_in' };
   const one = writeLora(scratch.path('one.safetensors'), {
     [`${names.norm}.w_norm`]: r([width]),
     [`${names.norm}.b_norm`]: r([width]),
