@@ -18,7 +18,10 @@ export const lora = {
       const files = await writeSyntheticSd1(folder, 16, [1, 2]);
       const request = { ...input, ...files, repeat };
       const plain = await runChild(new URL('../children/lora.mjs', import.meta.url), { ...request, cacheBytes: 0 });
-      const kept = await runChild(new URL('../children/lora.mjs', import.meta.url), { ...request, cacheBytes: 2 ** 31 });
+      const kept = await runChild(new URL('../children/lora.mjs', import.meta.url), {
+        ...request,
+        cacheBytes: 2 ** 31,
+      });
       const engine = [];
       for (let turn = 0; turn < (quick ? 1 : 3); turn++) engine.push(await runSdCliLora(input, files, folder));
       return report(files, plain, kept, engine, repeat);

@@ -28,12 +28,16 @@ export async function writeSyntheticSd1(folder, rank, seeds) {
   await writeSynthetic('sd1', checkpoint, { seed: 1 });
   const modules = {};
   for (const { name, shape } of syntheticTensors('sd1')) {
-    const unet = /^model\.diffusion_model\.(.*(?:attn\d\.to_(?:q|k|v|out\.0)|ff\.net\.(?:0\.proj|2)))\.weight$/.exec(name);
+    const unet = /^model\.diffusion_model\.(.*(?:attn\d\.to_(?:q|k|v|out\.0)|ff\.net\.(?:0\.proj|2)))\.weight$/.exec(
+      name,
+    );
     const text = /^cond_stage_model\.transformer\.(.*(?:self_attn\.\w+_proj|mlp\.fc\d))\.weight$/.exec(name);
     if (unet !== null) modules[`lora_unet_${unet[1].replaceAll('.', '_')}`] = [shape[0], shape[1]];
     else if (text !== null) modules[`lora_te_${text[1].replaceAll('.', '_')}`] = [shape[0], shape[1]];
   }
-  const loras = seeds.map((seed) => writeLora(join(folder, `lora${seed}.safetensors`), lowRank(modules, { seed, rank, alpha: rank, size: 0.01 })));
+  const loras = seeds.map((seed) =>
+    writeLora(join(folder, `lora${seed}.safetensors`), lowRank(modules, { seed, rank, alpha: rank, size: 0.01 })),
+  );
   return { checkpoint, loras, modules: Object.keys(modules).length };
 }
 

@@ -19,7 +19,8 @@ export async function weightsDigest(model: PipelineModel, given: unknown): Promi
     await weights.apply(undefined, scope, null);
     const tensors = await scope.run(() => native.weightsDigest());
     const hash = createHash('sha256');
-    for (const { name, type, shape, sha256 } of tensors) hash.update(`${name}\n${type}\n${shape.join('x')}\n${sha256}\n`);
+    for (const { name, type, shape, sha256 } of tensors)
+      hash.update(`${name}\n${type}\n${shape.join('x')}\n${sha256}\n`);
     const digest = { sha256: hash.digest('hex'), tensors: tensors.length };
     if (!perTensor) return digest;
     return { ...digest, perTensor: Object.fromEntries(tensors.map(({ name, sha256 }) => [name, sha256])) };

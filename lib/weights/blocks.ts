@@ -24,7 +24,8 @@ export function blockFactors(given: BlockWeights | undefined, known: ReadonlySet
   if (Array.isArray(given)) {
     const list = given as readonly number[];
     const order = orders[list.length];
-    if (order === undefined) throw invalidOption('blockWeights', given, 'a list of 12, 17, 20 or 26 numbers, or an object');
+    if (order === undefined)
+      throw invalidOption('blockWeights', given, 'a list of 12, 17, 20 or 26 numbers, or an object');
     const factors = new Map(order.map((name, index) => [name, list[index] ?? 0]));
     return (tensor) => factors.get(blockOf(tensor)) ?? 0;
   }

@@ -50,7 +50,12 @@ export function factsOf({ parts, family }: LoraModule): ModuleFacts {
  * The changes that a module makes to its places; empty where nothing fits. `unused` are its keys that had no place.
  * Scales follow kohya and LyCORIS: alpha / rank, 1 without alpha; both factors of LoKr whole: 1.
  */
-export function deltasOf(file: LoraFile, module: LoraModule, weight: Place | undefined, bias: Place | undefined): {
+export function deltasOf(
+  file: LoraFile,
+  module: LoraModule,
+  weight: Place | undefined,
+  bias: Place | undefined,
+): {
   readonly deltas: readonly ModuleDelta[];
   readonly unused: readonly string[];
 } {
@@ -189,7 +194,8 @@ function sizesOf(
   whole: number,
   tensorRows: number,
 ): Sizes | undefined {
-  const get = (name: PartName): TensorHeader => parts.get(name) ?? { name: '', dtype: '', shape: [0], offset: 0, bytes: 0 };
+  const get = (name: PartName): TensorHeader =>
+    parts.get(name) ?? { name: '', dtype: '', shape: [0], offset: 0, bytes: 0 };
   const kernel = (core: PartName): number => (parts.has(core) ? count(get(core).shape.slice(2)) : 1);
   switch (kind) {
     case 'lora':
@@ -218,7 +224,9 @@ function sizesOf(
       let old = b2.shape[1] === first(b1) && first(b1) === first(a1) && first(a1) === a2.shape[1];
       const isNew = first(b2) === b1.shape[1] && b1.shape[1] === a1.shape[1] && a1.shape[1] === first(a2);
       if (isNew && !(old && first(a2) === tensorRows && tensorRows === columns)) old = false;
-      return old ? { rows: first(b2), columns: rest(b1), flag: true } : { rows: first(b1), columns: rest(b2), flag: false };
+      return old
+        ? { rows: first(b2), columns: rest(b1), flag: true }
+        : { rows: first(b1), columns: rest(b2), flag: false };
     }
     case 'full':
       return undefined;

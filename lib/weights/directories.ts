@@ -66,6 +66,10 @@ export class LoraDirectories {
         ? 'Give loraDirectories to createRuntime, or the path of the file.'
         : `Check the name.${suggestion}`;
     const what = alias.length > 1 ? `the alias of several files: ${alias.join(', ')}` : where;
-    return new DiffusionError('ERR_MODEL_NOT_FOUND', `There is no LoRA "${name}" (${what}). ${hint}`, { field, given: name, hint });
+    return new DiffusionError('ERR_MODEL_NOT_FOUND', `There is no LoRA "${name}" (${what}). ${hint}`, {
+      field,
+      given: name,
+      hint,
+    });
   }
 }

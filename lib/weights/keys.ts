@@ -2,13 +2,31 @@ import type { TensorHeader } from '../model/index.js';
 
 /** What a tensor of a LoRA file is to its module. */
 export type PartName =
-  | 'up' | 'down' | 'mid' | 'up_bias' | 'alpha' | 'scale' | 'dora'
-  | 'w1_a' | 'w1_b' | 'w2_a' | 'w2_b' | 't1' | 't2'
-  | 'w1' | 'w2'
-  | 'diff' | 'diff_b'
-  | 'blocks' | 'rescale'
-  | 'a1' | 'a2' | 'b1' | 'b2'
-  | 'weight' | 'on_input';
+  | 'up'
+  | 'down'
+  | 'mid'
+  | 'up_bias'
+  | 'alpha'
+  | 'scale'
+  | 'dora'
+  | 'w1_a'
+  | 'w1_b'
+  | 'w2_a'
+  | 'w2_b'
+  | 't1'
+  | 't2'
+  | 'w1'
+  | 'w2'
+  | 'diff'
+  | 'diff_b'
+  | 'blocks'
+  | 'rescale'
+  | 'a1'
+  | 'a2'
+  | 'b1'
+  | 'b2'
+  | 'weight'
+  | 'on_input';
 
 /** Tensors of one module, by their part. `lokr` and `hada` share names of parts, so the family is kept. */
 export interface LoraModule {
@@ -46,7 +64,9 @@ const suffixes: readonly (readonly [string, PartName, ('lokr' | 'hada')?])[] = [
   ['.lora_magnitude_vector.weight', 'dora'],
   ['.lora_magnitude_vector.default.weight', 'dora'],
   ...(['w1_a', 'w1_b', 'w2_a', 'w2_b', 't1', 't2'] as const).map((part) => [`.hada_${part}`, part, 'hada'] as const),
-  ...(['w1', 'w1_a', 'w1_b', 'w2', 'w2_a', 'w2_b', 't2'] as const).map((part) => [`.lokr_${part}`, part, 'lokr'] as const),
+  ...(['w1', 'w1_a', 'w1_b', 'w2', 'w2_a', 'w2_b', 't2'] as const).map(
+    (part) => [`.lokr_${part}`, part, 'lokr'] as const,
+  ),
   ['.diff', 'diff'],
   ['.diff_b', 'diff_b'],
   ['.w_norm', 'diff'],

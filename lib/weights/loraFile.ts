@@ -52,7 +52,11 @@ export async function openLora(path: string, field: string, signal: AbortSignal 
   const shortHash = await shortHashOf(path, header.metadata, sha256, dataStart, signal);
   if ((await stampOf(path)) !== before) {
     const hint = 'Wait until it is complete.';
-    throw new DiffusionError('ERR_MODEL_CORRUPT', `The file ${path} changed while it was read. ${hint}`, { field, given: path, hint });
+    throw new DiffusionError('ERR_MODEL_CORRUPT', `The file ${path} changed while it was read. ${hint}`, {
+      field,
+      given: path,
+      hint,
+    });
   }
   const file: LoraFile = { path, sha256, shortHash, stamp: before, metadata: header.metadata, modules, rest, scalars };
   opened.delete(path);

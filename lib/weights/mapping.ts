@@ -66,7 +66,11 @@ async function convert(
 ): Promise<void> {
   const plain = bases.map((base) => base.replace(/^base_model\.model\./, '').replace('.processor', ''));
   const ending = '.lora_down.weight';
-  const forms: readonly (readonly string[])[] = [plain, plain.map((base) => `unet.${base}`), plain.map((base) => `transformer.${base}`)];
+  const forms: readonly (readonly string[])[] = [
+    plain,
+    plain.map((base) => `unet.${base}`),
+    plain.map((base) => `transformer.${base}`),
+  ];
   const converted = await scope.run(() => native.convertNames(forms.flat().map((base) => base + ending)));
   scope.check();
   for (const [form] of forms.entries()) {

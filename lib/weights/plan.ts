@@ -73,7 +73,12 @@ export function planSet(loras: readonly PlannedLora[], index: TensorIndex, archi
 }
 
 /** What keeps a delta from the engine's adapter, which knows linear layers and convolutions. */
-function runtimeFault(tensor: NativeTensorInfo, rows: number, delta: NativeDelta, index: TensorIndex): string | undefined {
+function runtimeFault(
+  tensor: NativeTensorInfo,
+  rows: number,
+  delta: NativeDelta,
+  index: TensorIndex,
+): string | undefined {
   if ('dora' in delta.parts) return 'DoRA';
   if (tensor.name.includes('embedding')) return 'embeddings';
   if (delta.kind === 'lora') return undefined;
@@ -85,7 +90,11 @@ function runtimeFault(tensor: NativeTensorInfo, rows: number, delta: NativeDelta
   return tensor.name.endsWith('.bias') && (weight?.shape.length ?? 0) > 1 ? undefined : 'norms';
 }
 
-function reportOf(lora: ResolvedLora, { file, kinds, rank, matched, unmatchedKeys }: MappedLora, tensors: number): LoraFileReport {
+function reportOf(
+  lora: ResolvedLora,
+  { file, kinds, rank, matched, unmatchedKeys }: MappedLora,
+  tensors: number,
+): LoraFileReport {
   return {
     name: lora.name,
     path: file.path,

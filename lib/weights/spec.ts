@@ -1,5 +1,16 @@
 import { invalidOption } from '../errors/index.js';
-import { arrayOf, checker, filePath, integer, number, object, optional, recordOf, text, union } from '../options/index.js';
+import {
+  arrayOf,
+  checker,
+  filePath,
+  integer,
+  number,
+  object,
+  optional,
+  recordOf,
+  text,
+  union,
+} from '../options/index.js';
 import type { LoraDirectories } from './directories.js';
 import { stem } from './loraFile.js';
 import type { LoraTag } from './tags.js';

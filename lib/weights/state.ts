@@ -104,7 +104,11 @@ export class WeightsState {
   }
 
   /** Makes a set the model's own and brings the weights to it. Whole or not at all. */
-  async setBase(set: PreparedSet, scope: JobScope, onEvent: ((event: NativeEvent) => void) | null): Promise<LoraReport> {
+  async setBase(
+    set: PreparedSet,
+    scope: JobScope,
+    onEvent: ((event: NativeEvent) => void) | null,
+  ): Promise<LoraReport> {
     const report = await this.apply(set, scope, onEvent);
     this.#base = set;
     return report;
@@ -217,7 +221,12 @@ export class WeightsState {
     return { stamps, isNew: [...stamps].some(([path, stamp]) => stamp !== this.#stamps.get(path)) };
   }
 
-  #reportOf(mode: 'merge' | 'runtime', reason: string, plan: SetPlan | undefined, result: NativeWeightsResult): LoraReport {
+  #reportOf(
+    mode: 'merge' | 'runtime',
+    reason: string,
+    plan: SetPlan | undefined,
+    result: NativeWeightsResult,
+  ): LoraReport {
     const { merged, restored, copied, seconds } = result;
     return Object.freeze({
       mode,
@@ -248,10 +257,13 @@ function chooseMode(
     const message = `The set has deltas that cannot be added at run time: ${faults}. ${hint}`;
     throw new DiffusionError('ERR_LORA_INCOMPATIBLE', message, { field: 'loraMode', given: mode, hint });
   }
-  const quantised = [...plan.targets.keys()].some((name) => !['f32', 'f16', 'bf16'].includes(index.tensor(name)?.type ?? 'f32'));
+  const quantised = [...plan.targets.keys()].some(
+    (name) => !['f32', 'f16', 'bf16'].includes(index.tensor(name)?.type ?? 'f32'),
+  );
   if (plan.targets.size === 0) return { mode: 'merge', reason: 'No LoRA is set.' };
   if (!quantised) return { mode: 'merge', reason: 'The weights are not quantised.' };
-  if (faults !== '') return { mode: 'merge', reason: `The weights are quantised, but at run time there is no ${faults}.` };
+  if (faults !== '')
+    return { mode: 'merge', reason: `The weights are quantised, but at run time there is no ${faults}.` };
   return { mode: 'runtime', reason: 'The weights are quantised.' };
 }
 
@@ -267,7 +279,8 @@ function textEncoderKey(targets: ReadonlyMap<string, NativeTarget>): string {
   const parts = [...targets.values()].filter(({ tensor }) => componentOf(tensor) === 'textEncoder');
   if (parts.length === 0) return '';
   const hash = createHash('sha256');
-  for (const { tensor, key } of parts.sort((a, b) => (a.tensor < b.tensor ? -1 : 1))) hash.update(`${tensor}\n${key}\n`);
+  for (const { tensor, key } of parts.sort((a, b) => (a.tensor < b.tensor ? -1 : 1)))
+    hash.update(`${tensor}\n${key}\n`);
   return hash.digest('base64');
 }
 

@@ -36,7 +36,8 @@ function parseTag(whole: string, args: string): LoraTag {
   const [name = '', te, unet, dyn] = positional;
   if (name.trim() === '') throw invalidTag(whole, 'it has no name');
   for (const key of named.keys()) {
-    if (!['te', 'unet', 'dyn'].includes(key)) throw invalidTag(whole, `it has an argument "${key}"; there are te, unet, dyn`);
+    if (!['te', 'unet', 'dyn'].includes(key))
+      throw invalidTag(whole, `it has an argument "${key}"; there are te, unet, dyn`);
   }
   const textEncoderWeight = numberOf(whole, named.get('te') ?? te, 1);
   return {

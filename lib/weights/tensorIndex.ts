@@ -18,8 +18,16 @@ const diffusion = 'model.diffusion_model.';
 
 /** Prefixes of text encoders in the engine's names, and what the module names of LoRA files begin with. */
 const encoders: readonly (readonly [string, readonly string[], readonly string[]])[] = [
-  ['cond_stage_model.1.transformer.', ['te2'], ['text_encoder_2.', 'clip_g.transformer.', 'text_encoders.clip_g.transformer.']],
-  ['cond_stage_model.transformer.', ['te', 'te1'], ['text_encoder.', 'clip_l.transformer.', 'text_encoders.clip_l.transformer.']],
+  [
+    'cond_stage_model.1.transformer.',
+    ['te2'],
+    ['text_encoder_2.', 'clip_g.transformer.', 'text_encoders.clip_g.transformer.'],
+  ],
+  [
+    'cond_stage_model.transformer.',
+    ['te', 'te1'],
+    ['text_encoder.', 'clip_l.transformer.', 'text_encoders.clip_l.transformer.'],
+  ],
   ['text_encoders.clip_l.transformer.', ['te', 'te1'], ['text_encoder.', 'clip_l.transformer.']],
   ['text_encoders.clip_g.transformer.', ['te2'], ['text_encoder_2.', 'clip_g.transformer.']],
   ['text_encoders.t5xxl.transformer.', ['te3', 'te2'], ['text_encoder_3.', 'text_encoder_2.', 't5xxl.transformer.']],
@@ -80,7 +88,8 @@ export class TensorIndex {
   #place(stem: string, slice?: string): ModulePlace | undefined {
     const find = (name: string, part: number | undefined): ModulePlace | undefined => {
       const at = (kind: string): Place | undefined => {
-        const tensor = this.#tensors.get(`${name}.${kind}`) ?? (kind === 'weight' ? this.#tensors.get(name) : undefined);
+        const tensor =
+          this.#tensors.get(`${name}.${kind}`) ?? (kind === 'weight' ? this.#tensors.get(name) : undefined);
         return tensor === undefined ? undefined : { tensor, slice: part };
       };
       const [weight, bias] = [at('weight') ?? at('scale'), at('bias')];
@@ -104,7 +113,12 @@ export class TensorIndex {
     put(stem, stem);
     if (stem.startsWith(diffusion)) {
       const dotted = ['unet.', 'diffusion_model.', 'transformer.', ''];
-      both(stem.slice(diffusion.length), dotted, ['lora_unet_', 'lycoris_', 'lycoris_unet_', 'lora_transformer_'], stem);
+      both(
+        stem.slice(diffusion.length),
+        dotted,
+        ['lora_unet_', 'lycoris_', 'lycoris_unet_', 'lora_transformer_'],
+        stem,
+      );
       return;
     }
     if (stem.startsWith('first_stage_model.')) {
@@ -115,7 +129,9 @@ export class TensorIndex {
     if (prefix === undefined || short === undefined || dotted === undefined) return;
     const rest = stem.slice(prefix.length);
     const underscored = short.flatMap((name) => [`lora_${name}_`, `lycoris_${name}_`]);
-    const names = rest.endsWith('.self_attn.in_proj') ? ['q_proj', 'k_proj', 'v_proj'].map((p) => rest.replace('in_proj', p)) : [rest];
+    const names = rest.endsWith('.self_attn.in_proj')
+      ? ['q_proj', 'k_proj', 'v_proj'].map((p) => rest.replace('in_proj', p))
+      : [rest];
     for (const name of names) both(name, dotted, underscored, prefix + name);
   }
 }

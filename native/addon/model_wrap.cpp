@@ -141,7 +141,8 @@ Napi::Value ModelWrap::weightsDigest(const Napi::CallbackInfo& info) {
 
 Napi::Value ModelWrap::readTensor(const Napi::CallbackInfo& info) {
   requireLive(info.Env());
-  if (!info[0].IsString()) throw makeError(info.Env(), ErrorCode::InvalidOption, "\"name\" must be a string.");
+  if (!info[0].IsString())
+    throw makeError(info.Env(), ErrorCode::InvalidOption, "\"name\" must be a string.");
   const std::string name = info[0].As<Napi::String>().Utf8Value();
   return start(
       info, [name](Model& model, Job& /*job*/) { return model.readTensor(name); },

@@ -1,5 +1,5 @@
-// The plan of a change of weights (lib/native/contract.ts). What it names is checked by native/engine/lora against the
-// model and the files; here types and ranges.
+// The plan of a change of weights (lib/native/contract.ts). What it names is checked by native/engine/lora
+// against the model and the files; here types and ranges.
 #include "async_job.h"
 #include "reader.h"
 
@@ -26,7 +26,8 @@ lora::PartSpec readPart(const Napi::Value& value, const std::string& name) {
     const Napi::Value size = shape[axis];
     const double number = size.IsNumber() ? size.As<Napi::Number>().DoubleValue() : -1;
     count *= number;
-    if (!(number >= 0 && count <= maxSafeInteger) || number != static_cast<double>(static_cast<int64_t>(number)))
+    if (!(number >= 0 && count <= maxSafeInteger) ||
+        number != static_cast<double>(static_cast<int64_t>(number)))
       reader.fail("shape", "sizes of a tensor");
     part.shape.push_back(static_cast<int64_t>(number));
   }
@@ -93,7 +94,8 @@ std::vector<std::string> readNames(const Napi::Value& value) {
   std::vector<std::string> names;
   for (uint32_t i = 0; i < array.Length(); ++i) {
     const Napi::Value name = array[i];
-    if (!name.IsString()) throw makeError(value.Env(), ErrorCode::InvalidOption, "\"names\" must be strings.");
+    if (!name.IsString())
+      throw makeError(value.Env(), ErrorCode::InvalidOption, "\"names\" must be strings.");
     names.push_back(name.As<Napi::String>().Utf8Value());
   }
   return names;

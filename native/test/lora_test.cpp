@@ -85,7 +85,8 @@ void testCodecs() {
     std::vector<float> back(512);
     codec.toFloat(bytes.data(), back.data(), 512);
     double most = 0;
-    for (size_t i = 0; i < 512; ++i) most = std::max(most, static_cast<double>(std::abs(back[i] - values[i])));
+    for (size_t i = 0; i < 512; ++i)
+      most = std::max(most, static_cast<double>(std::abs(back[i] - values[i])));
     CHECK(most < 0.01);
   }
 }

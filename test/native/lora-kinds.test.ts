@@ -124,7 +124,11 @@ const cases: readonly Case[] = [
   { kind: 'boft', module: linear, parts: (weight) => ({ oft_blocks: r([3, dim(weight, 0) / 8, 8, 8], 0.02) }) },
   { kind: 'lora', module: linear, parts: (weight) => ({ ...low(weight), dora_scale: r([1, dim(weight, 1)], 0.3) }) },
   { kind: 'lora', module: linear, parts: (weight) => ({ ...low(weight), dora_scale: r([dim(weight, 0), 1], 0.3) }) },
-  { kind: 'lora', module: conv, parts: (weight) => ({ ...low(weight), dora_scale: r([1, dim(weight, 1), 1, 1], 0.3) }) },
+  {
+    kind: 'lora',
+    module: conv,
+    parts: (weight) => ({ ...low(weight), dora_scale: r([1, dim(weight, 1), 1, 1], 0.3) }),
+  },
 ];
 
 const from = (module: string, block: string): string => module.replace('input_blocks.1.', `${block}.`);
@@ -153,7 +157,8 @@ async function distance(kind: string, name: string, parts: (weight: Weight) => P
   for (const [index, value] of after.entries()) {
     const exact = (weight.data[index] ?? NaN) + (delta[index] ?? NaN);
     if (value !== weight.data[index]) moved++;
-    if (Math.abs(delta[index] ?? 0) > 2 * unitAt(type, Math.max(Math.abs(exact), Math.abs(weight.data[index] ?? 0)))) expected++;
+    if (Math.abs(delta[index] ?? 0) > 2 * unitAt(type, Math.max(Math.abs(exact), Math.abs(weight.data[index] ?? 0))))
+      expected++;
     most = Math.max(most, Math.abs(value - exact) / unitAt(type, exact));
   }
   // Kinds that multiply leave the zeros of the embedded model alone.
@@ -169,12 +174,15 @@ describe.each([
   ['bf16', 'output_blocks.7'],
   ['f16', 'output_blocks.6'],
 ])('%s', (type, block) => {
-  it.each(cases.map((entry, index) => ({ ...entry, index })))(
+  // The engine keeps kernels of convolutions in 16 bits, whatever the type: they are tested once.
+  const here = cases
+    .map((entry, index) => ({ ...entry, index }))
+    .filter(({ module }) => module === linear || type === 'f32');
+  it.each(here)(
     '$kind of $module ($index): within one unit in the last place of a reference in doubles',
     async ({ kind, module, parts }) => {
       const name = from(module, block);
-      // The engine keeps kernels of convolutions in 16 bits.
-      const stored = module === conv && type === 'f32' ? 'f16' : type;
+      const stored = module === conv ? 'f16' : type;
       expect(fixture.weights.info(`${unet}${name}.weight`).type).toBe(stored);
       expect(await distance(kind, name, parts)).toBeLessThanOrEqual(1);
     },

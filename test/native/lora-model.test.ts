@@ -1,6 +1,13 @@
 import { rename, stat, utimes } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createRuntime, infotextToRequest, type LoraMode, type Model, parseInfotext, type Runtime } from '../../lib/index.js';
+import {
+  createRuntime,
+  infotextToRequest,
+  type LoraMode,
+  type Model,
+  parseInfotext,
+  type Runtime,
+} from '../../lib/index.js';
 import { psnr } from '../parity/psnr.js';
 import { lowRank, type Part, seeded, writeLora } from '../support/lora/files.js';
 import { failure, hashes, only, threads, tiny } from '../support/native.js';
@@ -47,7 +54,9 @@ describe('model.loras', () => {
     const events: string[] = [];
     const report = await loaded().loras.set([{ path: paths.style }], { onProgress: ({ phase }) => events.push(phase) });
     expect(report).toMatchObject({ mode: 'merge', backup: 'file', tensors: 9, merged: 9, restored: 0, warnings: [] });
-    expect(report.files).toMatchObject([{ name: 'style', kinds: ['lora'], rank: { min: 4, max: 4 }, modules: 9, matched: 9 }]);
+    expect(report.files).toMatchObject([
+      { name: 'style', kinds: ['lora'], rank: { min: 4, max: 4 }, modules: 9, matched: 9 },
+    ]);
     expect(new Set(events)).toEqual(new Set(['lora']));
     expect(loaded().loras.current).toMatchObject([{ name: 'style', path: paths.style, unetWeight: 1 }]);
     const styled = await loaded().txt2img(request);
@@ -74,10 +83,20 @@ describe('model.loras', () => {
 
   it('touches only what changes', async () => {
     await loaded().loras.set([{ path: paths.style }]);
-    expect(await loaded().loras.set([{ path: paths.style }, { path: paths.text }])).toMatchObject({ merged: 1, restored: 0, tensors: 10 });
-    expect(await loaded().loras.set([{ path: paths.style, textEncoderWeight: 0 }])).toMatchObject({ merged: 0, restored: 1 });
+    expect(await loaded().loras.set([{ path: paths.style }, { path: paths.text }])).toMatchObject({
+      merged: 1,
+      restored: 0,
+      tensors: 10,
+    });
+    expect(await loaded().loras.set([{ path: paths.style, textEncoderWeight: 0 }])).toMatchObject({
+      merged: 0,
+      restored: 1,
+    });
     expect(await loaded().loras.set([{ path: paths.style, blockWeights: { IN01: 0.5 } }])).toMatchObject({ merged: 3 });
-    expect(await loaded().loras.set([{ path: paths.style, blockWeights: { IN01: 0 } }])).toMatchObject({ merged: 0, restored: 3 });
+    expect(await loaded().loras.set([{ path: paths.style, blockWeights: { IN01: 0 } }])).toMatchObject({
+      merged: 0,
+      restored: 3,
+    });
     expect(await loaded().loras.set([])).toMatchObject({ restored: 6, tensors: 0 });
   });
 
@@ -95,13 +114,16 @@ describe('model.loras', () => {
   });
 
   it('refuses files for other models, with both architectures, and files that are none', async () => {
-    const names = { 'lora_unet_double_blocks_0_img_attn_qkv': [12, 4] } as const;
+    const names = { lora_unet_double_blocks_0_img_attn_qkv: [12, 4] } as const;
     const flux = writeLora(scratch.path('flux.safetensors'), lowRank(names, { seed: 1 }));
     const error = await failure(loaded().loras.set([{ path: flux }]));
     expect(error.code).toBe('ERR_LORA_INCOMPATIBLE');
     expect(error.message).toContain('Flux');
     expect(error.message).toContain(loaded().info.architecture);
-    const wrong = writeLora(scratch.path('wrong.safetensors'), lowRank({ lora_unet_input_blocks_1_1_proj_in: [7, 5] }, { seed: 1 }));
+    const wrong = writeLora(
+      scratch.path('wrong.safetensors'),
+      lowRank({ lora_unet_input_blocks_1_1_proj_in: [7, 5] }, { seed: 1 }),
+    );
     expect((await failure(loaded().loras.set([{ path: wrong }]))).code).toBe('ERR_LORA_INCOMPATIBLE');
     expect((await failure(loaded().loras.set([{ path: '/nowhere.safetensors' }]))).code).toBe('ERR_MODEL_NOT_FOUND');
     expect((await failure(loaded().loras.set([{ name: 'stile' }]))).message).toContain('style');
@@ -111,7 +133,10 @@ describe('model.loras', () => {
 
   it('tells what it had no place for', async () => {
     const seedOf = seeded(1);
-    const path = writeLora(scratch.path('part.safetensors'), { ...style(7), 'unknown.lora_up.weight': seedOf([2, 2], 1) });
+    const path = writeLora(scratch.path('part.safetensors'), {
+      ...style(7),
+      'unknown.lora_up.weight': seedOf([2, 2], 1),
+    });
     const report = await loaded().loras.set([{ path }]);
     expect(report.files[0]).toMatchObject({ modules: 10, matched: 9, unmatchedKeys: ['unknown.lora_up.weight'] });
     expect(report.warnings[0]).toContain('unknown.lora_up.weight');
@@ -124,7 +149,11 @@ describe('LoRAs of a request', () => {
     const digest = await loaded().weightsDigest();
     const plain = await loaded().txt2img(request);
     const tagged = await loaded().txt2img({ ...request, prompt: `${request.prompt} <lora:style:0.5>` });
-    const given = await loaded().txt2img({ ...request, prompt: `${request.prompt} `, loras: [{ path: paths.style, weight: 0.5 }] });
+    const given = await loaded().txt2img({
+      ...request,
+      prompt: `${request.prompt} `,
+      loras: [{ path: paths.style, weight: 0.5 }],
+    });
     expect(hashes(tagged)).toEqual(hashes(given));
     expect(hashes(tagged)).not.toEqual(hashes(plain));
     expect(await loaded().weightsDigest()).toEqual(digest);

@@ -26,7 +26,9 @@ export function fakeFacts(change: Partial<ModelFacts> = {}): ModelFacts {
 }
 
 /** The pipeline over a fake addon, without files and runtime. */
-export function fakePipeline(options: FakeOptions & { facts?: Partial<ModelFacts>; cacheBytes?: number; loraDirectories?: string[] } = {}): {
+export function fakePipeline(
+  options: FakeOptions & { facts?: Partial<ModelFacts>; cacheBytes?: number; loraDirectories?: string[] } = {},
+): {
   fake: FakeAddon;
   model: PipelineModel;
 } {

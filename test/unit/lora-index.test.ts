@@ -35,7 +35,9 @@ describe('names of modules', () => {
   });
 
   it('a projection of a fused tensor is a slice of it', () => {
-    const places = ['q', 'k', 'v'].map((name) => index.own(`lora_te2_text_model_encoder_layers_0_self_attn_${name}_proj`));
+    const places = ['q', 'k', 'v'].map((name) =>
+      index.own(`lora_te2_text_model_encoder_layers_0_self_attn_${name}_proj`),
+    );
     expect(places.map((place) => place?.weight?.tensor.name)).toEqual(Array(3).fill(`${clipG}.weight`));
     expect(places.map((place) => place?.weight?.slice)).toEqual([0, 1, 2]);
     expect(index.converted(`${flux}.weight.2`)?.weight).toMatchObject({ slice: 2 });

@@ -67,7 +67,8 @@ float fromF8(uint8_t bits, int mantissaBits, int bias) {
   const auto fraction = static_cast<float>(mantissa) / static_cast<float>(1 << mantissaBits);
   const bool special = mantissaBits == 3 ? (bits & 0x7F) == 0x7F : exponent == 31;
   if (special) return mantissa == 0 ? INFINITY : NAN;
-  const float size = exponent == 0 ? std::ldexp(fraction, 1 - bias) : std::ldexp(1 + fraction, exponent - bias);
+  const float size =
+      exponent == 0 ? std::ldexp(fraction, 1 - bias) : std::ldexp(1 + fraction, exponent - bias);
   return (bits & 0x80) != 0 ? -size : size;
 }
 

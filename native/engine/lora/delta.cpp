@@ -7,15 +7,16 @@
 #include "matrix.h"
 #include "types.h"
 
-// Names: W the original (rows x columns, a convolution's kernel being part of the columns), m the weight that the
-// user gave, s = alpha / rank. Every formula is the change of W.
+// Names: W the original (rows x columns, a convolution's kernel being part of the columns), m the weight that
+// the user gave, s = alpha / rank. Every formula is the change of W.
 namespace nd::lora {
 namespace {
 
 constexpr double epsilon = 1.1920928955078125e-07;  // of 32-bit floats, as LyCORIS adds to norms
 
 [[noreturn]] void misfit(const DeltaSpec& spec, const std::string& what) {
-  throw EngineError(ErrorCode::ModelCorrupt, "A delta of kind " + spec.kind + " does not fit its tensor: " + what + ".");
+  throw EngineError(ErrorCode::ModelCorrupt,
+                    "A delta of kind " + spec.kind + " does not fit its tensor: " + what + ".");
 }
 
 void require(bool fits, const DeltaSpec& spec, const char* what) {
@@ -168,8 +169,8 @@ class LokrDelta : public Delta {
   }
 
  private:
-  static Matrix whole(const DeltaSpec& spec, const LoraFile& file, const char* name, const char* a, const char* b,
-                      const char* core) {
+  static Matrix whole(const DeltaSpec& spec, const LoraFile& file, const char* name, const char* a,
+                      const char* b, const char* core) {
     if (has(spec, name)) return matrixOf(spec, file, name);
     const Factors made = factors(spec, file, a, b, core);
     return product(made.left, made.right);
@@ -211,7 +212,8 @@ class Ia3Delta : public Delta {
   void addRow(size_t row, const float* original, double* sums) const override {
     const size_t kernel = onInput_ ? columns_ / weights_.size() : 1;
     for (size_t c = 0; c < columns_; ++c)
-      sums[c] += factor_ * static_cast<double>(original[c]) * (onInput_ ? weights_[c / kernel] : weights_[row]);
+      sums[c] +=
+          factor_ * static_cast<double>(original[c]) * (onInput_ ? weights_[c / kernel] : weights_[row]);
   }
 
  private:
@@ -221,7 +223,8 @@ class Ia3Delta : public Delta {
   double factor_;
 };
 
-// m s (b1 b2 + (W a1) a2), the inputs of W mixed and its kernel left alone; the older order: b2 b1 + (W a2) a1.
+// m s (b1 b2 + (W a1) a2), the inputs of W mixed and its kernel left alone; the older order: b2 b1 + (W a2)
+// a1.
 class GloraDelta : public Delta {
  public:
   GloraDelta(const DeltaSpec& spec, const LoraFile& file, size_t columns)
@@ -232,8 +235,8 @@ class GloraDelta : public Delta {
     add_.right = matrixOf(spec, file, spec.flag ? "b1" : "b2");
     require(add_.left.columns == add_.right.rows, spec, "b1 and b2 have different ranks");
     checkSize(spec, add_.left.rows, add_.right.columns, columns);
-    require(in_.columns == out_.rows && in_.rows == out_.columns && in_.rows > 0 && columns % in_.rows == 0, spec,
-            "a1 and a2 do not fit its inputs");
+    require(in_.columns == out_.rows && in_.rows == out_.columns && in_.rows > 0 && columns % in_.rows == 0,
+            spec, "a1 and a2 do not fit its inputs");
   }
   void addRow(size_t row, const float* original, double* sums) const override {
     add_.row(row, line_.data());
@@ -262,15 +265,17 @@ class GloraDelta : public Delta {
   Factors add_;
 };
 
-// Turned by orthogonal blocks (OFT) or butterflies of them (BOFT), scaled row by row where `rescale` is given:
-// R W - W, R interpolated towards the identity by m; `scale` is the bound of the blocks' norm, 0: none.
+// Turned by orthogonal blocks (OFT) or butterflies of them (BOFT), scaled row by row where `rescale` is
+// given: R W - W, R interpolated towards the identity by m; `scale` is the bound of the blocks' norm, 0:
+// none.
 class TurnDelta : public Delta {
  public:
   TurnDelta(const DeltaSpec& spec, const LoraFile& file, const float* original, size_t columns)
       : columns_(columns), turned_(static_cast<size_t>(spec.rows), columns) {
     const PartSpec& given = part(spec, "blocks");
     const bool butterfly = spec.kind == "boft";
-    require(given.shape.size() == (butterfly ? 4U : 3U), spec, "its blocks have another number of dimensions");
+    require(given.shape.size() == (butterfly ? 4U : 3U), spec,
+            "its blocks have another number of dimensions");
     const auto size = static_cast<size_t>(given.shape.back());
     const size_t count = size == 0 ? 0 : turned_.rows / size;
     const size_t stages = butterfly ? static_cast<size_t>(given.shape[0]) : 1;
@@ -360,12 +365,16 @@ class TurnDelta : public Delta {
   Matrix turned_;
 };
 
-// m (V * d / |V| - W), V = W plus the whole delta; norms of outputs (rows) or of inputs, as the shape of d says.
+// m (V * d / |V| - W), V = W plus the whole delta; norms of outputs (rows) or of inputs, as the shape of d
+// says.
 class DoraDelta : public Delta {
  public:
   DoraDelta(const DeltaSpec& spec, const LoraFile& file, const float* original, size_t columns,
             std::unique_ptr<Delta> inner)
-      : inner_(std::move(inner)), scales_(file.doubles(part(spec, "dora"))), line_(columns), weight_(spec.multiplier) {
+      : inner_(std::move(inner)),
+        scales_(file.doubles(part(spec, "dora"))),
+        line_(columns),
+        weight_(spec.multiplier) {
     const auto rows = static_cast<size_t>(spec.rows);
     const PartSpec& given = part(spec, "dora");
     byRow_ = scales_.size() == rows && (given.shape.size() < 2 || given.shape[0] == spec.rows);
@@ -427,7 +436,8 @@ std::unique_ptr<Delta> makeDelta(const DeltaSpec& spec, const LoraFile& file, co
   if (!has(spec, "dora")) return makePlain(spec, file, original, columns);
   DeltaSpec inner = spec;
   inner.multiplier = 1;
-  return std::make_unique<DoraDelta>(spec, file, original, columns, makePlain(inner, file, original, columns));
+  return std::make_unique<DoraDelta>(spec, file, original, columns,
+                                     makePlain(inner, file, original, columns));
 }
 
 bool isLowRank(const DeltaSpec& spec) { return spec.kind == "lora" && !has(spec, "dora"); }

@@ -1,5 +1,5 @@
-// The formulas of the kinds of deltas, in doubles, row by row. Low-rank deltas of narrow types take the faster way of
-// kernel.h.
+// The formulas of the kinds of deltas, in doubles, row by row. Low-rank deltas of narrow types take the
+// faster way of kernel.h.
 #pragma once
 
 #include <memory>
@@ -14,12 +14,13 @@ namespace nd::lora {
 class Delta {
  public:
   virtual ~Delta() = default;
-  // Adds row `row` of the change, counted within the delta's own rows; `original` is that row of the original.
+  // Adds row `row` of the change, counted within the delta's own rows; `original` is that row of the
+  // original.
   virtual void addRow(size_t row, const float* original, double* sums) const = 0;
 };
 
-// `original`: all rows that the delta changes, `columns` wide. Throws EngineError (ModelCorrupt) where the parts do
-// not fit that shape.
+// `original`: all rows that the delta changes, `columns` wide. Throws EngineError (ModelCorrupt) where the
+// parts do not fit that shape.
 std::unique_ptr<Delta> makeDelta(const DeltaSpec& spec, const LoraFile& file, const float* original,
                                  size_t columns);
 

@@ -81,7 +81,9 @@ struct Floats8 {
   static constexpr size_t lanes = 8;
   ND_AVX2_INLINE static Vector all(float value) { return _mm256_set1_ps(value); }
   ND_AVX2_INLINE static Vector load(const float* at) { return _mm256_loadu_ps(at); }
-  ND_AVX2_INLINE static Vector addProduct(Vector a, Vector b, Vector sum) { return _mm256_fmadd_ps(a, b, sum); }
+  ND_AVX2_INLINE static Vector addProduct(Vector a, Vector b, Vector sum) {
+    return _mm256_fmadd_ps(a, b, sum);
+  }
 };
 
 struct Doubles4 {
@@ -90,7 +92,9 @@ struct Doubles4 {
   static constexpr size_t lanes = 4;
   ND_AVX2_INLINE static Vector all(double value) { return _mm256_set1_pd(value); }
   ND_AVX2_INLINE static Vector load(const double* at) { return _mm256_loadu_pd(at); }
-  ND_AVX2_INLINE static Vector addProduct(Vector a, Vector b, Vector sum) { return _mm256_fmadd_pd(a, b, sum); }
+  ND_AVX2_INLINE static Vector addProduct(Vector a, Vector b, Vector sum) {
+    return _mm256_fmadd_pd(a, b, sum);
+  }
 };
 
 struct HalfIo : Half, Floats8 {
@@ -190,11 +194,12 @@ ND_AVX2 void mergeWide(const uint8_t* from, uint8_t* to, size_t rows, size_t col
     const size_t end = std::min(columns, first + tileColumns);
     size_t r = 0;
     for (; r + together <= rows; r += together) {
-      mergeBlock<Io, together>(from + r * rowBytes, to + r * rowBytes, columns, first, end, rank, up + r * rank,
-                               down);
+      mergeBlock<Io, together>(from + r * rowBytes, to + r * rowBytes, columns, first, end, rank,
+                               up + r * rank, down);
     }
     for (; r < rows; ++r)
-      mergeBlock<Io, 1>(from + r * rowBytes, to + r * rowBytes, columns, first, end, rank, up + r * rank, down);
+      mergeBlock<Io, 1>(from + r * rowBytes, to + r * rowBytes, columns, first, end, rank, up + r * rank,
+                        down);
   }
 }
 
@@ -215,7 +220,7 @@ bool isWide() {
 }  // namespace
 
 #ifdef ND_AVX2
-#define ND_MERGE(WIDE, PLAIN, NUMBER) \
+#define ND_MERGE(WIDE, PLAIN, NUMBER)                                            \
   if (isWide()) return mergeWide<WIDE>(from, to, rows, columns, rank, up, down); \
   mergePlain<PLAIN, NUMBER>(from, to, rows, columns, rank, up, down)
 #else
@@ -227,8 +232,8 @@ void mergeHalf(const uint8_t* from, uint8_t* to, size_t rows, size_t columns, si
   ND_MERGE(HalfIo, Half, float);
 }
 
-void mergeBrainHalf(const uint8_t* from, uint8_t* to, size_t rows, size_t columns, size_t rank, const float* up,
-                    const float* down) {
+void mergeBrainHalf(const uint8_t* from, uint8_t* to, size_t rows, size_t columns, size_t rank,
+                    const float* up, const float* down) {
   ND_MERGE(BrainHalfIo, BrainHalf, float);
 }
 

@@ -7,13 +7,13 @@
 
 namespace nd::lora {
 
-// to[r][c] = round(from[r][c] + sum over k of up[r][k] * down[k][c]), row-major, `from` and `to` may be the same.
-// The sum runs from the first k to the last for every element, whatever the block, so blocks and threads do
-// not show in the result.
+// to[r][c] = round(from[r][c] + sum over k of up[r][k] * down[k][c]), row-major, `from` and `to` may be the
+// same. The sum runs from the first k to the last for every element, whatever the block, so blocks and
+// threads do not show in the result.
 void mergeHalf(const uint8_t* from, uint8_t* to, size_t rows, size_t columns, size_t rank, const float* up,
                const float* down);
-void mergeBrainHalf(const uint8_t* from, uint8_t* to, size_t rows, size_t columns, size_t rank, const float* up,
-                    const float* down);
+void mergeBrainHalf(const uint8_t* from, uint8_t* to, size_t rows, size_t columns, size_t rank,
+                    const float* up, const float* down);
 void mergeFloat(const uint8_t* from, uint8_t* to, size_t rows, size_t columns, size_t rank, const float* up,
                 const float* down);
 // A float has no bits to spare for the errors of a sum in floats: summed in doubles.

@@ -16,7 +16,8 @@ using Part = LowRank<Number>;
 }  // namespace
 
 size_t blockRows(const Shape& shape) {
-  return std::clamp<size_t>(blockElements / std::max<size_t>(1, shape.columns), 1, std::max<size_t>(1, shape.rows));
+  return std::clamp<size_t>(blockElements / std::max<size_t>(1, shape.columns), 1,
+                            std::max<size_t>(1, shape.rows));
 }
 
 size_t blockCount(const Shape& shape) {
@@ -29,7 +30,8 @@ struct Merger::Prepared {
   std::vector<Part<double>> exact;
 };
 
-Merger::Merger(const TargetSpec& spec, std::vector<std::shared_ptr<const LoraFile>> files, Codec codec, Shape shape)
+Merger::Merger(const TargetSpec& spec, std::vector<std::shared_ptr<const LoraFile>> files, Codec codec,
+               Shape shape)
     : spec_(spec),
       files_(std::move(files)),
       codec_(codec),
@@ -92,7 +94,8 @@ Part<Number> joined(const TargetSpec& spec, const std::vector<Part<Number>>& par
   }
   if (segment.deltas.size() == 1) return all;  // the caller uses that delta's own `down`
   all.down.reserve(all.rank * columns);
-  for (const size_t i : segment.deltas) all.down.insert(all.down.end(), parts[i].down.begin(), parts[i].down.end());
+  for (const size_t i : segment.deltas)
+    all.down.insert(all.down.end(), parts[i].down.begin(), parts[i].down.end());
   return all;
 }
 
@@ -127,7 +130,8 @@ void Merger::mergeBlock(size_t first, size_t rows, uint8_t* bytes) {
   }
 }
 
-void Merger::mergeWhole(const ReadRows& read, const std::function<void(size_t, size_t, const uint8_t*)>& write) {
+void Merger::mergeWhole(const ReadRows& read,
+                        const std::function<void(size_t, size_t, const uint8_t*)>& write) {
   const size_t columns = shape_.columns;
   const size_t step = blockRows(shape_);
   std::vector<float> original(shape_.rows * columns);

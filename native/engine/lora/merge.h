@@ -17,7 +17,8 @@ struct Shape {
   size_t rows = 0, columns = 0;
 };
 
-// Rows in one block: about a megabyte of floats, so that threads share a large tensor and a small one is one block.
+// Rows in one block: about a megabyte of floats, so that threads share a large tensor and a small one is one
+// block.
 size_t blockRows(const Shape& shape);
 size_t blockCount(const Shape& shape);
 
@@ -27,7 +28,8 @@ using ReadRows = std::function<void(size_t first, size_t count, uint8_t* to)>;
 // The deltas of one tensor, made ready on first use and shared by the threads that work on its blocks.
 class Merger {
  public:
-  Merger(const TargetSpec& spec, std::vector<std::shared_ptr<const LoraFile>> files, Codec codec, Shape shape);
+  Merger(const TargetSpec& spec, std::vector<std::shared_ptr<const LoraFile>> files, Codec codec,
+         Shape shape);
   ~Merger();
   // All deltas are of low rank: a block needs no rows but its own.
   bool isBlockwise() const { return blockwise_; }

@@ -10,8 +10,8 @@
 
 namespace nd::lora {
 
-// Calls work(i) for 0 <= i < count, in order of i but on several threads, until one throws; that is thrown on. The
-// calling thread calls `between` after each of its own pieces.
+// Calls work(i) for 0 <= i < count, in order of i but on several threads, until one throws; that is thrown
+// on. The calling thread calls `between` after each of its own pieces.
 inline void parallel(size_t count, int threads, const std::function<void(size_t)>& work,
                      const std::function<void()>& between) {
   std::atomic<size_t> next{0};

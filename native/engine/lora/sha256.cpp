@@ -43,8 +43,8 @@ void mixPlain(uint32_t* state, const uint8_t* bytes, size_t blocks) {
     for (size_t i = 0; i < 64; ++i) {
       const uint32_t one = s[7] + (turn(s[4], 6) ^ turn(s[4], 11) ^ turn(s[4], 25)) +
                            ((s[4] & s[5]) ^ (~s[4] & s[6])) + constants[i] + w[i];
-      const uint32_t two = (turn(s[0], 2) ^ turn(s[0], 13) ^ turn(s[0], 22)) +
-                           ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
+      const uint32_t two =
+          (turn(s[0], 2) ^ turn(s[0], 13) ^ turn(s[0], 22)) + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
       std::copy_backward(s, s + 7, s + 8);
       s[4] += one;
       s[0] = one + two;

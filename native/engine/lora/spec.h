@@ -1,5 +1,5 @@
-// What is asked of the weights of a loaded model, as plain values. TypeScript decides all of it (lib/weights);
-// nothing here or below takes a decision.
+// What is asked of the weights of a loaded model, as plain values. TypeScript decides all of it
+// (lib/weights); nothing here or below takes a decision.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ struct PartSpec {
   uint64_t offset = 0;
 };
 
-// One change of one tensor. `kind`: lora, loha, lokr, full, ia3, glora, oft, boft; see delta.cpp for the formulas
-// and the names of the parts.
+// One change of one tensor. `kind`: lora, loha, lokr, full, ia3, glora, oft, boft; see delta.cpp for the
+// formulas and the names of the parts.
 struct DeltaSpec {
   size_t file = 0;
   std::string kind;
@@ -44,9 +44,9 @@ struct TargetSpec {
 };
 
 struct WeightsPlan {
-  std::string backup;        // file, ram or device
-  bool verify = false;       // the checkpoint's files have another stamp: compare contents first
-  uint64_t cacheBytes = 0;   // most bytes of merged tensors to keep
+  std::string backup;       // file, ram or device
+  bool verify = false;      // the checkpoint's files have another stamp: compare contents first
+  uint64_t cacheBytes = 0;  // most bytes of merged tensors to keep
   std::vector<FileSpec> files;
   std::vector<TargetSpec> targets;
 };

@@ -27,10 +27,10 @@ std::vector<uint8_t>& scratch(size_t bytes) {
 }  // namespace
 
 struct Weights::State {
-  std::shared_ptr<const Recipe> now;          // null: the original
-  std::vector<uint64_t> checks;               // of the original's blocks, where the checkpoint is the backup
-  std::vector<uint8_t> ram;                   // the original, where host memory is
-  std::unique_ptr<TensorAccess> device;       // the original, where the device is
+  std::shared_ptr<const Recipe> now;     // null: the original
+  std::vector<uint64_t> checks;          // of the original's blocks, where the checkpoint is the backup
+  std::vector<uint8_t> ram;              // the original, where host memory is
+  std::unique_ptr<TensorAccess> device;  // the original, where the device is
   Shape shape;
 
   bool hasBackup() const { return !ram.empty() || device != nullptr; }
@@ -43,12 +43,12 @@ struct Weights::Change {
   Codec codec{GGML_TYPE_F32};
   Shape shape;
   std::shared_ptr<const Recipe> before, after;
-  std::unique_ptr<Merger> merger;           // of `after`, where it has to be computed
+  std::unique_ptr<Merger> merger;               // of `after`, where it has to be computed
   const std::vector<uint8_t>* known = nullptr;  // the bytes of `after`, where they were kept
-  std::vector<uint8_t> keep;                // the bytes of `before`, to be kept
-  bool first = false;                       // the tensor in memory is the original, and there is no other copy
-  bool copiesFirst = false;                 // ... which goes to state->ram, block by block
-  std::vector<char> started;                // blocks that were written
+  std::vector<uint8_t> keep;                    // the bytes of `before`, to be kept
+  bool first = false;         // the tensor in memory is the original, and there is no other copy
+  bool copiesFirst = false;   // ... which goes to state->ram, block by block
+  std::vector<char> started;  // blocks that were written
 
   size_t step() const { return blockRows(shape) * shape.columns; }
   size_t elements() const { return shape.rows * shape.columns; }
@@ -92,8 +92,10 @@ std::vector<Weights::Change> Weights::changesOf(const WeightsPlan& plan) {
     size_t count = 1;
     for (const int64_t size : change.tensor->shape()) count *= static_cast<size_t>(size);
     const auto rows = state.now || state.hasBackup() ? state.shape.rows : static_cast<size_t>(target.rows);
-    if (rows == 0 || count % rows != 0 || (rows != static_cast<size_t>(target.rows) && !target.deltas.empty()))
-      throw EngineError(ErrorCode::InvalidOption, "The rows given for \"" + target.tensor + "\" do not divide it.");
+    if (rows == 0 || count % rows != 0 ||
+        (rows != static_cast<size_t>(target.rows) && !target.deltas.empty()))
+      throw EngineError(ErrorCode::InvalidOption,
+                        "The rows given for \"" + target.tensor + "\" do not divide it.");
     change.shape = {rows, count / rows};
     state.shape = change.shape;
     if (!target.deltas.empty()) {
@@ -132,7 +134,8 @@ void Weights::original(Change& change, size_t block, uint8_t* to) {
   }
   change.tensor->readOriginal(block * change.step(), change.blockElements(block), to);
   if (block < state.checks.size() && checksum(to, bytes) != state.checks[block])
-    throw EngineError(ErrorCode::ModelChanged, "The checkpoint's \"" + change.name + "\" is no longer what was loaded.");
+    throw EngineError(ErrorCode::ModelChanged,
+                      "The checkpoint's \"" + change.name + "\" is no longer what was loaded.");
 }
 
 void Weights::runUnit(Change& change, size_t block) {
@@ -162,13 +165,14 @@ void Weights::runUnit(Change& change, size_t block) {
     }
     change.started[block] = 1;
     if (change.merger)
-      change.merger->mergeBlock(block * blockRows(change.shape), change.blockElements(block) / change.shape.columns,
-                                bytesAt);
+      change.merger->mergeBlock(block * blockRows(change.shape),
+                                change.blockElements(block) / change.shape.columns, bytesAt);
   }
   if (live == nullptr) tensor.write(offset, bytes, bytesAt);
 }
 
-void Weights::run(std::vector<Change>& changes, const std::vector<Unit>& units, Job* job, WeightsResult* result) {
+void Weights::run(std::vector<Change>& changes, const std::vector<Unit>& units, Job* job,
+                  WeightsResult* result) {
   constexpr auto pause = std::chrono::milliseconds(33);
   uint64_t total = 0;
   for (const Change& change : changes) total += change.codec.bytes(change.elements());
@@ -256,7 +260,8 @@ void Weights::verify(const std::vector<Change>& changes, Job& job) {
   };
   for (const Change& change : changes) add(change.name, *change.state, *change.tensor);
   for (auto& [name, state] : states_) {
-    const bool listed = std::any_of(changes.begin(), changes.end(), [&](const Change& c) { return c.state == &state; });
+    const bool listed =
+        std::any_of(changes.begin(), changes.end(), [&](const Change& c) { return c.state == &state; });
     if (!listed && state.now) add(name, state, *tensors_.at(name));
   }
   const std::vector<Unit> units = unitsOf<Change, Unit>(all);
@@ -277,7 +282,8 @@ void Weights::verify(const std::vector<Change>& changes, Job& job) {
         }
         change.tensor->readOriginal(block * change.step(), change.blockElements(block), buffer.data());
         if (checksum(buffer.data(), bytes) != wanted)
-          throw EngineError(ErrorCode::ModelChanged, "The checkpoint's \"" + change.name + "\" is no longer what was loaded.");
+          throw EngineError(ErrorCode::ModelChanged,
+                            "The checkpoint's \"" + change.name + "\" is no longer what was loaded.");
       },
       [] {});
 }
@@ -297,7 +303,8 @@ WeightsResult Weights::apply(const WeightsPlan& plan, Job& job) {
       return kept.tensor == change.name && kept.key == change.after->spec.key;
     });
     if (hit == kept_.end()) {
-      change.merger = std::make_unique<Merger>(change.after->spec, change.after->files, change.codec, change.shape);
+      change.merger =
+          std::make_unique<Merger>(change.after->spec, change.after->files, change.codec, change.shape);
       continue;
     }
     kept_.splice(kept_.end(), kept_, hit);
@@ -336,7 +343,8 @@ WeightsResult Weights::apply(const WeightsPlan& plan, Job& job) {
     undo(changes);
     std::rethrow_exception(error);
   }
-  for (const Change& change : changes) ++(!change.after ? result.restored : change.known ? result.copied : result.merged);
+  for (const Change& change : changes)
+    ++(!change.after ? result.restored : change.known ? result.copied : result.merged);
   commit(changes, plan);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   return result;
@@ -351,11 +359,12 @@ void Weights::undo(std::vector<Change>& changes) {
       change.keep.clear();
       change.known = nullptr;
       change.after = change.before;
-      change.merger = change.before ? std::make_unique<Merger>(change.before->spec, change.before->files, change.codec,
-                                                               change.shape)
+      change.merger = change.before ? std::make_unique<Merger>(change.before->spec, change.before->files,
+                                                               change.codec, change.shape)
                                     : nullptr;
       const bool whole = change.merger && !change.merger->isBlockwise();
-      const bool touched = std::any_of(change.started.begin(), change.started.end(), [](char b) { return b != 0; });
+      const bool touched =
+          std::any_of(change.started.begin(), change.started.end(), [](char b) { return b != 0; });
       if (whole && touched) units.push_back({i, 0});
       for (size_t block = 0; !whole && block < change.started.size(); ++block)
         if (change.started[block] != 0) units.push_back({i, block});
@@ -415,7 +424,8 @@ WeightsMemory Weights::memory() const {
   std::unordered_map<const LoraFile*, size_t> files;
   for (const auto& [name, state] : states_) {
     memory.ramBackup += state.ram.size();
-    if (state.device) memory.deviceBackup += Codec(state.device->type()).bytes(state.shape.rows * state.shape.columns);
+    if (state.device)
+      memory.deviceBackup += Codec(state.device->type()).bytes(state.shape.rows * state.shape.columns);
     if (!state.now) continue;
     ++memory.changedTensors;
     for (const auto& file : state.now->files) files[file.get()] = file->bytes();

@@ -1,5 +1,5 @@
-// The weights of one model that can be changed and restored: which tensors are changed now, from what their originals
-// come, and merged tensors that are kept. Belongs to the model's thread.
+// The weights of one model that can be changed and restored: which tensors are changed now, from what their
+// originals come, and merged tensors that are kept. Belongs to the model's thread.
 #pragma once
 
 #include <list>

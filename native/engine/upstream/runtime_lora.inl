@@ -1,6 +1,6 @@
-// LoRAs at run time: the engine's own adapter adds them while a graph runs and the weights stay as they are. The
-// engine would read every file again for every picture and map its names itself; here its LoraModel is filled with
-// what TypeScript has mapped, weight and scale multiplied into `up`.
+// LoRAs at run time: the engine's own adapter adds them while a graph runs and the weights stay as they are.
+// The engine would read every file again for every picture and map its names itself; here its LoraModel is
+// filled with what TypeScript has mapped, weight and scale multiplied into `up`.
 
 namespace nd {
 namespace upstream {
@@ -15,7 +15,9 @@ class FilledLora : public LoraModel {
     lora_tensors["lora." + name] = tensor;
     return tensor;
   }
-  void set(ggml_tensor* tensor, std::vector<float> values) { values_.emplace_back(tensor, std::move(values)); }
+  void set(ggml_tensor* tensor, std::vector<float> values) {
+    values_.emplace_back(tensor, std::move(values));
+  }
   void finish() {
     if (!alloc_params_buffer()) throw EngineError(ErrorCode::OutOfMemory, "No memory for a LoRA.");
     std::vector<ggml_fp16_t> halves;
@@ -65,14 +67,16 @@ inline void addLowRank(FilledLora& lora, const RuntimeTarget& target, const std:
 }
 
 // Slices of a fused tensor: the engine wants all of them, from the first row to the last.
-inline void addSlices(FilledLora& lora, const RuntimeTarget& target, std::vector<const lora::DeltaSpec*> deltas,
-                      const lora::LoraFile& file) {
-  std::sort(deltas.begin(), deltas.end(), [](const auto* a, const auto* b) { return a->rowOffset < b->rowOffset; });
+inline void addSlices(FilledLora& lora, const RuntimeTarget& target,
+                      std::vector<const lora::DeltaSpec*> deltas, const lora::LoraFile& file) {
+  std::sort(deltas.begin(), deltas.end(),
+            [](const auto* a, const auto* b) { return a->rowOffset < b->rowOffset; });
   const auto columns = static_cast<size_t>(target.columns());
   size_t index = 0;
   int64_t at = 0;
   const auto next = [&] {
-    const std::string key = index == 0 ? target.spec.tensor : target.spec.tensor + "." + std::to_string(index);
+    const std::string key =
+        index == 0 ? target.spec.tensor : target.spec.tensor + "." + std::to_string(index);
     ++index;
     return key;
   };
@@ -97,12 +101,13 @@ inline void addFactor(FilledLora& lora, const std::string& name, const lora::Par
   std::vector<float> values = file.floats(part);
   for (float& value : values) value = static_cast<float>(static_cast<double>(value) * scale);
   const int64_t rows = part.shape.at(0);
-  lora.set(lora.add(name, GGML_TYPE_F32, {static_cast<int64_t>(values.size()) / rows, rows}), std::move(values));
+  lora.set(lora.add(name, GGML_TYPE_F32, {static_cast<int64_t>(values.size()) / rows, rows}),
+           std::move(values));
 }
 
 // One target's deltas of one file. lib/weights gives only kinds that this way has.
-inline void addTarget(FilledLora& lora, const RuntimeTarget& target, const std::vector<const lora::DeltaSpec*>& deltas,
-                      const lora::LoraFile& file) {
+inline void addTarget(FilledLora& lora, const RuntimeTarget& target,
+                      const std::vector<const lora::DeltaSpec*>& deltas, const lora::LoraFile& file) {
   const lora::DeltaSpec& first = *deltas.front();
   if (first.kind == "lora") {
     addSlices(lora, target, deltas, file);
@@ -120,7 +125,8 @@ inline void addTarget(FilledLora& lora, const RuntimeTarget& target, const std::
     const std::vector<int64_t> ne(target.tensor->ne, target.tensor->ne + ggml_n_dims(target.tensor));
     lora.set(lora.add(target.spec.tensor + ".diff", GGML_TYPE_F32, ne), std::move(values));
   } else {
-    throw EngineError(ErrorCode::InvalidOption, "A delta of kind " + first.kind + " cannot be added at run time.");
+    throw EngineError(ErrorCode::InvalidOption,
+                      "A delta of kind " + first.kind + " cannot be added at run time.");
   }
 }
 

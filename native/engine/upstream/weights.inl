@@ -5,8 +5,8 @@
 #include <unistd.h>
 #endif
 
-// Functions of the engine's model.cpp that no header declares; the load used them, so a second reading gives the
-// same bytes.
+// Functions of the engine's model.cpp that no header declares; the load used them, so a second reading gives
+// the same bytes.
 void convert_tensor(void* src, ggml_type src_type, void* dst, ggml_type dst_type, int nrows, int n_per_row);
 void f8_e4m3_to_f16_vec(uint8_t* src, uint16_t* dst, int64_t n);
 void f8_e5m2_to_f16_vec(uint8_t* src, uint16_t* dst, int64_t n);
@@ -20,7 +20,8 @@ namespace upstream {
   throw EngineError(ErrorCode::ModelChanged, "The file " + path + " can no longer be read as it was loaded.");
 }
 
-// Read and not mapped: a file that is cut short under a mapping ends the process, and mapped pages count as memory.
+// Read and not mapped: a file that is cut short under a mapping ends the process, and mapped pages count as
+// memory.
 inline void readRange(const std::string& path, uint64_t offset, size_t bytes, void* to) {
 #if defined(_WIN32)
   std::ifstream file(path, std::ios::binary);
@@ -101,17 +102,20 @@ class EngineTensor : public lora::TensorAccess {
       return;
     }
     thread_local std::vector<uint8_t> buffer;
-    buffer.resize(std::max(storedBytes(element + elements) - storedBytes(element),
-                           elements * ggml_type_size(storage_.type) / static_cast<size_t>(ggml_blck_size(storage_.type))));
+    buffer.resize(std::max(
+        storedBytes(element + elements) - storedBytes(element),
+        elements * ggml_type_size(storage_.type) / static_cast<size_t>(ggml_blck_size(storage_.type))));
     readStored(element, elements, buffer.data());
     const auto count = static_cast<int64_t>(elements);
     auto* raw = buffer.data();
     if (storage_.is_f8_e4m3) f8_e4m3_to_f16_vec(raw, reinterpret_cast<uint16_t*>(raw), count);
     if (storage_.is_f8_e5m2) f8_e5m2_to_f16_vec(raw, reinterpret_cast<uint16_t*>(raw), count);
     if (storage_.is_f64) f64_to_f32_vec(reinterpret_cast<double*>(raw), reinterpret_cast<float*>(raw), count);
-    if (storage_.is_i64) i64_to_i32_vec(reinterpret_cast<int64_t*>(raw), reinterpret_cast<int32_t*>(raw), count);
+    if (storage_.is_i64)
+      i64_to_i32_vec(reinterpret_cast<int64_t*>(raw), reinterpret_cast<int32_t*>(raw), count);
     const int64_t width = count % storage_.ne[0] == 0 ? storage_.ne[0] : count;
-    convert_tensor(raw, storage_.type, to, tensor_->type, static_cast<int>(count / width), static_cast<int>(width));
+    convert_tensor(raw, storage_.type, to, tensor_->type, static_cast<int>(count / width),
+                   static_cast<int>(width));
   }
 
   std::unique_ptr<TensorAccess> duplicate() override;
@@ -119,7 +123,8 @@ class EngineTensor : public lora::TensorAccess {
  private:
   // Bytes on disk of the first `elements`.
   size_t storedBytes(size_t elements) const {
-    const size_t plain = elements * ggml_type_size(storage_.type) / static_cast<size_t>(ggml_blck_size(storage_.type));
+    const size_t plain =
+        elements * ggml_type_size(storage_.type) / static_cast<size_t>(ggml_blck_size(storage_.type));
     if (storage_.is_f8_e4m3 || storage_.is_f8_e5m2) return plain / 2;
     return storage_.is_f64 || storage_.is_i64 ? plain * 2 : plain;
   }
@@ -192,7 +197,8 @@ inline lora::Weights& weightsOf(StableDiffusionGGML& sd, const std::shared_ptr<S
   for (const auto& [name, storage] : sources->tensors) {
     const auto found = sd.tensors.find(name);
     if (found == sd.tensors.end() || name == "alphas_cumprod") continue;  // that one is freed after the load
-    tensors[name] = std::make_unique<EngineTensor>(found->second, storage, sources->files.at(storage.file_index));
+    tensors[name] =
+        std::make_unique<EngineTensor>(found->second, storage, sources->files.at(storage.file_index));
   }
   weights = std::make_unique<lora::Weights>(std::move(tensors), sd.n_threads);
   return *weights;

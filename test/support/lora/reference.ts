@@ -83,7 +83,8 @@ function plain(weight: Weight, parts: Parts, kind: string, alpha: number | undef
       const rank = down.shape[0] ?? 1;
       const mid = parts['lora_mid.weight'];
       // lora_mid is a convolution between the two: [rank, rank, k, k].
-      const product = mid === undefined ? multiply(matrix(up), matrix(down)) : tucker(mid, flat(down), transposePart(up));
+      const product =
+        mid === undefined ? multiply(matrix(up), matrix(down)) : tucker(mid, flat(down), transposePart(up));
       return scaled(weight, product.data, ratio(rank));
     }
     case 'loha': {
@@ -96,7 +97,11 @@ function plain(weight: Weight, parts: Parts, kind: string, alpha: number | undef
       const one = half('hada_w1_a', 'hada_w1_b', 'hada_t1');
       const two = half('hada_w2_a', 'hada_w2_b', 'hada_t2');
       const rank = get(parts, 'hada_w1_b').shape[0] ?? 1;
-      return scaled(weight, one.data.map((value, index) => value * at(two, index)), ratio(rank));
+      return scaled(
+        weight,
+        one.data.map((value, index) => value * at(two, index)),
+        ratio(rank),
+      );
     }
     case 'lokr': {
       const side = (name: string): Matrix => {
@@ -112,7 +117,8 @@ function plain(weight: Weight, parts: Parts, kind: string, alpha: number | undef
       for (let r = 0; r < rows; r++)
         for (let c = 0; c < columns; c++) {
           const [i, j] = [Math.floor(r / two.rows), Math.floor(c / two.columns)];
-          data[r * columns + c] = at(one, i * one.columns + j) * at(two, (r % two.rows) * two.columns + (c % two.columns));
+          data[r * columns + c] =
+            at(one, i * one.columns + j) * at(two, (r % two.rows) * two.columns + (c % two.columns));
         }
       return scaled(weight, data, rank === undefined ? 1 : ratio(rank));
     }
@@ -129,7 +135,12 @@ function plain(weight: Weight, parts: Parts, kind: string, alpha: number | undef
       });
     }
     case 'glora': {
-      const [a1, a2, b1, b2] = ['a1', 'a2', 'b1', 'b2'].map((name) => matrix(get(parts, `${name}.weight`))) as [Matrix, Matrix, Matrix, Matrix];
+      const [a1, a2, b1, b2] = ['a1', 'a2', 'b1', 'b2'].map((name) => matrix(get(parts, `${name}.weight`))) as [
+        Matrix,
+        Matrix,
+        Matrix,
+        Matrix,
+      ];
       const [out = 1, input = 1] = weight.shape;
       const taps = weight.data.length / out / input;
       const data = new Float64Array(weight.data.length);
@@ -140,7 +151,11 @@ function plain(weight: Weight, parts: Parts, kind: string, alpha: number | undef
         for (let i = 0; i < slice.length; i++) data[i * taps + tap] = at(mixed, i);
       }
       const added = multiply(b1, b2);
-      return scaled(weight, data.map((value, index) => value + at(added, index)), ratio(a2.rows));
+      return scaled(
+        weight,
+        data.map((value, index) => value + at(added, index)),
+        ratio(a2.rows),
+      );
     }
     default:
       throw new Error(`The reference has no ${kind}`);
@@ -159,7 +174,12 @@ function rotation(block: Float64Array, size: number): Float64Array {
       (wide[r] as Float64Array)[size + c] = r === c ? 1 : 0;
     }
   for (let step = 0; step < size; step++) {
-    const best = wide.slice(step).reduce((found, row, index) => (Math.abs(row[step] ?? 0) > Math.abs(wide[found]?.[step] ?? 0) ? index + step : found), step);
+    const best = wide
+      .slice(step)
+      .reduce(
+        (found, row, index) => (Math.abs(row[step] ?? 0) > Math.abs(wide[found]?.[step] ?? 0) ? index + step : found),
+        step,
+      );
     [wide[step], wide[best]] = [wide[best] as Float64Array, wide[step] as Float64Array];
     const pivot = wide[step] as Float64Array;
     const by = pivot[step] ?? 1;
@@ -220,7 +240,9 @@ function decomposed(weight: Weight, whole: Float64Array, dora: Part): Float64Arr
     byRow ? Math.floor(index / (inputs * taps)) : Math.floor(index / taps) % inputs;
   const squares = new Float64Array(byRow ? rows : inputs);
   for (const [index, value] of whole.entries()) squares[group(index)] = (squares[group(index)] ?? 0) + value * value;
-  return whole.map((value, index) => (value * at(dora, group(index))) / (Math.sqrt(squares[group(index)] ?? 0) + 2 ** -23));
+  return whole.map(
+    (value, index) => (value * at(dora, group(index))) / (Math.sqrt(squares[group(index)] ?? 0) + 2 ** -23),
+  );
 }
 
 /** The change of a weight by one module. */
@@ -230,6 +252,10 @@ export function referenceDelta(weight: Weight, parts: Parts, kind: string, multi
   const change = plain(weight, parts, kind, alpha);
   const dora = parts.dora_scale;
   if (dora === undefined) return change.map((value) => value * multiplier);
-  const whole = decomposed(weight, change.map((value, index) => value + at(weight, index)), dora);
+  const whole = decomposed(
+    weight,
+    change.map((value, index) => value + at(weight, index)),
+    dora,
+  );
   return whole.map((value, index) => multiplier * (value - at(weight, index)));
 }

@@ -26,7 +26,11 @@ function eightBits(bytes: Uint8Array): Float64Array {
   return values;
 }
 
-const mantissas: Readonly<Record<string, readonly [number, number]>> = { f32: [23, -126], f16: [10, -14], bf16: [7, -126] };
+const mantissas: Readonly<Record<string, readonly [number, number]>> = {
+  f32: [23, -126],
+  f16: [10, -14],
+  bf16: [7, -126],
+};
 
 /** Unit in the last place of a type at a value. */
 export function unitAt(type: string, value: number): number {

@@ -50,7 +50,11 @@ export class RawWeights {
   async set(list: readonly LoraInput[], signal?: AbortSignal): Promise<LoraReport> {
     const scope = new JobScope(signal ?? new AbortController().signal);
     try {
-      return await this.state.setBase(await this.state.prepare(lorasSpec.check(list, 'loras'), [], signal), scope, null);
+      return await this.state.setBase(
+        await this.state.prepare(lorasSpec.check(list, 'loras'), [], signal),
+        scope,
+        null,
+      );
     } finally {
       await scope.idle();
     }
