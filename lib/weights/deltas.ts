@@ -150,7 +150,7 @@ function mainDelta(file: LoraFile, module: LoraModule, facts: ModuleFacts, place
   const tensorRows = count(tensor.shape) / columns;
   const whole = place.slice === undefined ? tensorRows : columns;
   const shape = sizesOf(module, kind, columns, whole, tensorRows);
-  if (shape === undefined || shape.columns !== columns) return undefined;
+  if (shape?.columns !== columns) return undefined;
   const rowOffset = offsetOf(place, shape.rows, tensorRows, columns);
   if (rowOffset === undefined) return undefined;
   const isTurn = kind === 'oft' || kind === 'boft';
@@ -236,5 +236,6 @@ function sizesOf(
 /** Bound of the norm of OFT's blocks: alpha itself, as LyCORIS writes it; kohya's is per output row. */
 function boundOf(file: LoraFile, module: LoraModule, rows: number): number {
   const alpha = file.scalars.get(module.parts.get('alpha')?.name ?? '') ?? 0;
-  return String(file.metadata.ss_network_module ?? '').includes('networks.oft') ? alpha * rows : alpha;
+  const trainer = file.metadata.ss_network_module;
+  return typeof trainer === 'string' && trainer.includes('networks.oft') ? alpha * rows : alpha;
 }

@@ -43,7 +43,7 @@ export function stem(path: string): string {
 export async function openLora(path: string, field: string, signal: AbortSignal | undefined): Promise<LoraFile> {
   const before = await stampOf(path).catch(() => '');
   const known = opened.get(path);
-  if (known !== undefined && known.stamp === before) return known;
+  if (known?.stamp === before) return known;
   const header = await readHeader(path, { field, ...(signal === undefined ? {} : { signal }) });
   const sha256 = await fileSha256(path, { signal });
   const { modules, rest } = groupModules(header.tensors);

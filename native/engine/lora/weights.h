@@ -46,6 +46,7 @@ class Weights {
   const std::unordered_map<std::string, std::unique_ptr<TensorAccess>>& tensors() const { return tensors_; }
 
  private:
+  struct Recipe;
   struct State;
   struct Change;
   struct Unit;
