@@ -70,7 +70,7 @@ const load = (backup: LoraBackup, cacheBytes = 0, checkpoint?: () => Promise<str
   RawWeights.load({ tensorTypeRules, backup, cacheBytes, ...(checkpoint === undefined ? {} : { checkpoint }) });
 
 describe.each(['file', 'ram'] as const)('backup %s', (backup) => {
-  it('the digest after 1, 2 and 200 random sets of up to five LoRAs is the one before', async () => {
+  it('the digest after 1, 2 and many random sets of up to five LoRAs is the one before', async () => {
     const weights = await load(backup, backup === 'ram' ? 2 ** 21 : 0);
     try {
       const paths = makeLoras(weights);
@@ -78,11 +78,13 @@ describe.each(['file', 'ram'] as const)('backup %s', (backup) => {
       const next = randomSets(paths, 5);
       const seen = new Map<string, string>();
       let changed = 0;
-      for (let turn = 1; turn <= 200; turn++) {
+      // The short form for the other policy: both share all but where originals come from.
+      const turns = backup === 'file' ? 200 : 40;
+      for (let turn = 1; turn <= turns; turn++) {
         const set = next();
         const report = await weights.set(set);
         changed += report.tensors > 0 ? 1 : 0;
-        if (turn > 2 && turn < 200) continue;
+        if (turn > 2 && turn < turns) continue;
         // The same set by another way gives the same bytes.
         const key = JSON.stringify(set);
         const here = await weights.digest();
@@ -92,7 +94,7 @@ describe.each(['file', 'ram'] as const)('backup %s', (backup) => {
         expect(await weights.digest()).toBe(here);
         seen.set(key, here);
       }
-      expect(changed).toBeGreaterThan(100);
+      expect(changed).toBeGreaterThan(turns / 2);
       expect(new Set(seen.values()).size).toBeGreaterThan(1);
       await weights.set([]);
       expect(await weights.digest()).toBe(before);

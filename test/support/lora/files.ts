@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { numberToHalf } from '../../../lib/model/embedded/half.js';
 
 /** A matrix or kernel of a synthetic LoRA: f32 values, the first dimension slowest. */
 export interface Part {
@@ -26,23 +27,28 @@ export function scalar(value: number): Part {
   return { shape: [], data: Float32Array.of(value) };
 }
 
-/** Writes a safetensors file of 32-bit floats. */
+/** Writes a safetensors file of 32-bit floats, or of 16-bit ones. */
 export function writeLora(
   path: string,
   tensors: Readonly<Record<string, Part>>,
   metadata: Readonly<Record<string, string>> = {},
+  dtype: 'F32' | 'F16' = 'F32',
 ): string {
   const header: Record<string, unknown> = { __metadata__: metadata };
   let offset = 0;
-  for (const [name, { shape, data }] of Object.entries(tensors)) {
-    header[name] = { dtype: 'F32', shape, data_offsets: [offset, offset + data.byteLength] };
+  const stored = Object.entries(tensors).map(([name, { shape, data }]) => ({
+    ...{ name, shape },
+    data: dtype === 'F32' ? data : Uint16Array.from(data, numberToHalf),
+  }));
+  for (const { name, shape, data } of stored) {
+    header[name] = { dtype, shape, data_offsets: [offset, offset + data.byteLength] };
     offset += data.byteLength;
   }
   const json = JSON.stringify(header);
   const padded = json.padEnd(Math.ceil(json.length / 8) * 8);
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(padded.length));
-  const parts = Object.values(tensors).map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+  const parts = stored.map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength));
   writeFileSync(path, Buffer.concat([length, Buffer.from(padded, 'latin1'), ...parts]));
   return path;
 }

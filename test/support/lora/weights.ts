@@ -13,6 +13,7 @@ export interface RawOptions {
   readonly mode?: LoraMode;
   readonly backup?: LoraBackup;
   readonly cacheBytes?: number;
+  /** Makes a copy of the embedded model's checkpoint. */
   readonly checkpoint?: () => Promise<string>;
 }
 
@@ -29,9 +30,9 @@ export class RawWeights {
 
   static async load(options: RawOptions = {}): Promise<RawWeights> {
     const addon = rawAddon();
-    const embedded = options.checkpoint === undefined ? await ensureEmbeddedModel() : undefined;
-    const checkpoint = embedded?.checkpoint ?? (await options.checkpoint?.()) ?? '';
-    const files = embedded === undefined ? { checkpoint } : { checkpoint, taesd: embedded.taesd };
+    const embedded = await ensureEmbeddedModel();
+    const checkpoint = (await options.checkpoint?.()) ?? embedded.checkpoint;
+    const files = { checkpoint, taesd: embedded.taesd };
     const request = loadOptions(files, { tensorTypeRules: options.tensorTypeRules ?? '' });
     const stamps = new Map([[checkpoint, await stampOf(checkpoint)]]);
     const native = await addon.loadModel(request, null).promise;
