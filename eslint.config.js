@@ -10,12 +10,14 @@ const rooms = {
   errors: [],
   options: ['errors'],
   native: ['options', 'errors'],
+  memory: ['options', 'errors'],
+  isolation: ['native', 'options', 'errors'],
   image: ['options', 'errors'],
   model: ['native', 'options', 'errors'],
   weights: ['model', 'native', 'options', 'errors'],
-  pipeline: ['weights', 'image', 'model', 'native', 'options', 'errors'],
-  sdk: ['pipeline', 'weights', 'image', 'model', 'native', 'options', 'errors'],
-  cli: ['sdk', 'pipeline', 'weights', 'image', 'model', 'native', 'options', 'errors'],
+  pipeline: ['weights', 'image', 'model', 'memory', 'native', 'options', 'errors'],
+  sdk: ['pipeline', 'weights', 'image', 'model', 'memory', 'isolation', 'native', 'options', 'errors'],
+  cli: ['sdk', 'pipeline', 'weights', 'image', 'model', 'memory', 'native', 'options', 'errors'],
 };
 
 /** One rule per room: an import that climbs out of the room must name a room below it. */
@@ -88,6 +90,8 @@ export default defineConfig(
           'clearInterval',
           'setImmediate',
           'fetch',
+          'AbortController',
+          'AbortSignal',
         ].map((name) => [name, 'readonly']),
       ),
     },

@@ -18,6 +18,7 @@ export default defineConfig({
     projects: [
       room('unit', ['test/unit/**/*.test.ts'], 20),
       room('native', ['test/native/**/*.test.ts'], 600),
+      room('fuzz', ['test/fuzz/**/*.test.ts'], 600),
       room('parity', ['test/parity/**/*.test.ts'], 600),
       room('package', ['test/package/**/*.test.ts'], 300),
       room('full', ['test/full/**/*.test.ts'], 3600),

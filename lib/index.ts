@@ -1,9 +1,13 @@
-export { DiffusionError, type ErrorCode, errorCodes } from './errors/index.js';
+export { DiffusionError, type EngineEnd, EngineCrashError, type ErrorCode, errorCodes } from './errors/index.js';
 export {
   buildInfotext,
   GeneratedImage,
   type ImageInput,
+  type FromInfotextOptions,
+  type InfotextModel,
   type InfotextParams,
+  type InfotextRequest,
+  infotextToMode,
   infotextToModel,
   infotextToRequest,
   type ParsedInfotext,
@@ -36,6 +40,7 @@ export {
 export {
   type BaseRequest,
   Conditioning,
+  type CountTokensOptions,
   type DecodedImages,
   type DecodeLatentOptions,
   type EncodeImageOptions,
@@ -47,15 +52,19 @@ export {
   type InpaintRequest,
   type JobKind,
   type JobTimings,
+  type JobWarning,
   Latent,
   type LatentShape,
   type LatentSpace,
+  type MemoryEstimate,
   type ModelDefaults,
   type OperationOptions,
+  type PassMode,
   type Phase,
   type PreviewEvent,
   type PreviewOptions,
   type ProgressEvent,
+  type PromptWarning,
   type QueuedJob,
   type QueueEvent,
   type QueueState,
@@ -65,6 +74,7 @@ export {
   type SkipLayerGuidance,
   type StepCacheOptions,
   type TilingOptions,
+  type TokenCount,
   type Txt2ImgRequest,
 } from './pipeline/index.js';
 export type {

@@ -13,7 +13,7 @@ export const exitCodes: readonly ExitCode[] = [
   {
     code: 1,
     meaning: 'Unexpected error. `doctor`: the native addon cannot be loaded.',
-    errors: ['ERR_ENGINE', 'ERR_DISPOSED', 'ERR_MODEL_NOT_LOADED'],
+    errors: ['ERR_ENGINE', 'ERR_ENGINE_CRASHED', 'ERR_DISPOSED', 'ERR_MODEL_NOT_LOADED'],
   },
   {
     code: 2,

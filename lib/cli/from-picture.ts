@@ -26,16 +26,15 @@ export async function readPictureDefaults(path: string, mode: PassMode, signal: 
   const parsed = parseInfotext(text);
   const warnings: string[] = [];
   try {
-    infotextToRequest(parsed);
+    infotextToRequest(parsed, { mode });
   } catch (error) {
     if (!(error instanceof DiffusionError)) throw error;
     warnings.push(`${path}: ${error.message} Left out.`);
   }
-  const { denoisingStrength, ...request } = infotextToRequest(parsed, { strict: false });
-  const strength = mode === 'txt2img' || denoisingStrength === undefined ? {} : { denoisingStrength };
+  const request = infotextToRequest(parsed, { strict: false, mode });
   const { rng, samplerRng, circular, model: modelName } = infotextToModel(parsed);
   const model = Object.entries({ rng, samplerRng, circular }).filter(([, value]) => value !== undefined);
-  return { request: { ...request, ...strength }, model: Object.fromEntries(model), modelName, warnings };
+  return { request: { ...request }, model: Object.fromEntries(model), modelName, warnings };
 }
 
 /** The picture's request with the given options in place of its own. */

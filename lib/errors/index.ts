@@ -1,1 +1,2 @@
 export { DiffusionError, type ErrorCode, type ErrorDetails, errorCodes, invalidOption, show } from './errors.js';
+export * from './engine-crash.js';

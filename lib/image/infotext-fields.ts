@@ -10,12 +10,15 @@ import {
   samplerLabels,
   type Schedule,
   scheduleLabels,
-  type StepCacheMode,
+  type SkipLayerGuidance,
+  type StepCacheOptions,
+  type TilingOptions,
 } from '../options/index.js';
 
-type JsonObject = Readonly<Record<string, unknown>>;
-
-/** What infotext says about a request, by our option names. Nested options are unchecked, as the text has them. */
+/**
+ * What infotext says about a request, by our option names. Nested options are as the text has them; the request that
+ * they become a part of checks them.
+ */
 export interface InfotextRequest {
   readonly prompt: string;
   readonly negativePrompt: string;
@@ -28,15 +31,16 @@ export interface InfotextRequest {
   readonly seed?: number;
   readonly width?: number;
   readonly height?: number;
+  /** Of img2img and inpaint; txt2img has none. */
   readonly denoisingStrength?: number;
   readonly clipSkip?: number;
   readonly eta?: number;
   readonly flowShift?: number;
   readonly sigmas?: readonly number[];
-  readonly skipLayerGuidance?: JsonObject;
-  readonly stepCache?: JsonObject & { readonly mode: StepCacheMode };
+  readonly skipLayerGuidance?: SkipLayerGuidance;
+  readonly stepCache?: StepCacheOptions;
   readonly controlStrength?: number;
-  readonly tiling?: boolean | JsonObject;
+  readonly tiling?: boolean | TilingOptions;
 }
 
 /** What infotext says about the model and the program, which are no options of a request. */
@@ -148,6 +152,12 @@ const circular: Field = {
   write: (value) => (value === true ? 'True' : undefined),
   read: (text) => text.toLowerCase() === 'true',
 };
+
+/**
+ * A1111 writes it for every inpainted picture, and so do we: our masks are not blurred. What makes a text one of
+ * inpainting.
+ */
+export const maskKey = 'Mask blur';
 
 /** Key of width and height, `512x768`. */
 export const sizeKey = 'Size';

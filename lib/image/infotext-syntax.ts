@@ -1,3 +1,5 @@
+import { invalidOption } from '../errors/index.js';
+
 /**
  * A1111's infotext: the prompt, `Negative prompt: …`, and one line `Key: value, Key: value`. Written from the
  * behaviour of `create_infotext` (modules/processing.py) and `parse_generation_parameters` (modules/infotext_utils.py)
@@ -34,8 +36,12 @@ export function isInfotextKey(key: string): boolean {
   return /^[\p{L}\p{N}_][\p{L}\p{N}_ \-/]+$/u.test(key);
 }
 
-/** Parses infotext of this package or of A1111. Never throws; text without parameters is all prompt. */
+/**
+ * Parses infotext of this package or of A1111. Never throws for a text; text without parameters is all prompt.
+ * @throws DiffusionError `ERR_INVALID_OPTION` for what is no string.
+ */
 export function parseInfotext(text: string): ParsedInfotext {
+  if (typeof text !== 'string') throw invalidOption('infotext', text, 'a string');
   const lines = strip(text).split('\n');
   let pairs = parsePairs(lines[lines.length - 1] ?? '');
   if (pairs.length < fewestPairs) pairs = [];

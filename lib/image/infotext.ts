@@ -1,5 +1,5 @@
 import { DiffusionError, invalidOption } from '../errors/index.js';
-import { resolveSampler } from '../options/index.js';
+import { boolean, checkOptions, oneOf, optional, type PassMode, resolveSampler } from '../options/index.js';
 import {
   type Field,
   fieldsAfterSize,
@@ -8,6 +8,7 @@ import {
   modelNames,
   type InfotextModel,
   type InfotextRequest,
+  maskKey,
   sizeKey,
 } from './infotext-fields.js';
 import { formatInfotext, isInfotextKey, type ParsedInfotext, parseInfotext } from './infotext-syntax.js';
@@ -45,11 +46,12 @@ const knownKeys: ReadonlySet<string> = new Set([
  * @throws DiffusionError `ERR_INVALID_OPTION` for a key of `extra` that cannot be read back or is written anyway.
  */
 export function buildInfotext(params: InfotextParams): string {
+  checkTexts(params);
   const pairs: [string, string][] = [];
   const add = (fields: readonly Field[]): void => {
     for (const field of fields) {
       const value = params[field.name];
-      const text = value === undefined ? undefined : field.write(value);
+      const text = value === undefined ? undefined : written(field, value);
       if (text !== undefined) pairs.push([field.key, text]);
     }
   };
@@ -69,22 +71,50 @@ export function buildInfotext(params: InfotextParams): string {
 export interface FromInfotextOptions {
   /** False: values that this engine cannot follow (a sampler it lacks, `Steps: many`) are left out. Default: true. */
   readonly strict?: boolean;
+  /** The mode that the request is for; what it does not take is left out. Default: the one that made the picture. */
+  readonly mode?: PassMode;
 }
 
 /**
- * The request that infotext describes, by our option names. What the text does not say is left out. That includes
- * `Clip skip`: A1111 leaves it out for "as the model likes it", which is 1 for SD1 but 2 for SD2 and SDXL here.
+ * The mode that made a picture: `inpaint` when the text speaks of a mask, `img2img` when it has a strength that is not
+ * that of a hires pass, else `txt2img`.
+ */
+export function infotextToMode(infotext: string | ParsedInfotext): PassMode {
+  const { parameters } = typeof infotext === 'string' ? parseInfotext(infotext) : infotext;
+  if (Object.hasOwn(parameters, maskKey)) return 'inpaint';
+  const strength = Object.hasOwn(parameters, strengthKey) && !Object.hasOwn(parameters, hiresKey);
+  return strength ? 'img2img' : 'txt2img';
+}
+
+const strengthKey = 'Denoising strength';
+const hiresKey = 'Hires upscaler';
+
+/**
+ * The request that infotext describes, by our option names, for the mode that made the picture ({@link infotextToMode})
+ * or the one of the options: what it gives for a picture of txt2img is a request for txt2img. img2img and inpaint take
+ * their pictures beside it. What the text does not say is left out. That includes `Clip skip`: A1111 leaves it out for
+ * "as the model likes it", which is 1 for SD1 but 2 for SD2 and SDXL here.
  * @throws DiffusionError `ERR_INVALID_OPTION` naming `infotext.<key>`, unless `strict` is false.
  */
 export function infotextToRequest(
   infotext: string | ParsedInfotext,
+  options: FromInfotextOptions & { readonly mode: 'txt2img' },
+): Omit<InfotextRequest, 'denoisingStrength'>;
+export function infotextToRequest(infotext: string | ParsedInfotext, options?: FromInfotextOptions): InfotextRequest;
+export function infotextToRequest(
+  infotext: string | ParsedInfotext,
   options: FromInfotextOptions = {},
 ): InfotextRequest {
-  const parsed = typeof infotext === 'string' ? parseInfotext(infotext) : infotext;
-  const { strict = true } = options;
+  const parsed = parsedOf(infotext);
+  const made = infotextToMode(parsed);
+  const checked = checkOptions('infotextToRequest', options, {
+    strict: boolean({ default: true }),
+    mode: optional(oneOf(passModes)),
+  });
+  const { strict, mode = made } = checked;
   const request = readFields(parsed, requestFields, strict);
   // Of A1111's hires fix the strength belongs to the second pass, not to the request.
-  if ('Hires upscaler' in parsed.parameters) delete request.denoisingStrength;
+  if (mode === 'txt2img' || made === 'txt2img') delete request.denoisingStrength;
   const size = attempt(strict, () => readSize(parsed.parameters[sizeKey]));
   const schedule = request.schedule ?? attempt(strict, () => scheduleOfSampler(parsed.parameters));
   return {
@@ -98,9 +128,47 @@ export function infotextToRequest(
 
 /** The model and the program that infotext names. Values that make no sense are left out. */
 export function infotextToModel(infotext: string | ParsedInfotext): InfotextModel {
-  const parsed = typeof infotext === 'string' ? parseInfotext(infotext) : infotext;
+  const parsed = parsedOf(infotext);
   return readFields(parsed, modelFields, false);
 }
+
+function checkTexts(given: unknown): void {
+  if (typeof given !== 'object' || given === null) throw invalidOption('params', given, 'an object with the request');
+  const { prompt, negativePrompt, width, height, extra } = given as Record<string, unknown>;
+  if (typeof prompt !== 'string') throw invalidOption('prompt', prompt, 'a string');
+  if (negativePrompt !== undefined && typeof negativePrompt !== 'string')
+    throw invalidOption('negativePrompt', negativePrompt, 'a string');
+  for (const [name, size] of Object.entries({ width, height }))
+    if (typeof size !== 'number') throw invalidOption(name, size, 'a number of pixels');
+  if (extra === undefined) return;
+  if (typeof extra !== 'object' || extra === null) throw invalidOption('extra', extra, 'an object of further pairs');
+  for (const [key, value] of Object.entries(extra)) {
+    if (!['string', 'number', 'boolean'].includes(typeof value))
+      throw invalidOption(`extra.${key}`, value, 'a string, a number or a boolean');
+  }
+}
+
+function parsedOf(given: unknown): ParsedInfotext {
+  if (typeof given === 'string') return parseInfotext(given);
+  const { prompt, negativePrompt, parameters } = (given ?? {}) as Record<string, unknown>;
+  const texts =
+    typeof parameters === 'object' &&
+    parameters !== null &&
+    Object.values(parameters).every((text) => typeof text === 'string');
+  if (typeof prompt === 'string' && typeof negativePrompt === 'string' && texts) return given as ParsedInfotext;
+  throw invalidOption('infotext', given, 'a string, or what parseInfotext returns');
+}
+
+/** A value that only the wrong type can make a writer fail on. */
+function written(field: Field, value: unknown): string | undefined {
+  try {
+    return field.write(value);
+  } catch {
+    throw invalidOption(field.name, value, 'a value as a request has it');
+  }
+}
+
+const passModes = ['txt2img', 'img2img', 'inpaint'] as const satisfies readonly PassMode[];
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 

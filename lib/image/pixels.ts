@@ -47,6 +47,9 @@ export function isPixels(value: unknown): value is Pixels {
  * @throws DiffusionError `ERR_IMAGE_INVALID` naming `field.width`, `field.height`, `field.channels` or `field.data`.
  */
 export function checkPixels(pixels: Pixels, field: string, channelCounts: readonly number[] = [1, 3, 4]): void {
+  const given: unknown = pixels;
+  if (typeof given !== 'object' || given === null)
+    throw invalidImage(field, given, 'raw pixels { width, height, channels, data }');
   const { width, height, channels, data } = pixels;
   checkEdge(width, `${field}.width`);
   checkEdge(height, `${field}.height`);

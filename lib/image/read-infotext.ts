@@ -1,4 +1,5 @@
 import { DiffusionError } from '../errors/index.js';
+import { checkOptions, optional, signal as abortSignal } from '../options/index.js';
 import { abortable } from './abortable.js';
 import { readUserComment } from './exif.js';
 import { invalidImage, reason } from './invalid-image.js';
@@ -20,7 +21,7 @@ export async function readInfotext(
   input: string | URL | Uint8Array | ArrayBuffer,
   options: ReadInfotextOptions = {},
 ): Promise<string | null> {
-  const { signal } = options;
+  const { signal } = checkOptions('readInfotext', options, { signal: optional(abortSignal()) });
   signal?.throwIfAborted();
   const bytes = await loadBytes(input, 'image', signal);
   const text = isPng(bytes) ? readPngText(bytes, 'parameters') : null;

@@ -12,6 +12,8 @@ const hints: Readonly<Record<string, string>> = {
   EROFS: 'The file system is read-only.',
   EISDIR: 'This is a folder; add a file name.',
   ENOSPC: 'The disk is full.',
+  EDQUOT: 'The disk quota is used up.',
+  EFBIG: 'A file may not become so large there (ulimit -f, or the file system).',
   ENAMETOOLONG: 'The file name is too long.',
 };
 

@@ -2,7 +2,8 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DiffusionError } from '../errors/index.js';
+import { DiffusionError, invalidOption } from '../errors/index.js';
+import { checkOptions, func, optional, signal } from '../options/index.js';
 import { cacheDir } from './cacheDir.js';
 
 export interface FileSha256Options {
@@ -24,6 +25,9 @@ const remembered = new Map<string, { readonly stamp: string; readonly sha256: st
  * when it changes while it is read; the signal's reason when aborted.
  */
 export async function fileSha256(path: string, options: FileSha256Options = {}): Promise<string> {
+  checkOptions('fileSha256', options, { signal: optional(signal()), onProgress: optional(func()) });
+  if (typeof path !== 'string' || path === '' || path.includes('\0'))
+    throw invalidOption('path', path, 'the path of a file: a string that is not empty and has no NUL character');
   options.signal?.throwIfAborted();
   const file = await open(path, 'r').catch((cause: unknown) => unreadable(path, cause));
   try {

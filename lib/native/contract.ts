@@ -19,6 +19,20 @@ import type {
 } from './contract-weights.js';
 
 export type * from './contract-weights.js';
+import type { NativeUpscaler, NativeUpscalerOptions } from './contractUpscaler.js';
+import type { NativeJobMemory, NativeLoadMemory, NativeMeasureParams } from './contractMemory.js';
+
+export type * from './contractMemory.js';
+export type * from './contractUpscaler.js';
+
+import type {
+  NativeConditioning,
+  NativeCountTokensParams,
+  NativeEncodePromptParams,
+  NativeTokenCount,
+} from './contract-prompts.js';
+
+export type * from './contract-prompts.js';
 
 /** Codes the addon rejects with. */
 export type NativeErrorCode =
@@ -28,6 +42,7 @@ export type NativeErrorCode =
   | 'ERR_ENGINE'
   | 'ERR_INVALID_OPTION'
   | 'ERR_MODEL_CHANGED'
+  | 'ERR_INVALID_PROMPT'
   | 'ERR_MODEL_CORRUPT'
   | 'ERR_MODEL_NOT_FOUND'
   | 'ERR_MODEL_UNSUPPORTED'
@@ -61,6 +76,13 @@ export type NativeEvent = NativeProgressEvent | NativePreviewEvent;
 export interface NativeJob<T> {
   readonly promise: Promise<T>;
   cancel(): void;
+  /** Different for every job of the process, never 0; log lines name it. */
+  readonly id?: number;
+  /**
+   * Grows while the engine works on the job: with every node of a CPU graph, graph, tensor read, step and tile. A job
+   * whose count stands still does nothing, or one very long thing.
+   */
+  activity?(): number;
 }
 
 /** 8-bit interleaved pixels. `channels` is 1 (mask) or 3 (RGB); data.length = width * height * channels. */
@@ -75,6 +97,20 @@ export interface NativeImage {
 export interface NativeTensor {
   readonly shape: readonly number[];
   readonly data: Float32Array;
+}
+
+/** Bytes that a process shares with one that it starts; it has no name anywhere. All offsets and lengths in bytes. */
+export interface NativeSharedMemory {
+  /** Descriptor for the process that is started to inherit. */
+  readonly fd: number;
+  readonly bytes: number;
+  /** Copies in; a range past the end throws. */
+  write(offset: number, data: Uint8Array): void;
+  /** Copies out, as many bytes as `into` holds. */
+  read(offset: number, into: Uint8Array): void;
+  /** Gives a range back to the system where it can; its content is lost. */
+  trim(offset: number, length: number): void;
+  close(): void;
 }
 
 /** Result of one backend module that was tried. */
@@ -165,6 +201,8 @@ export interface NativeLoadOptions {
   readonly samplerRng: string;
   /** Without the VAE's encoder: less memory, but img2img is impossible. */
   readonly vaeDecodeOnly: boolean;
+  /** Bytes that weights and read buffers may take: `ERR_OUT_OF_MEMORY` before any is allocated. 0: any. */
+  readonly memoryBudget: number;
 }
 
 /** Part of a loaded model. */
@@ -181,6 +219,8 @@ export interface NativeModelInfo {
   readonly architecture: string;
   /** Latent channels: 4 (SD1, SD2, SDXL), 16 (SD3, FLUX.1…), … */
   readonly latentChannels: number;
+  /** Channels that the diffusion model reads beside the latent; 0: none. */
+  readonly concatChannels: number;
   /** Pixels per latent cell: 8 for most VAEs. */
   readonly scaleFactor: number;
   /** Width and height must be multiples of this. */
@@ -206,27 +246,6 @@ export interface NativeInspection {
   /** One of {@link NativeTables.architectures}, or empty string: not a model the engine knows. */
   readonly architecture: string;
   readonly tensors: readonly { readonly name: string; readonly type: string; readonly shape: readonly number[] }[];
-}
-
-export interface NativeEncodePromptParams {
-  readonly prompt: string;
-  /** Layers to skip from the end of CLIP; -1: the architecture's default. */
-  readonly clipSkip: number;
-  /** Size conditioning (SDXL). */
-  readonly width: number;
-  readonly height: number;
-  /** True for SDXL's empty negative prompt, as the reference implementation does. */
-  readonly zeroOutMasked: boolean;
-  /** Reference images for vision-language text encoders (Qwen-Image-Edit); usually empty. */
-  readonly refImages: readonly NativeImage[];
-}
-
-/** Opaque conditioning held in native memory; freed by garbage collection or `dispose()`. */
-export interface NativeConditioning {
-  readonly bytes: number;
-  /** Shape of the cross-attention context, e.g. [1, 77, 768]. */
-  readonly shape: readonly number[];
-  dispose(): void;
 }
 
 export interface NativeSigmaParams {
@@ -299,6 +318,10 @@ export interface NativeSampleParams {
   readonly preview: string;
   /** Preview every n steps; >= 1. */
   readonly previewInterval: number;
+  /** Of previews that the VAE makes. */
+  readonly previewTiling: NativeTiling;
+  /** As in {@link NativeEncodePromptParams}. */
+  readonly memoryBudget: number;
 }
 
 export interface NativeEncodeImageParams {
@@ -306,11 +329,13 @@ export interface NativeEncodeImageParams {
   readonly images: readonly { readonly image: NativeImage; readonly mask: NativeImage | null }[];
   readonly seed: number;
   readonly tiling: NativeTiling;
+  readonly memoryBudget: number;
 }
 
 export interface NativeDecodeParams {
   readonly latent: NativeTensor;
   readonly tiling: NativeTiling;
+  readonly memoryBudget: number;
 }
 
 export interface NativeModel {
@@ -319,6 +344,8 @@ export interface NativeModel {
     params: NativeEncodePromptParams,
     onEvent: ((event: NativeEvent) => void) | null,
   ): NativeJob<NativeConditioning>;
+  /** Tokenizes and computes nothing: milliseconds. */
+  countTokens(params: NativeCountTokensParams): NativeJob<NativeTokenCount[]>;
   sigmas(params: NativeSigmaParams): NativeJob<Float32Array>;
   sample(params: NativeSampleParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeTensor>;
   encodeImages(
@@ -341,23 +368,9 @@ export interface NativeModel {
   weightsMemory(): NativeJob<NativeWeightsMemory>;
   /** Drops merged tensors that are kept and, with `fromFile`, backups that the checkpoint still has. Gives bytes. */
   releaseBackups(fromFile: boolean): NativeJob<number>;
+  /** What the operations above would allocate for a job of this shape, from their own graphs; nothing is computed. */
+  measure(params: NativeMeasureParams): NativeJob<NativeJobMemory>;
   /** Waits for running work, frees the weights, ends the thread. Idempotent. */
-  dispose(): Promise<void>;
-}
-
-export interface NativeUpscalerOptions {
-  readonly file: string;
-  readonly device: string;
-  readonly threads: number;
-  /** Pixels. */
-  readonly tileSize: number;
-  readonly convDirect: boolean;
-  readonly offloadToCpu: boolean;
-}
-
-export interface NativeUpscaler {
-  readonly scale: number;
-  upscale(image: NativeImage, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeImage>;
   dispose(): Promise<void>;
 }
 
@@ -371,12 +384,26 @@ export interface NativeAddon {
   devices(): NativeDevice[];
   /** CPU features of the chosen variant, e.g. `AVX2`, `FMA`. */
   cpuFeatures(): Record<string, boolean>;
-  /** Engine log lines of this environment; null turns it off. Never keeps the process alive. */
-  setLogger(level: NativeLogLevel, logger: ((level: NativeLogLevel, text: string) => void) | null): void;
+  /**
+   * Engine log lines of this environment; null turns it off. Never keeps the process alive. `job` is the
+   * {@link NativeJob.id} of the job that the line belongs to, 0 where none is known.
+   */
+  setLogger(level: NativeLogLevel, logger: ((level: NativeLogLevel, text: string, job: number) => void) | null): void;
   inspect(files: NativeModelFiles): NativeJob<NativeInspection>;
+  /** What `loadModel` would allocate; reads headers only. */
+  measureLoad(options: NativeLoadOptions): NativeJob<NativeLoadMemory>;
   loadModel(options: NativeLoadOptions, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeModel>;
   loadUpscaler(
     options: NativeUpscalerOptions,
     onEvent: ((event: NativeEvent) => void) | null,
   ): NativeJob<NativeUpscaler>;
+  /** Memory to share with a process that is started later. Pages take memory once written. null: this system has none. */
+  createSharedMemory(bytes: number): NativeSharedMemory | null;
+  /** In the process that was started: the memory behind an inherited descriptor, which is taken over. */
+  openSharedMemory(fd: number, bytes: number): NativeSharedMemory | null;
+  /**
+   * For a process that holds nothing but the engine: a fault writes its reason and the last lines of the log to
+   * standard error before the process dies of it, and the process dies with the thread that started it.
+   */
+  guardEngineProcess(): void;
 }

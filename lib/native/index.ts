@@ -3,4 +3,5 @@ export type * from './contract.js';
 export { fromNative } from './errors.js';
 export { JobScope, type RunningJob, runJob } from './job.js';
 export { loadAddon, type LoadAddonOptions, type LoadedAddon, LoadError, ownVersion } from './load.js';
+export { type LogSource, sourceOf } from './log-source.js';
 export { platformTag } from './platform.js';

@@ -1,5 +1,6 @@
 import type { NativeJob } from './contract.js';
 import { fromNative } from './errors.js';
+import { type LogSource, rememberSource } from './log-source.js';
 
 export interface RunningJob<T> {
   /** Settles with the result, or rejects at once with the signal's reason when the signal aborts. */
@@ -14,8 +15,14 @@ export interface RunningJob<T> {
  * An aborted signal rejects the promise with exactly `signal.reason` and cancels the native job; a signal that is
  * aborted already never starts the work. The listener on the signal is always removed.
  * @param late receives a result that arrives after the abort, so that what it holds can be freed.
+ * @param source what log lines of the job are said to belong to.
  */
-export function runJob<T>(start: () => NativeJob<T>, signal?: AbortSignal, late?: (value: T) => void): RunningJob<T> {
+export function runJob<T>(
+  start: () => NativeJob<T>,
+  signal?: AbortSignal,
+  late?: (value: T) => void,
+  source?: LogSource,
+): RunningJob<T> {
   if (signal?.aborted === true) return { promise: rejected(signal.reason), settled: Promise.resolve() };
   let job: NativeJob<T>;
   try {
@@ -23,6 +30,7 @@ export function runJob<T>(start: () => NativeJob<T>, signal?: AbortSignal, late?
   } catch (error) {
     return { promise: rejected(fromNative(error)), settled: Promise.resolve() };
   }
+  rememberSource(job.id, source);
   let aborted = false;
   let stop: () => void = () => undefined;
   const promise = new Promise<T>((resolve, reject) => {
@@ -51,13 +59,15 @@ export function runJob<T>(start: () => NativeJob<T>, signal?: AbortSignal, late?
 export class JobScope {
   readonly signal: AbortSignal;
   readonly #running = new Set<Promise<void>>();
+  readonly #source: LogSource | undefined;
 
-  constructor(signal: AbortSignal) {
+  constructor(signal: AbortSignal, source?: LogSource) {
     this.signal = signal;
+    this.#source = source;
   }
 
   run<T>(start: () => NativeJob<T>, late?: (value: T) => void): Promise<T> {
-    const { promise, settled } = runJob(start, this.signal, late);
+    const { promise, settled } = runJob(start, this.signal, late, this.#source);
     this.#running.add(settled);
     void settled.then(() => this.#running.delete(settled));
     return promise;

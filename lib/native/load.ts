@@ -14,6 +14,13 @@ export interface LoadedAddon {
   readonly backends: readonly NativeBackendReport[];
   /** Every place that was looked at, the used one last. */
   readonly attempts: readonly Attempt[];
+  /** Of an addon whose engine runs in a process of its own. */
+  readonly engine?: {
+    /** Of the process that runs now; undefined while there is none. */
+    readonly pid: number | undefined;
+    /** Ends the process. Idempotent. */
+    close(): Promise<void>;
+  };
 }
 
 export interface LoadAddonOptions {
@@ -22,6 +29,8 @@ export interface LoadAddonOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly root?: string;
   readonly tag?: string;
+  /** False: the backend modules are left alone, another process loads them. Default: true. */
+  readonly backends?: boolean;
   /** How a binary is loaded; for tests. */
   readonly require?: (path: string) => unknown;
 }
@@ -66,9 +75,9 @@ export function loadAddon(options: LoadAddonOptions = {}): LoadedAddon {
     }
     try {
       const addon = asAddon(load(path), candidate);
-      const backends = addon.loadBackends(dirname(path));
+      const backends = options.backends === false ? [] : addon.loadBackends(dirname(path));
       const result: LoadedAddon = { addon, path, backends, attempts: [...attempts, { source, path, problem: '' }] };
-      if (options.require === undefined) loaded.set(path, result);
+      if (options.require === undefined && options.backends !== false) loaded.set(path, result);
       return result;
     } catch (error) {
       // A binary that is there but does not load is remembered, never skipped in silence; a later one may still serve.

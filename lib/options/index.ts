@@ -1,3 +1,4 @@
+export { byteSize } from './bytes.js';
 export { checkOptions } from './check.js';
 export {
   type Checked,
@@ -14,6 +15,7 @@ export {
 export { oneOf } from './choice.js';
 export { arrayOf, floatArray, type LengthRange, object, recordOf, sigmas, union } from './collections.js';
 export { boolean, func, integer, number, type NumberRange, signal, size } from './primitives.js';
+export type { PassMode, SkipLayerGuidance, StepCacheOptions, TilingOptions } from './request-types.js';
 export {
   isAutomatic,
   resolveSampler,

@@ -4,15 +4,18 @@ import { DiffusionError, invalidOption, show } from '../errors/index.js';
 import { checker, defaulted, type Checker, type DefaultedChecker } from './checker.js';
 
 export interface TextOptions {
-  /** Most UTF-16 code units. Default: 1,048,576. */
+  /** Most UTF-16 code units. Default: 65,536. */
   readonly maxLength?: number;
   /** Default: true. */
   readonly allowEmpty?: boolean;
   readonly default?: string;
 }
 
-/** UTF-16 code units a prompt may have. */
-export const maxPromptLength = 1_048_576;
+/**
+ * UTF-16 code units a prompt may have: some thirty thousand tokens. The tokenizers take time with the square of a
+ * word's length and cannot be stopped.
+ */
+export const maxPromptLength = 65_536;
 
 const nulCharacter = '\u0000';
 // A high surrogate without a low one after it, or a low one without a high one before it: not encodable as UTF-8.

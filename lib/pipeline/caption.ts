@@ -1,4 +1,4 @@
-import { buildInfotext, GeneratedImage, type InfotextModel, type InfotextParams } from '../image/index.js';
+import { buildInfotext, GeneratedImage, type InfotextModel, type InfotextParams, maskKey } from '../image/index.js';
 import type { ModelFacts } from './facts.js';
 import type { Finish } from './generate.js';
 import type { Plan } from './plan.js';
@@ -51,7 +51,8 @@ export function finisher(
 ): Finish {
   return (pixels, index) => {
     const { mode, ...request } = requestOf(plan, index, facts);
-    const infotext = buildInfotext({ ...request, ...model, extra });
+    const all = mode === 'inpaint' ? { [maskKey]: 0, ...extra } : extra;
+    const infotext = buildInfotext({ ...request, ...model, extra: all });
     return new GeneratedImage({ pixels, seed: request.seed, parameters: { mode, ...request }, infotext });
   };
 }

@@ -1,6 +1,7 @@
 import { DiffusionError, invalidOption } from '../errors/index.js';
 import type { NativeConditioning } from '../native/index.js';
 import type { Lease } from './conditioningCache.js';
+import type { PromptWarning } from './events.js';
 
 /** Encoded prompts, held in native memory until `dispose()` or garbage collection. Belongs to the model that made it. */
 export class Conditioning {
@@ -10,6 +11,8 @@ export class Conditioning {
   readonly bytes: number;
   /** False: without a negative part, which serves only cfgScale 1. */
   readonly hasNegative: boolean;
+  /** Parts of the prompts that a text encoder did not read; usually empty. */
+  readonly warnings: readonly PromptWarning[];
   readonly #owner: object;
   readonly #positive: Lease;
   readonly #negative: Lease | undefined;
@@ -17,7 +20,8 @@ export class Conditioning {
   #disposed = false;
 
   /** @param owner the model's context. */
-  constructor(owner: object, positive: Lease, negative: Lease | undefined) {
+  constructor(owner: object, positive: Lease, negative: Lease | undefined, warnings: readonly PromptWarning[] = []) {
+    this.warnings = warnings;
     this.#owner = owner;
     this.#positive = positive;
     this.#negative = negative;

@@ -12,19 +12,24 @@ import {
   size,
   withDefault,
 } from '../options/index.js';
+import { admitted } from './admitted.js';
 import { Conditioning } from './conditioning.js';
 import type { Lease } from './conditioningCache.js';
 import type { ModelFacts } from './facts.js';
 import { readInputs } from './inputs.js';
 import { Latent } from './latent.js';
+import { notify } from './listeners.js';
+import { untiled } from './measure.js';
 import type { PipelineModel } from './modes.js';
 import type { DecodedImages } from './operations.js';
 import { ProgressTracker } from './progress.js';
 import { acquireConditioning, negativeParams, positiveParams } from './prompts.js';
 import { resolveTiling } from './sampling.js';
+import { emptyShape, inputBytes } from './shape.js';
 import { sameSpace } from './space.js';
-import { imageInput, jobSpec, tilingSpec } from './spec.js';
+import { imageInput, jobSpec, promptSpec, tilingSpec } from './spec.js';
 import { decodeCost, encodeCost, promptStage } from './stages.js';
+import { type GivenPrompt, promptWarnings } from './tokens.js';
 
 export function sizeSpec(facts: ModelFacts) {
   const edge = () => optional(size({ multipleOf: facts.sizeMultiple }));
@@ -55,10 +60,11 @@ export async function encodePrompt(model: PipelineModel, given: unknown): Promis
     negativePrompt: withDefault(nullable(prompt()), ''),
     clipSkip: optional(integer({ min: 1, max: 12 })),
     refImages: optional(arrayOf(imageInput(), { max: 16 })),
+    ...promptSpec,
     ...sizeSpec(facts),
     ...jobSpec,
   });
-  const { signal, onQueue, clipSkip = -1, negativePrompt } = options;
+  const { signal, onQueue, clipSkip = -1, negativePrompt, strictPrompt } = options;
   signal?.throwIfAborted();
   const ready = readInputs({ refImages: options.refImages ?? [] }, options, facts, signal);
   ready.catch(() => undefined);
@@ -66,20 +72,31 @@ export async function encodePrompt(model: PipelineModel, given: unknown): Promis
     const { width, height, refImages } = await ready;
     await model.weights.apply(undefined, scope, null);
     scope.check();
+    const prompts: GivenPrompt[] = [{ field: 'prompt', text: options.prompt }];
+    if (negativePrompt !== null) prompts.push({ field: 'negativePrompt', text: negativePrompt });
+    const warnings = await promptWarnings(model, scope, prompts, strictPrompt);
+    for (const warning of warnings) notify(options.onWarning, warning);
     const parts = { prompt: options.prompt, negativePrompt: negativePrompt ?? '', clipSkip, width, height, refImages };
     const stages = negativePrompt === null ? [promptStage()] : [promptStage(), promptStage()];
     const tracker = new ProgressTracker(stages, 1, options);
-    const encode = (params: ReturnType<typeof positiveParams>): Promise<Lease> =>
-      tracker.stage((onEvent) => acquireConditioning(model, scope, params, onEvent));
-    const positive = await encode(positiveParams(parts));
-    try {
-      const negative = negativePrompt === null ? undefined : await encode(negativeParams(parts, facts));
-      scope.check();
-      return new Conditioning(model.cache, positive, negative);
-    } catch (error) {
-      positive.release();
-      throw error;
-    }
+    const wanted = [positiveParams(parts), ...(negativePrompt === null ? [] : [negativeParams(parts, facts)])];
+    const shape = { ...emptyShape(width, height), prompts: wanted, inputBytes: inputBytes(refImages) };
+    return admitted(model, scope, shape, untiled, async ({ memoryBudget }) => {
+      const leases: Lease[] = [];
+      try {
+        for (const params of wanted)
+          leases.push(
+            await tracker.stage((onEvent) => acquireConditioning(model, scope, params, onEvent, memoryBudget)),
+          );
+        scope.check();
+        const [positive, negative] = leases;
+        if (positive === undefined) throw new DiffusionError('ERR_ENGINE', 'The prompt was not encoded.');
+        return new Conditioning(model.cache, positive, negative, warnings);
+      } catch (error) {
+        for (const lease of leases) lease.release();
+        throw error;
+      }
+    });
   });
 }
 
@@ -110,10 +127,14 @@ export async function encodeImage(model: PipelineModel, given: unknown): Promise
       1,
       options,
     );
-    const params = { images: [{ image, mask: null }], seed, tiling: resolveTiling(options.tiling) };
-    const [latent] = await tracker.stage((onEvent) => scope.run(() => native.encodeImages(params, onEvent)));
-    if (latent === undefined) throw new DiffusionError('ERR_ENGINE', 'The engine returned no latent.');
-    return Latent.adopt(latent, facts.space);
+    const { width, height } = image;
+    const shape = { ...emptyShape(width, height), encode: [{ width, height }], inputBytes: inputBytes([image]) };
+    return admitted(model, scope, shape, resolveTiling(options.tiling), async ({ tilings, memoryBudget }) => {
+      const params = { images: [{ image, mask: null }], seed, tiling: tilings.encode, memoryBudget };
+      const [latent] = await tracker.stage((onEvent) => scope.run(() => native.encodeImages(params, onEvent)));
+      if (latent === undefined) throw new DiffusionError('ERR_ENGINE', 'The engine returned no latent.');
+      return Latent.adopt(latent, facts.space);
+    });
   });
 }
 
@@ -138,15 +159,15 @@ export async function decodeLatent(model: PipelineModel, given: unknown): Promis
       (_, i) => ({ phase: 'decode', image: i + 1, total: 1, weight }) as const,
     );
     const tracker = new ProgressTracker(stages, latent.batch, options);
-    const tiling = resolveTiling(options.tiling);
-    const images: GeneratedImage[] = [];
-    for (let index = 0; index < latent.batch; index++) {
-      const one = latent.at(index).toNative();
-      const pixels = await tracker.stage((onEvent) =>
-        scope.run(() => native.decodeLatent({ latent: one, tiling }, onEvent)),
-      );
-      images.push(new GeneratedImage({ pixels, seed: -1, parameters: {}, infotext: '' }));
-    }
-    return images;
+    const shape = { ...emptyShape(latent.width, latent.height), decode: true, pictures: latent.batch };
+    return admitted(model, scope, shape, resolveTiling(options.tiling), async ({ tilings, memoryBudget }) => {
+      const images: GeneratedImage[] = [];
+      for (let index = 0; index < latent.batch; index++) {
+        const params = { latent: latent.at(index).toNative(), tiling: tilings.decode, memoryBudget };
+        const pixels = await tracker.stage((onEvent) => scope.run(() => native.decodeLatent(params, onEvent)));
+        images.push(new GeneratedImage({ pixels, seed: -1, parameters: {}, infotext: '' }));
+      }
+      return images;
+    });
   });
 }

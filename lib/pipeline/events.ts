@@ -1,4 +1,5 @@
 import type { GeneratedImage, RawImage } from '../image/index.js';
+import type { JobWarning } from './admission.js';
 
 /**
  * Phases of a job in the order they happen; `lora` changes weights, `tile` is the VAE or the
@@ -48,8 +49,25 @@ export interface ImageEvent {
   readonly result: GeneratedImage;
 }
 
+/** Part of a prompt that a text encoder does not read. It comes once for a job, field and encoder, before sampling. */
+export interface PromptWarning {
+  readonly type: 'warning';
+  readonly code: 'cut';
+  readonly field: 'prompt' | 'negativePrompt';
+  /** The text encoder that cuts, e.g. `clipL`. */
+  readonly encoder: string;
+  /** Tokens of the prompt. */
+  readonly tokens: number;
+  /** Tokens that are read. */
+  readonly limit: number;
+  /** The text that is not read, as the tokenizer spells it (CLIP's is lower case). */
+  readonly cut: string;
+  /** The same as a sentence. */
+  readonly message: string;
+}
+
 /** What a stream yields. */
-export type GenerateEvent = ProgressEvent | PreviewEvent | ImageEvent;
+export type GenerateEvent = ProgressEvent | PreviewEvent | ImageEvent | JobWarning;
 
 /** Kind of a job in the queue of a model. */
 export type JobKind =
@@ -60,6 +78,7 @@ export type JobKind =
   | 'sample'
   | 'encodeImage'
   | 'decodeLatent'
+  | 'countTokens'
   | 'sigmas'
   | 'loras'
   | 'weightsDigest'

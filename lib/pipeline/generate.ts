@@ -2,7 +2,8 @@ import type { GeneratedImage } from '../image/index.js';
 import type { PreparedSet } from '../weights/index.js';
 import type { JobScope, NativeImage, NativeTensor } from '../native/index.js';
 import type { Lease } from './conditioningCache.js';
-import type { ImageEvent } from './events.js';
+import type { JobWarning } from './admission.js';
+import type { ImageEvent, PromptWarning } from './events.js';
 import type { Inputs } from './inputs.js';
 import { type EncodePlan, planEncoding, prepareLatents, type PreparedLatents } from './latents.js';
 import { notify } from './listeners.js';
@@ -13,14 +14,17 @@ import type { JobTimings } from './request.js';
 import { sampleParams } from './sampleParams.js';
 import { generateStages } from './stages.js';
 import { img2imgSigmas } from './steps.js';
+import { type GivenPrompt, promptWarnings } from './tokens.js';
 
 export interface GenerateListeners extends ProgressListeners {
   readonly onImage?: ((event: ImageEvent) => void) | undefined;
+  readonly onWarning?: ((warning: JobWarning) => void) | undefined;
 }
 
 export interface GenerateOutput {
   readonly images: readonly GeneratedImage[];
   readonly timings: Omit<JobTimings, 'queued'>;
+  readonly warnings: readonly PromptWarning[];
 }
 
 /** Makes the public image of pixels; `index` is the place in the batch, from 0. */
@@ -52,6 +56,7 @@ export async function generate(
   const leases: Lease[] = [];
   try {
     if (!weights.isCurrent(loras)) await tracker.stage((onEvent) => weights.apply(loras, scope, onEvent));
+    const warnings = await checkPrompts(context, scope, plan, listeners);
     const encoded = await encodeInputs(context, scope, tracker, plan, encoding);
     const latents = prepareLatents(pass, inputs, facts, encoding, encoded);
     await encodePrompts(context, scope, tracker, plan, inputs, leases);
@@ -61,7 +66,7 @@ export async function generate(
     for (const [index, seed] of plan.seeds.entries()) {
       const latent = await sampleImage(context, scope, tracker, plan, latents, inputs, leases, sigmas, seed);
       const decoded = await tracker.stage((onEvent) =>
-        scope.run(() => native.decodeLatent({ latent, tiling: plan.tiling }, onEvent)),
+        scope.run(() => native.decodeLatent({ latent, tiling: plan.tiling, memoryBudget: plan.memoryBudget }, onEvent)),
       );
       scope.check();
       const result = finish(decoded, index);
@@ -73,13 +78,27 @@ export async function generate(
       sample: tracker.seconds('sample'),
       decode: tracker.seconds('decode'),
     };
-    return { images, timings: { ...seconds, total: (performance.now() - started) / 1000 } };
+    return { images, timings: { ...seconds, total: (performance.now() - started) / 1000 }, warnings };
   } finally {
     // After an abort the native side may still read the conditioning.
     void scope.idle().then(() => {
       for (const lease of leases) lease.release();
     });
   }
+}
+
+/** Before anything is computed: a strict request should not cost the encoding of its pictures. */
+async function checkPrompts(
+  context: ModelContext,
+  scope: JobScope,
+  plan: Plan,
+  listeners: GenerateListeners,
+): Promise<readonly PromptWarning[]> {
+  const prompts: GivenPrompt[] = [{ field: 'prompt', text: plan.prompt }];
+  if (needsUncond(plan.passes[0].sampling)) prompts.push({ field: 'negativePrompt', text: plan.negativePrompt });
+  const warnings = await promptWarnings(context, scope, prompts, plan.strictPrompt);
+  for (const warning of warnings) notify(listeners.onWarning, warning);
+  return warnings;
 }
 
 async function encodeInputs(
@@ -90,7 +109,8 @@ async function encodeInputs(
   { items }: EncodePlan,
 ): Promise<NativeTensor[]> {
   if (items.length === 0) return [];
-  const params = { images: items, seed: plan.passes[0].sampling.seed, tiling: plan.tiling };
+  const { encodeTiling: tiling, memoryBudget } = plan;
+  const params = { images: items, seed: plan.passes[0].sampling.seed, tiling, memoryBudget };
   return tracker.stage((onEvent) => scope.run(() => native.encodeImages(params, onEvent)));
 }
 
@@ -108,7 +128,9 @@ async function encodePrompts(
   const wanted = [positiveParams(parts)];
   if (needsUncond(sampling)) wanted.push(negativeParams(parts, context.facts));
   for (const params of wanted) {
-    leases.push(await tracker.stage((onEvent) => acquireConditioning(context, scope, params, onEvent)));
+    leases.push(
+      await tracker.stage((onEvent) => acquireConditioning(context, scope, params, onEvent, plan.memoryBudget)),
+    );
     scope.check();
   }
 }
@@ -145,6 +167,8 @@ function sampleImage(
     controlImage,
     sampling,
     preview: plan.preview,
+    previewTiling: plan.tiling,
+    memoryBudget: plan.memoryBudget,
   });
   return tracker.stage((onEvent) => scope.run(() => native.sample(params, onEvent)));
 }

@@ -1,10 +1,13 @@
+export type { JobWarning } from './admission.js';
 export { Conditioning } from './conditioning.js';
 export { ConditioningCache } from './conditioningCache.js';
 export { modelDefaults, type ModelDefaults } from './defaults.js';
 export { decodeLatent, encodeImage, encodePrompt } from './encoding.js';
+export { estimateRequest, type MemoryEstimate } from './estimate.js';
 export type * from './events.js';
 export { defaultSchedule, type ModelFacts } from './facts.js';
 export { Latent, type LatentShape } from './latent.js';
+export { MeasureCache } from './measure.js';
 export { notify } from './listeners.js';
 export { type PipelineModel, runMode, streamMode } from './modes.js';
 export type * from './operations.js';
@@ -13,4 +16,5 @@ export { type EnqueueOptions, JobQueue, type QueuedJob, type QueueView } from '.
 export type * from './request.js';
 export { sampleLatent, sigmasOf } from './sampleLatent.js';
 export { imageInput, jobSpec } from './spec.js';
+export { countTokens } from './tokens.js';
 export { type LatentSpace, spaceFamily, type SpaceSource, spaceSource } from './space.js';

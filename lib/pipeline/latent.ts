@@ -2,6 +2,23 @@ import { invalidOption } from '../errors/index.js';
 import type { NativeTensor } from '../native/index.js';
 import type { LatentSpace } from './space.js';
 
+/** Of a picture, in pixels, and of a batch. */
+const maxSide = 65_536;
+/** Half a GiB. */
+const maxNumbers = 2 ** 27;
+
+function checkShape(shape: unknown): readonly number[] {
+  if (Array.isArray(shape) && shape.every((size) => typeof size === 'number')) return shape;
+  throw invalidOption('shape', shape, 'an array [batch, channels, height / f, width / f]');
+}
+
+function checkSpaceValue(space: unknown): void {
+  const { channels, scaleFactor, source } = (space ?? {}) as Record<string, unknown>;
+  const sound = (value: unknown): boolean => typeof value === 'number' && Number.isInteger(value) && value > 0;
+  if (sound(channels) && sound(scaleFactor) && typeof source === 'object') return;
+  throw invalidOption('space', space, 'the latentSpace of a model');
+}
+
 /** `[batch, channels, height / scaleFactor, width / scaleFactor]`. */
 export type LatentShape = readonly [batch: number, channels: number, height: number, width: number];
 
@@ -27,7 +44,8 @@ export class Latent {
    * @throws DiffusionError `ERR_INVALID_OPTION` when shape, length or space disagree, or a number is not finite.
    */
   static from(data: Float32Array, shape: readonly number[], space: LatentSpace): Latent {
-    const [batch, channels, height, width] = shape;
+    const [batch, channels, height, width] = checkShape(shape);
+    checkSpaceValue(space);
     if (
       shape.length !== 4 ||
       batch === undefined ||
@@ -55,8 +73,19 @@ export class Latent {
 
   /** All zeros: the start of txt2img. Width and height in pixels. */
   static zeros(width: number, height: number, space: LatentSpace, batch = 1): Latent {
+    checkSpaceValue(space);
+    for (const [field, value, multiple] of [
+      ['width', width, space.scaleFactor],
+      ['height', height, space.scaleFactor],
+      ['batch', batch, 1],
+    ] as const) {
+      if (!Number.isInteger(value) || value < 1 || value > maxSide || value % multiple !== 0)
+        throw invalidOption(field, value, `an integer from 1 to ${String(maxSide)}, a multiple of ${String(multiple)}`);
+    }
     const shape: LatentShape = [batch, space.channels, height / space.scaleFactor, width / space.scaleFactor];
-    return Latent.from(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape, space);
+    const length = shape.reduce((a, b) => a * b, 1);
+    if (length > maxNumbers) throw invalidOption('batch', batch, `a latent of at most ${String(maxNumbers)} numbers`);
+    return Latent.from(new Float32Array(length), shape, space);
   }
 
   /** Takes over a tensor that the addon made, without a copy. */
@@ -101,7 +130,8 @@ export class Latent {
 
   /** Several latents of one size and space as one batch. */
   static concat(latents: readonly Latent[]): Latent {
-    const first = latents[0];
+    const first =
+      Array.isArray(latents) && latents.every((latent) => latent instanceof Latent) ? latents[0] : undefined;
     if (first === undefined) throw invalidOption('latents', latents, 'at least one latent');
     const [, channels, height, width] = first.shape;
     const size = channels * height * width;

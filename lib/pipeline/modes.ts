@@ -2,18 +2,22 @@ import { DiffusionError } from '../errors/index.js';
 import type { InfotextModel } from '../image/index.js';
 import { checkOptions } from '../options/index.js';
 import { emptySet, formatLoraTag, type LoraTag, parseLoraTags, type PreparedSet } from '../weights/index.js';
+import type { TilingChoice } from './admission.js';
+import { admitted } from './admitted.js';
 import { finisher } from './caption.js';
 import type { GenerateEvent } from './events.js';
 import type { ModelFacts } from './facts.js';
 import { generate, type GenerateListeners } from './generate.js';
 import { checkImages, type GivenImages, readInputs } from './inputs.js';
 import { notify } from './listeners.js';
-import { makePlan } from './plan.js';
+import { untiled } from './measure.js';
+import { makePlan, type Plan } from './plan.js';
 import { resolvePreview } from './preview.js';
 import type { ModelContext } from './prompts.js';
 import type { JobQueue } from './queue.js';
 import type { GenerateResult, PassMode } from './request.js';
 import { resolveSampling, resolveTiling } from './sampling.js';
+import { shapeOf } from './shape.js';
 import { img2imgSpec, inpaintSpec, txt2imgSpec } from './spec.js';
 import { streamJob } from './stream.js';
 
@@ -31,7 +35,7 @@ function checkTxt2Img(request: unknown, facts: ModelFacts) {
 }
 
 /** Checks a request of a mode and fills the defaults in. */
-function checkRequest(mode: PassMode, request: unknown, facts: ModelFacts): CheckedRequest {
+export function checkRequest(mode: PassMode, request: unknown, facts: ModelFacts): CheckedRequest {
   if (facts.isVideo) {
     const message = `"${facts.architecture}" makes videos; ${mode} needs a model for pictures. Load another checkpoint.`;
     throw new DiffusionError('ERR_MODEL_UNSUPPORTED', message, { hint: 'Load another checkpoint.' });
@@ -70,6 +74,10 @@ export async function* streamMode(
         onEvent(event);
       },
       onImage: onEvent,
+      onWarning: (event) => {
+        notify(options.onWarning, event);
+        onEvent(event);
+      },
     };
     return enqueue(model, mode, options, listeners, signal, true);
   }, options.signal);
@@ -85,9 +93,9 @@ async function enqueue(
 ): Promise<GenerateResult> {
   const { facts, queue } = model;
   checkImages(options, facts);
-  const sampling = withoutImage(resolveSampling(options, facts), options, facts);
-  const tiling = resolveTiling(options.tiling);
-  const preview = resolvePreview(options.preview, previews, facts);
+  // What is wrong with the options is told before anything is queued.
+  resolveSampling(options, facts);
+  resolvePreview(options.preview, previews, facts);
   signal?.throwIfAborted();
 
   // Pictures are read while the job waits, so that a missing file is known at once; the place in the queue is that of
@@ -103,32 +111,22 @@ async function enqueue(
     const queued = (performance.now() - queuedAt) / 1000;
     const [inputs, loras] = await ready;
     scope.check();
-    const { negativePrompt, clipSkip, batchSize, denoisingStrength } = options;
-    const { width, height } = inputs;
-    const plan = makePlan({
-      mode,
-      prompt: tagged.prompt,
-      taggedPrompt: taggedPrompt(tagged, loras ?? model.weights.baseSet),
-      negativePrompt,
-      clipSkip,
-      width,
-      height,
-      batchSize,
-      denoisingStrength,
-      sampling,
-      tiling,
-      preview,
+    const set = loras ?? model.weights.baseSet;
+    const { plan: draft, tiling } = draftPlan(model, mode, { ...options, prompt: tagged.prompt }, inputs, previews);
+    const shape = shapeOf(draft, inputs, facts);
+    return admitted(model, scope, shape, tiling, async ({ tilings, memoryBudget, warnings }) => {
+      const plan = Object.freeze({
+        ...draft,
+        taggedPrompt: taggedPrompt(tagged, set),
+        tiling: tilings.decode,
+        encodeTiling: tilings.encode,
+        memoryBudget,
+      });
+      const finish = finisher(plan, facts, model.describe(), loraHashes(set));
+      for (const warning of warnings) notify(listeners.onWarning, warning);
+      const { images, timings, warnings: cut } = await generate(model, scope, plan, inputs, listeners, finish, loras);
+      return { images, timings: { queued, ...timings }, warnings: [...warnings, ...cut] };
     });
-    const { images, timings } = await generate(
-      model,
-      scope,
-      plan,
-      inputs,
-      listeners,
-      finisher(plan, facts, model.describe(), loraHashes(loras ?? model.weights.baseSet)),
-      loras,
-    );
-    return { images, timings: { queued, ...timings } };
   });
 }
 
@@ -154,6 +152,34 @@ function taggedPrompt({ prompt }: { readonly prompt: string }, { loras }: Prepar
 function loraHashes({ loras }: PreparedSet): Readonly<Record<string, string>> {
   if (loras.length === 0) return {};
   return { 'Lora hashes': loras.map(({ lora, file }) => `${lora.name}: ${file.shortHash}`).join(', ') };
+}
+
+/** The plan of a request, without what depends on memory. */
+export function draftPlan(
+  { facts }: PipelineModel,
+  mode: PassMode,
+  options: CheckedRequest,
+  { width, height }: { readonly width: number; readonly height: number },
+  previews: boolean,
+): { readonly plan: Plan; readonly tiling: TilingChoice } {
+  const { prompt, negativePrompt, clipSkip, strictPrompt, batchSize, denoisingStrength } = options;
+  const plan = makePlan({
+    mode,
+    prompt,
+    negativePrompt,
+    clipSkip,
+    strictPrompt,
+    width,
+    height,
+    batchSize,
+    denoisingStrength,
+    sampling: withoutImage(resolveSampling(options, facts), options, facts),
+    tiling: untiled,
+    encodeTiling: untiled,
+    preview: resolvePreview(options.preview, previews, facts),
+    memoryBudget: 0,
+  });
+  return { plan, tiling: resolveTiling(options.tiling) };
 }
 
 /** An edit model without a reference sees a black one; guidance towards that would be guidance towards nothing. */

@@ -1,7 +1,7 @@
 import type { GeneratedImage, ImageInput } from '../image/index.js';
 import type { Sampler, Schedule } from '../options/index.js';
 import type { Conditioning } from './conditioning.js';
-import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
+import type { PreviewEvent, ProgressEvent, PromptWarning, QueueEvent } from './events.js';
 import type { Latent } from './latent.js';
 import type { BaseRequest, TilingOptions } from './request.js';
 
@@ -23,6 +23,27 @@ export interface EncodePromptOptions extends OperationOptions {
   readonly height?: number | undefined;
   /** For vision-language text encoders (Qwen-Image-Edit). */
   readonly refImages?: readonly ImageInput[] | undefined;
+  /** As in a request. */
+  readonly strictPrompt?: boolean | undefined;
+  readonly onWarning?: ((warning: PromptWarning) => void) | undefined;
+}
+
+export type CountTokensOptions = Pick<OperationOptions, 'signal' | 'onQueue'>;
+
+/** A prompt as one text encoder of the model gets it. */
+export interface TokenCount {
+  /** CLIP ViT-L, bigG or H, T5-XXL, or a language model. */
+  readonly encoder: 'clipL' | 'clipG' | 'clipH' | 't5xxl' | 'llm';
+  /** Without begin, end and padding. */
+  readonly tokens: number;
+  /** Runs of the encoder; their outputs are joined, so that a long prompt is read in whole. */
+  readonly chunks: number;
+  /** Tokens of text in a chunk; 0: the encoder takes the whole prompt in one. */
+  readonly chunkTokens: number;
+  /** Tokens that are read; null: all. FLUX's CLIP-L reads 75. */
+  readonly limit: number | null;
+  /** Text beyond the limit, as the tokenizer spells it; empty: none. */
+  readonly cut: string;
 }
 
 type SamplingOptions = Pick<
@@ -58,6 +79,16 @@ export interface SampleOptions extends SamplingOptions, OperationOptions {
   readonly denoisingStrength?: number | undefined;
   /** One number per latent cell, row by row, 0 (keep) to 1 (repaint): length width / f * height / f. Default: all 1. */
   readonly mask?: Float32Array | undefined;
+  /**
+   * What inpaint, edit and control models read beside the latent: `[concatChannels, height / f, width / f]`, row-major,
+   * where `model.info.concatChannels` is not 0; one for all images of the batch. SD inpaint: mask (1 repaints) and
+   * latent of the masked picture. Flux Fill: that latent and the 64 pixels of the mask of each cell. Flex.2: latent
+   * outside the mask, mask, control latent. InstructPix2Pix and Flux Control: latent of the reference or control
+   * picture. Default: that of a request without pictures (mask 1, the rest 0).
+   */
+  readonly concat?: Float32Array | readonly number[] | undefined;
+  /** The same for the evaluation without the text. Default: that of a request without pictures. */
+  readonly uncondConcat?: Float32Array | readonly number[] | undefined;
   /** Latents of reference pictures, for edit models. */
   readonly refLatents?: readonly Latent[] | undefined;
   readonly onPreview?: ((event: PreviewEvent) => void) | undefined;
@@ -70,12 +101,14 @@ export interface EncodeImageOptions extends OperationOptions {
   readonly height?: number | undefined;
   /** Of the generator that the VAE draws its sample from. Default: 0. */
   readonly seed?: number | undefined;
-  readonly tiling?: boolean | TilingOptions | undefined;
+  /** As {@link BaseRequest.tiling}. Default: `auto`. */
+  readonly tiling?: 'auto' | boolean | TilingOptions | undefined;
 }
 
 export interface DecodeLatentOptions extends OperationOptions {
   readonly latent: Latent;
-  readonly tiling?: boolean | TilingOptions | undefined;
+  /** As {@link BaseRequest.tiling}. Default: `auto`. */
+  readonly tiling?: 'auto' | boolean | TilingOptions | undefined;
 }
 
 export interface SigmasOptions extends Omit<OperationOptions, 'onProgress'> {

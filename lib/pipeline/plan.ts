@@ -28,11 +28,17 @@ export interface Plan {
   readonly negativePrompt: string;
   /** -1: the architecture's. */
   readonly clipSkip: number;
+  /** Prompts that do not fit are errors. */
+  readonly strictPrompt: boolean;
   /** In order; each begins with the latents of the one before. */
   readonly passes: readonly [Pass, ...Pass[]];
   readonly seeds: readonly number[];
+  /** Of decoding, and of previews that the VAE makes. */
   readonly tiling: NativeTiling;
+  readonly encodeTiling: NativeTiling;
   readonly preview: Preview;
+  /** Bytes that the graphs of a native operation may take; 0: any. */
+  readonly memoryBudget: number;
 }
 
 export interface PlanInput {
@@ -41,17 +47,33 @@ export interface PlanInput {
   readonly taggedPrompt?: string;
   readonly negativePrompt: string;
   readonly clipSkip: number | undefined;
+  readonly strictPrompt: boolean;
   readonly width: number;
   readonly height: number;
   readonly batchSize: number;
   readonly denoisingStrength: number | undefined;
   readonly sampling: Sampling;
   readonly tiling: NativeTiling;
+  readonly encodeTiling: NativeTiling;
   readonly preview: Preview;
+  readonly memoryBudget: number;
 }
 
 export function makePlan(input: PlanInput): Plan {
-  const { mode, prompt, negativePrompt, clipSkip = -1, width, height, sampling, tiling, preview } = input;
+  const {
+    mode,
+    prompt,
+    negativePrompt,
+    clipSkip = -1,
+    strictPrompt,
+    width,
+    height,
+    sampling,
+    tiling,
+    encodeTiling,
+    preview,
+    memoryBudget,
+  } = input;
   const denoisingStrength = mode === 'txt2img' ? null : (input.denoisingStrength ?? 0.75);
   const pass: Pass = Object.freeze({ mode, width, height, sampling: Object.freeze(sampling), denoisingStrength });
   const seeds = Object.freeze(batchSeeds(sampling.seed, input.batchSize));
@@ -60,10 +82,13 @@ export function makePlan(input: PlanInput): Plan {
     taggedPrompt: input.taggedPrompt ?? prompt,
     negativePrompt,
     clipSkip,
+    strictPrompt,
     passes: Object.freeze([pass] as const),
     seeds,
     tiling,
+    encodeTiling,
     preview,
+    memoryBudget,
   });
 }
 

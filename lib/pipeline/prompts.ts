@@ -1,5 +1,6 @@
 import type { JobScope, NativeEncodePromptParams, NativeEvent, NativeImage, NativeModel } from '../native/index.js';
 import type { WeightsState } from '../weights/index.js';
+import type { ModelMemory } from './admission.js';
 import { type ConditioningCache, conditioningKey, type Lease } from './conditioningCache.js';
 import type { ModelFacts } from './facts.js';
 
@@ -10,6 +11,7 @@ export interface ModelContext {
   readonly cache: ConditioningCache;
   /** LoRAs in the weights. */
   readonly weights: WeightsState;
+  readonly memory: ModelMemory;
 }
 
 export interface PromptParts {
@@ -24,7 +26,7 @@ export interface PromptParts {
 
 export function positiveParams(parts: PromptParts): NativeEncodePromptParams {
   const { prompt, clipSkip, width, height, refImages } = parts;
-  return { prompt, clipSkip, width, height, refImages, zeroOutMasked: false };
+  return { prompt, clipSkip, width, height, refImages, zeroOutMasked: false, memoryBudget: 0 };
 }
 
 /** SDXL's empty negative prompt is all zeros, as in the reference implementation. */
@@ -39,10 +41,11 @@ export function acquireConditioning(
   scope: JobScope,
   params: NativeEncodePromptParams,
   onEvent: ((event: NativeEvent) => void) | null,
+  memoryBudget: number,
 ): Promise<Lease> {
   return cache.acquire(conditioningKey(params, facts.isSdxl, weights.textEncoderKey), () =>
     scope.run(
-      () => native.encodePrompt(params, onEvent),
+      () => native.encodePrompt({ ...params, memoryBudget }, onEvent),
       (late) => {
         late.dispose();
       },

@@ -43,10 +43,16 @@ interface Entry {
 export class JobQueue implements QueueView {
   readonly #entries: Entry[] = [];
   readonly #listeners = new Set<(event: QueueEvent) => void>();
+  readonly #model: string | undefined;
   #lastId = 0;
   #busy = false;
   #running: Promise<void> = Promise.resolve();
   #closed: (() => Error) | undefined;
+
+  /** @param model Whose queue it is, for log lines. */
+  constructor(model?: string) {
+    this.#model = model;
+  }
 
   get length(): number {
     return this.#entries.length;
@@ -79,8 +85,13 @@ export class JobQueue implements QueueView {
       };
       signal?.addEventListener('abort', onAbort, { once: true });
       const forget = (): void => signal?.removeEventListener('abort', onAbort);
+      const id = ++this.#lastId;
       const start: Entry['start'] = async () => {
-        const scope = new JobScope(controller.signal);
+        const scope = new JobScope(controller.signal, {
+          ...(this.#model === undefined ? {} : { model: this.#model }),
+          kind,
+          job: id,
+        });
         let state: QueueState = 'finished';
         let settle: () => void;
         try {
@@ -100,7 +111,7 @@ export class JobQueue implements QueueView {
         forget();
         return { state, settle };
       };
-      const entry: Entry = { id: ++this.#lastId, kind, controller, onQueue, start, position: this.#entries.length };
+      const entry: Entry = { id, kind, controller, onQueue, start, position: this.#entries.length };
       const giveUp = (state: QueueState, reason: unknown): void => {
         reject(reason);
         // The running one leaves by itself, when its native work has let go.

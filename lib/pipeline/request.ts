@@ -1,39 +1,10 @@
 import type { GeneratedImage, ImageInput } from '../image/index.js';
-import type { Sampler, Schedule, StepCacheMode } from '../options/index.js';
+import type { Sampler, Schedule, SkipLayerGuidance, StepCacheOptions, TilingOptions } from '../options/index.js';
 import type { LoraInput } from '../weights/index.js';
+import type { JobWarning } from './admission.js';
 import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
 
-/** Skip-layer guidance of DiT models (SD3.x): the difference to a prediction with some layers left out is added. */
-export interface SkipLayerGuidance {
-  /** Indices of the transformer layers to skip. Default: [7, 8, 9]. */
-  readonly layers?: readonly number[] | undefined;
-  /** Share of the steps after which it begins, 0..1. Default: 0.01. */
-  readonly start?: number | undefined;
-  /** Share of the steps after which it ends, 0..1. Default: 0.2. */
-  readonly end?: number | undefined;
-  /** Strength; 0 turns it off. Default: 2.5. */
-  readonly scale?: number | undefined;
-}
-
-/** Work through the VAE tile by tile: less memory, more time, slightly different pixels. */
-export interface TilingOptions {
-  /** Edge of a tile in latent cells (pixels / scaleFactor), 4..4096, or one value per axis. Default: 32. */
-  readonly tileSize?: number | { readonly x: number; readonly y: number } | undefined;
-  /** Share of a tile that overlaps its neighbour, 0..0.5. Default: 0.5. */
-  readonly overlap?: number | undefined;
-}
-
-/** Reuse of work between steps. Faster, but the picture changes a little. */
-export interface StepCacheOptions {
-  /** `easycache`, `dbcache`, `taylorseer`, `cache-dit` are for DiT models, `ucache` for UNet models, `spectrum` for both. */
-  readonly mode: StepCacheMode;
-  /** How much change is tolerated before a step is computed again, > 0. Default: the mode's own. */
-  readonly threshold?: number | undefined;
-  /** Share of the steps computed in full at the beginning, 0..1. Default: 0.15. */
-  readonly start?: number | undefined;
-  /** Share of the steps after which all are computed in full again, 0..1. Default: 0.95. */
-  readonly end?: number | undefined;
-}
+export type { PassMode, SkipLayerGuidance, StepCacheOptions, TilingOptions } from '../options/index.js';
 
 /** Pictures of the unfinished latent while it is sampled. */
 export interface PreviewOptions {
@@ -81,8 +52,11 @@ export interface BaseRequest {
   readonly skipLayerGuidance?: SkipLayerGuidance | undefined;
   /** Own noise levels in place of `schedule` and `steps`: decreasing, the last 0, 2..1001 numbers. */
   readonly sigmas?: readonly number[] | Float32Array | undefined;
-  /** Tiled VAE. `true` means the defaults of {@link TilingOptions}. Default: false. */
-  readonly tiling?: boolean | TilingOptions | undefined;
+  /**
+   * Tiled VAE. `auto`: the whole picture where memory suffices, else the largest tiles that fit, which
+   * `GenerateResult.warnings` tells. `true` means the defaults of {@link TilingOptions}. Default: `auto`.
+   */
+  readonly tiling?: 'auto' | boolean | TilingOptions | undefined;
   /** Picture for the loaded ControlNet (already preprocessed), or for a control model (FLUX control). */
   readonly controlImage?: ImageInput | undefined;
   /** 0..2. Default: 0.9. */
@@ -97,12 +71,19 @@ export interface BaseRequest {
   readonly stepCache?: StepCacheOptions | undefined;
   /** Default: previews are made (`projection`, every step) only when somebody listens. */
   readonly preview?: PreviewOptions | undefined;
+  /**
+   * True: rejects with `ERR_INVALID_PROMPT` when a text encoder would not read all of a prompt. Default: false, it is
+   * reported in `warnings` and by `onWarning`.
+   */
+  readonly strictPrompt?: boolean | undefined;
   /** Aborting rejects the promise with the signal's reason and stops the native work within one model evaluation. */
   readonly signal?: AbortSignal | undefined;
   /** Called on progress of this job only. What it throws becomes a process warning and does not break the job. */
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined;
   /** Called with previews of this job only. */
   readonly onPreview?: ((event: PreviewEvent) => void) | undefined;
+  /** Called for each part of a prompt that a text encoder does not read, and when the VAE tiles by itself. */
+  readonly onWarning?: ((warning: JobWarning) => void) | undefined;
   /** Called when this job is queued, moves up, starts and ends. */
   readonly onQueue?: ((event: QueueEvent) => void) | undefined;
 }
@@ -135,7 +116,6 @@ export interface GenerateResult {
   /** In order of their seeds: seed, seed + 1, … */
   readonly images: readonly GeneratedImage[];
   readonly timings: JobTimings;
+  /** What was done otherwise than asked for, to fit into memory, and parts of prompts that were not read; usually empty. */
+  readonly warnings: readonly JobWarning[];
 }
-
-/** What a pass does. It belongs to the pass, so nothing that compiles or loads can change it. */
-export type PassMode = 'txt2img' | 'img2img' | 'inpaint';

@@ -11,6 +11,8 @@ import {
   scheduleName,
 } from '../options/index.js';
 import type { NativeTensor } from '../native/index.js';
+import { admitted } from './admitted.js';
+import { checkConcat, type GivenConcat, withConcat } from './concat.js';
 import { Conditioning } from './conditioning.js';
 import { checkSpace, latentValue, sizeSpec } from './encoding.js';
 import { defaultSchedule, type ModelFacts } from './facts.js';
@@ -21,8 +23,10 @@ import type { PipelineModel } from './modes.js';
 import { evaluations, needsUncond, type Pass } from './plan.js';
 import { resolvePreview } from './preview.js';
 import { ProgressTracker } from './progress.js';
+import { positiveParams } from './prompts.js';
 import { sampleParams } from './sampleParams.js';
 import { resolveSampling } from './sampling.js';
+import { emptyShape, inputBytes } from './shape.js';
 import { jobSpec, samplingSpec } from './spec.js';
 import { effectiveSteps, img2imgSigmas } from './steps.js';
 
@@ -41,6 +45,8 @@ export async function sampleLatent(model: PipelineModel, given: unknown): Promis
     noise: optional(latentValue()),
     denoisingStrength: number({ min: 0, max: 1, default: 1 }),
     mask: optional(floatArray()),
+    concat: optional(floatArray()),
+    uncondConcat: optional(floatArray()),
     refLatents: optional(arrayOf(latentValue(), { max: 16 })),
     ...sizeSpec(facts),
     ...samplingSpec(facts),
@@ -50,6 +56,7 @@ export async function sampleLatent(model: PipelineModel, given: unknown): Promis
   const height = options.latent?.height ?? options.height ?? facts.defaults.height;
   const latent = options.latent ?? Latent.zeros(width, height, facts.space);
   checkShapes(latent, noise, options.mask, options, facts);
+  checkConcat(options, latent, facts);
   checkImages({ ...(options.controlImage === undefined ? {} : { controlImage: options.controlImage }) }, facts);
   const sampling = resolveSampling(options, facts);
   if (needsUncond(sampling) && !conditioning.hasNegative) {
@@ -74,47 +81,62 @@ export async function sampleLatent(model: PipelineModel, given: unknown): Promis
     const [inputs] = await ready;
     await model.weights.apply(undefined, scope, null);
     scope.check();
-    const { positive, negative, done } = conditioning.use(model.cache);
-    try {
-      const { steps, sampler, schedule, flowShift } = sampling;
-      const all =
-        sampling.sigmas ??
-        (await scope.run(() => native.sigmas({ steps, schedule, sampler, width, height, flowShift })));
-      const sigmas = img2imgSigmas(all, denoisingStrength);
-      const pass: Pass = { mode: 'img2img', width, height, sampling, denoisingStrength };
-      const extras = plainExtras(pass, facts, options.mask);
-      const count = effectiveSteps(steps, denoisingStrength);
-      const weight = count * evaluations(sampling);
-      const stages = Array.from(
-        { length: latent.batch },
-        (_, i) => ({ phase: 'sample', image: i + 1, total: count, weight }) as const,
-      );
-      const tracker = new ProgressTracker(stages, latent.batch, options);
-      const results: Latent[] = [];
-      for (let index = 0; index < latent.batch; index++) {
-        const params = sampleParams({
-          cond: positive,
-          uncond: needsUncond(sampling) ? negative : null,
-          latents: {
-            ...extras,
-            latent: latent.at(index).toNative(),
-            refLatents: refLatents.map((ref) => ref.toNative()),
-          },
-          noise: noise?.at(index).toNative() ?? null,
-          seed: sampling.seed + index,
-          sigmas,
-          controlImage: facts.hasControlNet ? inputs.controlImage : null,
-          sampling,
-          preview,
-        });
-        results.push(
-          Latent.adopt(await tracker.stage((onEvent) => scope.run(() => native.sample(params, onEvent))), facts.space),
+    const uncond = needsUncond(sampling);
+    const placeholder = positiveParams({ prompt: '', negativePrompt: '', clipSkip: -1, width, height, refImages: [] });
+    const shape = {
+      ...emptyShape(width, height),
+      prompts: uncond ? [placeholder, placeholder] : [placeholder],
+      imageGuidance: sampling.imageCfgScale !== sampling.cfgScale,
+      concat: facts.isInpaint || facts.isEdit || facts.isControl,
+      control: facts.hasControlNet && inputs.controlImage !== null,
+      references: facts.isDit ? refLatents.map((ref) => ({ width: ref.width, height: ref.height })) : [],
+      preview: preview.mode,
+      inputBytes: inputBytes([inputs.controlImage]),
+    };
+    return admitted(model, scope, shape, 'auto', async ({ tilings, memoryBudget }) => {
+      const { positive, negative, done } = conditioning.use(model.cache);
+      try {
+        const { steps, sampler, schedule, flowShift } = sampling;
+        const all =
+          sampling.sigmas ??
+          (await scope.run(() => native.sigmas({ steps, schedule, sampler, width, height, flowShift })));
+        const sigmas = img2imgSigmas(all, denoisingStrength);
+        const pass: Pass = { mode: 'img2img', width, height, sampling, denoisingStrength };
+        const extras = extrasOf(pass, facts, options);
+        const count = effectiveSteps(steps, denoisingStrength);
+        const weight = count * evaluations(sampling);
+        const stages = Array.from(
+          { length: latent.batch },
+          (_, i) => ({ phase: 'sample', image: i + 1, total: count, weight }) as const,
         );
+        const tracker = new ProgressTracker(stages, latent.batch, options);
+        const results: Latent[] = [];
+        for (let index = 0; index < latent.batch; index++) {
+          const params = sampleParams({
+            cond: positive,
+            uncond: uncond ? negative : null,
+            latents: {
+              ...extras,
+              latent: latent.at(index).toNative(),
+              refLatents: refLatents.map((ref) => ref.toNative()),
+            },
+            noise: noise?.at(index).toNative() ?? null,
+            seed: sampling.seed + index,
+            sigmas,
+            controlImage: facts.hasControlNet ? inputs.controlImage : null,
+            sampling,
+            preview,
+            previewTiling: tilings.decode,
+            memoryBudget,
+          });
+          const sampled = await tracker.stage((onEvent) => scope.run(() => native.sample(params, onEvent)));
+          results.push(Latent.adopt(sampled, facts.space));
+        }
+        return results.length === 1 && results[0] !== undefined ? results[0] : Latent.concat(results);
+      } finally {
+        void scope.idle().then(done);
       }
-      return results.length === 1 && results[0] !== undefined ? results[0] : Latent.concat(results);
-    } finally {
-      void scope.idle().then(done);
-    }
+    });
   });
 }
 
@@ -146,18 +168,18 @@ export async function sigmasOf(model: PipelineModel, given: unknown): Promise<Fl
   );
 }
 
-/** What inpaint, edit and control models read beside the latent when no pictures are given. */
-function plainExtras(
+/** What models read beside the latent: the given values, or those of a request without pictures. */
+function extrasOf(
   pass: Pass,
   facts: ModelFacts,
-  mask: Float32Array | undefined,
+  given: GivenConcat & { readonly mask?: Float32Array },
 ): Omit<PreparedLatents, 'latent' | 'refLatents'> {
   const nothing = { image: null, mask: null, controlImage: null, refImages: [] };
   const { concat, uncondConcat } = prepareLatents(pass, nothing, facts, planEncoding(pass, nothing, facts), []);
   const f = facts.scaleFactor;
   const cells: NativeTensor | null =
-    mask === undefined ? null : { shape: [1, 1, pass.height / f, pass.width / f], data: mask };
-  return { concat, uncondConcat, mask: cells };
+    given.mask === undefined ? null : { shape: [1, 1, pass.height / f, pass.width / f], data: given.mask };
+  return withConcat({ concat, uncondConcat, mask: cells }, given);
 }
 
 function checkShapes(

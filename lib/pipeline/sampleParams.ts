@@ -1,4 +1,10 @@
-import type { NativeConditioning, NativeImage, NativeSampleParams, NativeTensor } from '../native/index.js';
+import type {
+  NativeConditioning,
+  NativeImage,
+  NativeSampleParams,
+  NativeTensor,
+  NativeTiling,
+} from '../native/index.js';
 import type { PreparedLatents } from './latents.js';
 import type { Preview } from './preview.js';
 import type { Sampling } from './sampling.js';
@@ -13,11 +19,14 @@ export interface SampleInput {
   readonly controlImage: NativeImage | null;
   readonly sampling: Sampling;
   readonly preview: Preview;
+  readonly previewTiling: NativeTiling;
+  readonly memoryBudget: number;
 }
 
 /** Parameters of the native `sample`. */
 export function sampleParams(input: SampleInput): NativeSampleParams {
-  const { cond, uncond, latents, noise, seed, sigmas, controlImage, sampling, preview } = input;
+  const { cond, uncond, latents, noise, seed, sigmas, controlImage, sampling, preview, previewTiling, memoryBudget } =
+    input;
   const { skipLayers, stepCache } = sampling;
   return {
     cond,
@@ -50,5 +59,7 @@ export function sampleParams(input: SampleInput): NativeSampleParams {
     cacheEnd: stepCache.end,
     preview: preview.mode,
     previewInterval: preview.every,
+    previewTiling,
+    memoryBudget,
   };
 }

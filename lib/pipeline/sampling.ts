@@ -97,11 +97,13 @@ export function ignored(field: string, given: unknown, facts: ModelFacts, serves
 
 type GivenTiling =
   | boolean
+  | 'auto'
   | { readonly tileSize?: number | { readonly x: number; readonly y: number } | undefined; readonly overlap: number };
 
 /** Tile sizes in latent cells; 0 is the engine's own. */
-export function resolveTiling(tiling: GivenTiling | undefined): NativeTiling {
-  if (tiling === undefined || tiling === false) return { enabled: false, tileSizeX: 0, tileSizeY: 0, overlap: 0.5 };
+export function resolveTiling(tiling: GivenTiling | undefined): NativeTiling | 'auto' {
+  if (tiling === undefined || tiling === 'auto') return 'auto';
+  if (tiling === false) return { enabled: false, tileSizeX: 0, tileSizeY: 0, overlap: 0.5 };
   if (tiling === true) return { enabled: true, tileSizeX: 0, tileSizeY: 0, overlap: 0.5 };
   const { tileSize = 0, overlap } = tiling;
   const [tileSizeX, tileSizeY] = typeof tileSize === 'number' ? [tileSize, tileSize] : [tileSize.x, tileSize.y];

@@ -22,6 +22,7 @@ import {
   withDefault,
 } from '../options/index.js';
 import { lorasSpec } from '../weights/index.js';
+import type { JobWarning } from './admission.js';
 import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
 import type { ModelFacts } from './facts.js';
 
@@ -38,6 +39,7 @@ const share = (fallback: number) => number({ min: 0, max: 1, default: fallback }
 
 export const tilingSpec = union(
   [
+    oneOf(['auto'] as const),
     boolean(),
     object({
       tileSize: optional(
@@ -52,7 +54,7 @@ export const tilingSpec = union(
       overlap: number({ min: 0, max: 0.5, default: 0.5 }),
     }),
   ],
-  (value) => (typeof value === 'boolean' ? 0 : 1),
+  (value) => (typeof value === 'string' ? 0 : typeof value === 'boolean' ? 1 : 2),
 );
 
 export const stepCacheSpec = object({
@@ -79,6 +81,12 @@ export const jobSpec = {
   signal: optional(signal()),
   onProgress: optional(func<(event: ProgressEvent) => void>()),
   onQueue: optional(func<(event: QueueEvent) => void>()),
+} as const;
+
+/** What happens to prompts that do not fit; of every call that takes prompts. */
+export const promptSpec = {
+  strictPrompt: boolean({ default: false }),
+  onWarning: optional(func<(warning: JobWarning) => void>()),
 } as const;
 
 /** What decides how a latent is sampled; shared by the picture modes and the low-level `sample`. */
@@ -116,6 +124,7 @@ export function txt2imgSpec(facts: ModelFacts) {
     tiling: optional(tilingSpec),
     refImages: optional(arrayOf(imageInput(), { max: 16 })),
     loras: optional(lorasSpec),
+    ...promptSpec,
     ...samplingSpec(facts),
   } as const;
 }

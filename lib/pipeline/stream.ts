@@ -3,7 +3,7 @@ import type { GenerateEvent } from './events.js';
 
 /**
  * Events between a job and a slower reader. A newer progress or preview replaces the unread one before it; pictures
- * are never dropped.
+ * and warnings are never dropped.
  */
 export class EventBuffer {
   #events: GenerateEvent[] = [];
@@ -12,7 +12,8 @@ export class EventBuffer {
   #wake: (() => void) | undefined;
 
   push(event: GenerateEvent): void {
-    if (event.type !== 'image') this.#events = this.#events.filter(({ type }) => type !== event.type);
+    if (event.type === 'progress' || event.type === 'preview')
+      this.#events = this.#events.filter(({ type }) => type !== event.type);
     this.#events.push(event);
     this.#wake?.();
   }

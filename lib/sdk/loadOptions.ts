@@ -117,6 +117,7 @@ export function nativeLoadOptions(
     rng: options.rng,
     samplerRng: options.samplerRng ?? options.rng,
     vaeDecodeOnly: options.vaeDecodeOnly,
+    memoryBudget: 0,
   };
 }
 

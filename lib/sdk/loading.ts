@@ -1,3 +1,4 @@
+import { DiffusionError } from '../errors/index.js';
 import { ensureEmbeddedModel, resolveModelFiles } from '../model/index.js';
 import type { InfotextModel } from '../image/index.js';
 import {
@@ -10,6 +11,8 @@ import {
 } from '../native/index.js';
 import { ProgressTracker } from '../pipeline/index.js';
 import type { LoraDirectories } from '../weights/index.js';
+import type { MemoryLedger } from '../memory/index.js';
+import { admitLoad, explainLoad } from './loadMemory.js';
 import { type CheckedLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import { fileStamps } from './identity.js';
 import { Model } from './model.js';
@@ -20,6 +23,7 @@ export interface LoadContext {
   readonly device: string;
   readonly threads: number;
   readonly loraDirectories: LoraDirectories;
+  readonly ledger: MemoryLedger;
   readonly onDispose: (model: Model) => void;
 }
 
@@ -28,6 +32,13 @@ interface ResolvedFiles {
   readonly embedded: boolean;
   /** Hash of the checkpoint where it is known without reading it. */
   readonly sha256?: string;
+}
+
+/** The files of a load; the embedded model's are made when they are not there. */
+export async function findFiles(options: CheckedLoadOptions, signal: AbortSignal): Promise<NativeModelFiles> {
+  const embedded = options.checkpoint === undefined && options.diffusionModel === undefined;
+  const tracker = new ProgressTracker([{ phase: 'load', image: 0, total: 0, weight: 1 }], 0, options);
+  return (embedded ? await unpackEmbedded(tracker, signal) : await resolveFiles(options, signal)).files;
 }
 
 /** Finds or makes the files, then has the addon load them. */
@@ -49,10 +60,25 @@ export async function loadModel(
   const { files } = resolved;
   const stamps = await fileStamps(files);
   signal.throwIfAborted();
-  const native = await tracker.stage((onEvent) => {
-    const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
-    return runJob(() => context.loaded.addon.loadModel(request, onEvent), signal, discard).promise;
+  const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
+  const memory = { addon: context.loaded.addon, ledger: context.ledger };
+  const place = await admitLoad(memory, request, signal).catch((error: unknown) => {
+    throw withField(error, files);
   });
+  const source = { model: modelName(files, embedded), kind: 'load' };
+  const native = await tracker.stage(async (onEvent) => {
+    const wanted = { ...request, memoryBudget: place.memoryBudget };
+    const start = () => context.loaded.addon.loadModel(wanted, onEvent);
+    const { promise, settled } = runJob(start, signal, discard, source);
+    try {
+      return await promise;
+    } catch (error) {
+      // After an abort the native side holds what it was given a little longer.
+      void settled.then(place.release);
+      throw withField(await explainLoad(memory, request, error, signal), files);
+    }
+  });
+  const forget = place.settle(native.info.components);
   try {
     const facts = await modelFacts(native.info, files, embedded);
     signal.throwIfAborted();
@@ -70,10 +96,15 @@ export async function loadModel(
         directories: context.loraDirectories,
       },
       stamps,
-      onDispose: context.onDispose,
+      ledger: context.ledger,
+      onDispose: (model) => {
+        forget();
+        context.onDispose(model);
+      },
     });
   } catch (error) {
     discard(native);
+    forget();
     throw error;
   }
 }
@@ -92,6 +123,17 @@ async function unpackEmbedded(tracker: ProgressTracker, signal: AbortSignal): Pr
     }),
   );
   return { files: { checkpoint, taesd }, embedded: true, sha256: sha256.checkpoint };
+}
+
+/** Names the option of the file that the native side complains of. */
+function withField(error: unknown, files: NativeModelFiles): unknown {
+  if (!(error instanceof DiffusionError) || error.field !== undefined) return error;
+  const found = (Object.entries(files) as [string, string | undefined][]).find(
+    ([, path]) => path !== undefined && error.message.includes(`"${path}"`),
+  );
+  if (found === undefined) return error;
+  const [field, given] = found;
+  return new DiffusionError(error.code, error.message, { field, given, cause: error.cause });
 }
 
 /** A model that nobody waits for any more. Its failure to be freed has nobody to be told to. */

@@ -1,10 +1,13 @@
 import type { NativeModel, NativeModelFiles } from '../native/index.js';
+import type { MemoryLedger } from '../memory/index.js';
 import { boolean, checkOptions, optional, signal as abortSignal } from '../options/index.js';
 import type { InfotextModel } from '../image/index.js';
 import { type WeightsDigest, type WeightsMemory, type WeightsOptions, WeightsState } from '../weights/index.js';
 import {
   type Conditioning,
   ConditioningCache,
+  countTokens,
+  type CountTokensOptions,
   type DecodedImages,
   type DecodeLatentOptions,
   decodeLatent,
@@ -12,6 +15,7 @@ import {
   encodeImage,
   type EncodePromptOptions,
   encodePrompt,
+  estimateRequest,
   type GenerateEvent,
   type GenerateResult,
   type Img2ImgRequest,
@@ -19,6 +23,8 @@ import {
   JobQueue,
   type Latent,
   type LatentSpace,
+  MeasureCache,
+  type MemoryEstimate,
   type ModelFacts,
   type PipelineModel,
   type QueueView,
@@ -28,6 +34,7 @@ import {
   type SigmasOptions,
   sigmasOf,
   streamMode,
+  type TokenCount,
   type Txt2ImgRequest,
 } from '../pipeline/index.js';
 import { disposeAbort, disposedError, type DisposeOptions, freeNative } from './disposal.js';
@@ -49,6 +56,7 @@ export interface ModelInit {
   readonly loras: WeightsOptions;
   /** The model's files and their stamps from before they were loaded. */
   readonly stamps: ReadonlyMap<string, string>;
+  readonly ledger: MemoryLedger;
   readonly onDispose: (model: Model) => void;
 }
 
@@ -66,23 +74,25 @@ export class Model {
   /** Jobs that wait and run. */
   readonly queue: QueueView;
   readonly #pipeline: PipelineModel;
-  readonly #queue = new JobQueue();
+  readonly #queue: JobQueue;
   readonly #files: NativeModelFiles;
   readonly #onDispose: (model: Model) => void;
   #caption: InfotextModel;
   #disposed: Promise<void> | undefined;
 
   /** Not for callers; use `runtime.loadModel`. */
-  constructor({ native, facts, files, caption, cacheBytes, loras, stamps, onDispose }: ModelInit) {
+  constructor({ native, facts, files, caption, cacheBytes, loras, stamps, ledger, onDispose }: ModelInit) {
     this.info = publicInfo(facts, files);
     this.latentSpace = facts.space;
+    this.#queue = new JobQueue(facts.name);
     this.queue = this.#queue;
     this.#files = files;
     this.#caption = caption;
     this.#onDispose = onDispose;
     const cache = new ConditioningCache(cacheBytes);
     const weights = new WeightsState({ ...loras, native, architecture: facts.architecture, checkpoint: stamps });
-    this.#pipeline = { native, facts, cache, weights, queue: this.#queue, describe: () => this.#caption };
+    const memory = { ledger, cache: new MeasureCache() };
+    this.#pipeline = { native, facts, cache, memory, weights, queue: this.#queue, describe: () => this.#caption };
     this.loras = new Loras(this.#pipeline);
   }
 
@@ -121,6 +131,15 @@ export class Model {
     return encodePrompt(this.#pipeline, options);
   }
 
+  /**
+   * Counts a prompt in tokens and chunks, one entry per text encoder of the model. Computes nothing, but waits its turn
+   * in the queue.
+   * @throws DiffusionError `ERR_INVALID_PROMPT`, `ERR_INVALID_OPTION`, `ERR_DISPOSED`; or the signal's reason.
+   */
+  countTokens(prompt: string, options: CountTokensOptions = {}): Promise<readonly TokenCount[]> {
+    return countTokens(this.#pipeline, prompt, options);
+  }
+
   /** Samples a latent. Inpaint, edit and control models get empty pictures here; use the picture modes for them. */
   sample(options: SampleOptions): Promise<Latent> {
     return sampleLatent(this.#pipeline, options);
@@ -134,6 +153,15 @@ export class Model {
   /** A latent as pictures, one for each of its batch. */
   decodeLatent(options: DecodeLatentOptions): Promise<DecodedImages> {
     return decodeLatent(this.#pipeline, options);
+  }
+
+  /**
+   * The memory that a request would take, from the sizes of the engine's own graphs; nothing is computed. The mode is
+   * that of the request's pictures: with `mask` inpaint, with `image` img2img. A shape is measured once.
+   * @throws DiffusionError as the request itself, but for `ERR_OUT_OF_MEMORY`; or the signal's reason.
+   */
+  async estimate(request: Txt2ImgRequest | Img2ImgRequest | InpaintRequest): Promise<MemoryEstimate> {
+    return estimateRequest(this.#pipeline, request);
   }
 
   /** Noise levels of a schedule: steps + 1 numbers, decreasing, the last 0. */

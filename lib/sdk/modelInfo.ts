@@ -46,6 +46,7 @@ export function publicInfo(facts: ModelFacts, files: NativeModelFiles): ModelInf
     embedded,
     files: Object.freeze({ ...files }),
     latentChannels,
+    concatChannels: facts.concatChannels,
     scaleFactor,
     sizeMultiple,
     defaultSampler: facts.defaultSampler as Sampler,

@@ -1,8 +1,11 @@
+import { basename, extname } from 'node:path';
 import { checkUpscalerFile } from '../model/index.js';
-import { loadAddon, type LoadedAddon, ownVersion, runJob } from '../native/index.js';
+import { loadAddon, type LoadedAddon, type LogSource, ownVersion, runJob, sourceOf } from '../native/index.js';
+import { availableMemory, host, MemoryLedger, processRss, totalOf } from '../memory/index.js';
 import {
   arrayOf,
   boolean,
+  byteSize,
   checkOptions,
   filePath,
   func,
@@ -17,13 +20,16 @@ import { notify, type ProgressEvent, ProgressTracker } from '../pipeline/index.j
 import { LoraDirectories } from '../weights/index.js';
 import { chooseDevice, findDevice, listDevices } from './devices.js';
 import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
-import { loadModel } from './loading.js';
-import { checkLoadOptions } from './loadOptions.js';
+import { type CheckedIsolation, isolationSpec, openIsolated, resolveIsolation } from './isolation.js';
+import { findFiles, loadModel } from './loading.js';
+import { loadNeed, measureLoad } from './loadMemory.js';
+import { checkLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import type { Model } from './model.js';
 import type {
   Backend,
   BackendInfo,
   DeviceInfo,
+  LoadEstimate,
   LoadModelOptions,
   LoadUpscalerOptions,
   LogLevel,
@@ -40,9 +46,11 @@ const runtimeSpec = {
   device: optional(text({ allowEmpty: false, maxLength: 256 })),
   binary: optional(filePath()),
   threads: integer({ min: 0, max: 1024, default: 0 }),
+  memoryLimit: optional(byteSize()),
   logLevel: oneOf(logLevels, { default: 'warn' }),
   loraDirectories: withDefault(arrayOf(filePath(), { max: 1024 }), []),
-  logger: optional(func<(level: LogLevel, message: string) => void>()),
+  logger: optional(func<(level: LogLevel, message: string, source: LogSource) => void>()),
+  isolation: isolationSpec,
 } as const;
 
 const upscalerSpec = {
@@ -59,38 +67,60 @@ const upscalerSpec = {
 /**
  * Loads the native part and chooses a device.
  * @throws DiffusionError `ERR_BACKEND_UNAVAILABLE` when there is no binary for this system or the backend is not there,
- *   saying what to install; `ERR_INVALID_OPTION`.
+ *   saying what to install; `ERR_INVALID_OPTION`; `ERR_ENGINE_CRASHED` when an isolated engine dies at its start.
  */
 export function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
-  return openRuntime(options, (binary) => loadAddon({ binary }));
+  return openRuntime(options, (binary, isolation) =>
+    isolation.mode === 'process' ? openIsolated(binary, isolation) : loadAddon({ binary }),
+  );
 }
 
 /** {@link createRuntime} with another way to load the addon; for tests. */
 export async function openRuntime(
   options: RuntimeOptions,
-  load: (binary: string | undefined) => LoadedAddon,
+  load: (binary: string | undefined, isolation: CheckedIsolation) => LoadedAddon | Promise<LoadedAddon>,
 ): Promise<Runtime> {
-  const { backend, device, binary, threads, logLevel, logger, loraDirectories } = checkOptions(
-    'createRuntime',
-    options,
-    runtimeSpec,
-  );
-  const loaded = load(binary);
-  const chosen = chooseDevice(loaded, backend, device);
+  const checked = checkOptions('createRuntime', options, runtimeSpec);
+  const { backend, device, binary, threads, memoryLimit, logLevel, logger } = checked;
+  const loaded = await load(binary, resolveIsolation(checked.isolation));
+  const chosen = await chosenDevice(loaded, backend, device);
   const { addon } = loaded;
   if (logger !== undefined) {
-    addon.setLogger(logLevel, (level, message) => {
+    addon.setLogger(logLevel, (level, message, job) => {
       notify(() => {
-        logger(level, message);
+        logger(level, message, sourceOf(job));
       }, undefined);
     });
   }
-  return new Runtime(loaded, chosen, threads, logger !== undefined, new LoraDirectories(loraDirectories));
+  const ledger = new MemoryLedger({
+    limit: memoryLimit,
+    available: (name) => deviceMemory(loaded, name),
+    rss: () => (loaded.engine === undefined ? process.memoryUsage.rss() : processRss(loaded.engine.pid)),
+  });
+  const directories = new LoraDirectories(checked.loraDirectories);
+  return new Runtime(loaded, chosen, threads, logger !== undefined, ledger, directories);
+}
+
+/** Free bytes of a device; the CPU's are those of the system and of the process's control groups. */
+function deviceMemory(loaded: LoadedAddon, name: string): number {
+  const device = loaded.addon.devices().find((entry) => entry.name === name);
+  return device === undefined || device.type === 'cpu' || name === host ? availableMemory() : device.memoryFree;
+}
+
+/** As {@link chooseDevice}; an isolated engine is not left behind when it has no such device. */
+async function chosenDevice(loaded: LoadedAddon, backend: Backend, device: string | undefined): Promise<DeviceInfo> {
+  try {
+    return chooseDevice(loaded, backend, device);
+  } catch (error) {
+    await loaded.engine?.close();
+    throw error;
+  }
 }
 
 /**
  * The native engine on one device, and the models loaded with it. Made by `createRuntime`. Several runtimes may live
- * side by side; they share the binary, and the last `logger` given gets all messages of the thread.
+ * side by side; they share the binary, and the last `logger` given gets all messages of the thread. An isolated runtime
+ * has a process and a logger of its own.
  */
 export class Runtime {
   /** Backend in use: `cpu`, `cuda`, … */
@@ -106,6 +136,7 @@ export class Runtime {
   readonly #threads: number;
   readonly #logs: boolean;
   readonly #loraDirectories: LoraDirectories;
+  readonly #ledger: MemoryLedger;
   readonly #loading = new Set<Promise<unknown>>();
   readonly #stop = new AbortController();
   readonly #models = new Set<Model>();
@@ -118,12 +149,14 @@ export class Runtime {
     device: DeviceInfo,
     threads: number,
     logs: boolean,
+    ledger: MemoryLedger,
     loraDirectories: LoraDirectories,
   ) {
     this.#loraDirectories = loraDirectories;
     this.#loaded = loaded;
     this.#threads = threads;
     this.#logs = logs;
+    this.#ledger = ledger;
     this.backend = device.backend;
     this.device = device;
     this.backends = loaded.backends;
@@ -131,7 +164,15 @@ export class Runtime {
     this.versions = Object.freeze({ package: ownVersion(), ...loaded.addon.versions });
   }
 
-  /** Devices of all loaded backends, with their free memory now. */
+  /**
+   * Process id of the isolated engine, for monitoring; undefined without isolation, and while no process runs: after a
+   * crash until the next job, and after `dispose()`.
+   */
+  get childPid(): number | undefined {
+    return this.#loaded.engine?.pid;
+  }
+
+  /** Devices of all loaded backends, with their free memory now; of an isolated engine as of its last operation. */
   get devices(): readonly DeviceInfo[] {
     return listDevices(this.#loaded);
   }
@@ -154,7 +195,7 @@ export class Runtime {
       const onDispose = (model: Model): void => void this.#models.delete(model);
       const model = await loadModel(
         {
-          ...{ loaded: this.#loaded, device, threads: this.#threads, onDispose },
+          ...{ loaded: this.#loaded, device, threads: this.#threads, ledger: this.#ledger, onDispose },
           loraDirectories: this.#loraDirectories,
         },
         { ...checked, device },
@@ -165,12 +206,41 @@ export class Runtime {
     });
   }
 
+  /**
+   * The memory that `loadModel` with these options would take, from the files' headers and the weight types asked for.
+   * No weights are read; the embedded model is unpacked when it was not before.
+   * @throws DiffusionError as {@link loadModel}, but for `ERR_OUT_OF_MEMORY`.
+   */
+  async estimateLoad(options: LoadModelOptions = {}): Promise<LoadEstimate> {
+    this.#assertLive();
+    const checked = checkLoadOptions(options);
+    const device = this.#deviceName(checked.device);
+    return this.#track(checked.signal, async (stop) => {
+      const request = nativeLoadOptions(checked, await findFiles(checked, stop), device, this.#threads);
+      const ledger = this.#ledger;
+      const measured = await measureLoad({ addon: this.#loaded.addon, ledger }, request, stop);
+      const need = loadNeed(measured, ledger);
+      const components = measured.components.map(({ name, bytes, device: where }) => ({ name, bytes, device: where }));
+      return Object.freeze({
+        weights: components.reduce((sum, { bytes }) => sum + bytes, 0),
+        components,
+        readBuffers: measured.readBuffers,
+        mapped: measured.mapped,
+        peak: totalOf(need),
+        available: ledger.available(device),
+        limit: ledger.limit ?? null,
+        fits: ledger.shortage(need) === undefined,
+      });
+    });
+  }
+
   /** Loads an ESRGAN model. Throws as {@link loadModel}. */
   async loadUpscaler(options: LoadUpscalerOptions): Promise<Upscaler> {
     this.#assertLive();
     const checked = checkOptions('loadUpscaler', options, upscalerSpec);
     const { file, threads = this.#threads, tileSize, convDirect, offloadToCpu } = checked;
     const device = this.#deviceName(checked.device);
+    const name = basename(file, extname(file));
     return this.#track(checked.signal, async (stop) => {
       await checkUpscalerFile(file, 'file', stop);
       stop.throwIfAborted();
@@ -183,9 +253,10 @@ export class Runtime {
           (late) => {
             late.dispose().catch(() => undefined);
           },
+          { model: name, kind: 'load' },
         ).promise;
       });
-      const upscaler = new Upscaler(native, (gone) => void this.#upscalers.delete(gone));
+      const upscaler = new Upscaler(native, name, (gone) => void this.#upscalers.delete(gone));
       this.#upscalers.add(upscaler);
       return upscaler;
     });
@@ -214,6 +285,7 @@ export class Runtime {
     await first;
     await this.#freeAll(abort);
     if (this.#logs) this.#loaded.addon.setLogger('error', null);
+    await this.#loaded.engine?.close();
   }
 
   async #freeAll(abort: boolean): Promise<void> {

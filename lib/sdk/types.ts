@@ -1,7 +1,11 @@
+import type { LogSource } from '../native/index.js';
 import type { Prediction, Rng, Sampler, Schedule, WeightType } from '../options/index.js';
 import type { ModelDefaults } from '../pipeline/defaults.js';
 import type { ProgressEvent } from '../pipeline/events.js';
 import type { LoraBackup, LoraMode } from '../weights/index.js';
+import type { IsolationMode, IsolationOptions } from './isolation.js';
+
+export type { IsolationMode, IsolationOptions, LogSource };
 
 /** Family of compute devices. `auto`: the first GPU that a loaded backend reports, else the CPU. */
 export type Backend = 'auto' | 'cpu' | 'cuda' | 'vulkan' | 'openvino';
@@ -17,12 +21,24 @@ export interface RuntimeOptions {
   readonly binary?: string | URL | undefined;
   /** CPU threads per model, 0..1024; 0: one per physical core. Default: 0. */
   readonly threads?: number | undefined;
+  /**
+   * Most memory that the models of this runtime may take: weights and running jobs together, bytes or a text such as
+   * `2GiB`. It bounds the growth of the process's resident memory since the runtime was made. What would go beyond is
+   * refused with `ERR_OUT_OF_MEMORY` before anything is allocated; a job that fits when others have ended waits for
+   * them. Default: none, what the system has.
+   */
+  readonly memoryLimit?: number | string | undefined;
   /** Engine messages below this level are dropped. Default: `warn`. */
   readonly logLevel?: LogLevel | undefined;
   /** Directories that are searched, with all below them, for the names of LoRAs. Default: none. */
   readonly loraDirectories?: readonly (string | URL)[] | undefined;
-  /** Receives the engine's messages of this thread. Default: none, messages are dropped. */
-  readonly logger?: ((level: LogLevel, message: string) => void) | undefined;
+  /** Receives the engine's messages of this thread, with the job that each belongs to. Default: none, messages are dropped. */
+  readonly logger?: ((level: LogLevel, message: string, source: LogSource) => void) | undefined;
+  /**
+   * `process`: the engine runs in a process of its own. When it crashes, is killed or hangs, its jobs reject with
+   * `ERR_ENGINE_CRASHED` and the next job starts a fresh process, which loads the models again. Default: `none`.
+   */
+  readonly isolation?: IsolationMode | IsolationOptions | undefined;
 }
 
 export interface DeviceInfo {
@@ -149,6 +165,8 @@ export interface ModelInfo {
   readonly files: Readonly<Partial<Record<keyof ModelFileOptions, string>>>;
   /** 4 for SD1, SD2 and SDXL; 16 for SD3 and FLUX. */
   readonly latentChannels: number;
+  /** Channels that the diffusion model reads beside the latent (inpaint, edit and control models); 0: none. */
+  readonly concatChannels: number;
   /** Pixels per latent cell, usually 8. */
   readonly scaleFactor: number;
   /** Width and height must be multiples of this. */
@@ -171,6 +189,25 @@ export interface ModelInfo {
   readonly bytes: number;
   readonly bytesByDevice: Readonly<Record<string, number>>;
   readonly components: readonly ComponentInfo[];
+}
+
+/** What a load takes, bytes. */
+export interface LoadEstimate {
+  /** Parameters of all components, as they will be in memory. */
+  readonly weights: number;
+  readonly components: readonly Pick<ComponentInfo, 'name' | 'bytes' | 'device'>[];
+  /** Buffers of the reader threads, for weights that change their type. */
+  readonly readBuffers: number;
+  /** File bytes that are mapped while they are read (`mmap`); the system can drop them at any time. */
+  readonly mapped: number;
+  /** Most at one time: `weights` + `readBuffers`, and under a `memoryLimit` also `mapped`. */
+  readonly peak: number;
+  /** What the load can have now. */
+  readonly available: number;
+  /** `memoryLimit` of the runtime; null: none. */
+  readonly limit: number | null;
+  /** False: the load would be refused with `ERR_OUT_OF_MEMORY`. */
+  readonly fits: boolean;
 }
 
 /** SHA-256 of one file of a model. */

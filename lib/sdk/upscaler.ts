@@ -21,13 +21,14 @@ export class Upscaler {
   readonly scale: number;
   readonly queue: QueueView;
   readonly #native: NativeUpscaler;
-  readonly #queue = new JobQueue();
+  readonly #queue: JobQueue;
   readonly #onDispose: (upscaler: Upscaler) => void;
   #disposed: Promise<void> | undefined;
 
   /** Not for callers; use `runtime.loadUpscaler`. */
-  constructor(native: NativeUpscaler, onDispose: (upscaler: Upscaler) => void) {
+  constructor(native: NativeUpscaler, name: string, onDispose: (upscaler: Upscaler) => void) {
     this.scale = native.scale;
+    this.#queue = new JobQueue(name);
     this.queue = this.#queue;
     this.#native = native;
     this.#onDispose = onDispose;

@@ -134,6 +134,8 @@ export class WeightsState {
     const { mode, reason } = chooseMode(this.#init.mode, plan, await this.#tensorIndex(scope));
     const merged = mode === 'merge' ? plan.targets : new Map<string, NativeTarget>();
     const changes = difference(this.#states, merged);
+    // Told as well, so that the last plan says everything: the engine passes over what is there already.
+    const unchanged = [...merged.values()].filter(({ tensor, key }) => this.#states.get(tensor)?.key === key);
     const runtimeKey = mode === 'runtime' && plan.targets.size > 0 ? set.key : '';
     const verified = changes.length > 0 ? await this.#lookAtCheckpoint() : undefined;
     scope.check();
@@ -161,7 +163,7 @@ export class WeightsState {
     }
     if (changes.length > 0) {
       await run(
-        () => native.applyWeights({ ...request, targets: changes }, onEvent),
+        () => native.applyWeights({ ...request, targets: [...changes, ...unchanged] }, onEvent),
         () => {
           this.#states = new Map(merged);
           if (verified !== undefined) this.#stamps = verified.stamps;

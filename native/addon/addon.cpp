@@ -3,9 +3,11 @@
 
 #include "async_job.h"
 #include "cpu_features.h"
+#include "crash.h"
 #include "logger.h"
 #include "reader.h"
 #include "runtime.h"
+#include "shared_memory.h"
 #include "values.h"
 #include "wraps.h"
 
@@ -26,6 +28,8 @@ Napi::Value cpuFeaturesJs(const Napi::CallbackInfo& info) {
   return object;
 }
 
+void guardEngineProcessJs(const Napi::CallbackInfo& /*info*/) { guardEngineProcess(); }
+
 void requireBackends(Napi::Env env) {
   if (!devices().empty()) return;
   throw makeError(env, ErrorCode::BackendUnavailable,
@@ -40,6 +44,16 @@ Napi::Value inspectJs(const Napi::CallbackInfo& info) {
       env, EnvData::of(env).makeHost<Host>(), env.Undefined(), Napi::Object(),
       [files](Job& /*job*/) { return inspect(files); },
       [](Napi::Env e, const Inspection& inspection) { return toJs(e, inspection); });
+}
+
+Napi::Value measureLoadJs(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const LoadOptions options = readLoadOptions(info[0]);
+  requireBackends(env);
+  return startJob(
+      env, EnvData::of(env).makeHost<Host>(), env.Undefined(), Napi::Object(),
+      [options](Job& job) { return measureLoad(options, job); },
+      [](Napi::Env e, const LoadMemory& memory) { return toJs(e, memory); });
 }
 
 Napi::Value loadModelJs(const Napi::CallbackInfo& info) {
@@ -79,6 +93,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   data->model = Napi::Persistent(ModelWrap::define(env));
   data->upscaler = Napi::Persistent(UpscalerWrap::define(env));
   data->conditioning = Napi::Persistent(ConditioningWrap::define(env));
+  data->sharedMemory = Napi::Persistent(SharedMemoryWrap::define(env));
   env.SetInstanceData(data.release());  // NOLINT(*-owning-memory): Node deletes it with the environment
   exports.Set("versions", toJs(env, versions()));
   exports.Set("tables", toJs(env, nameTables()));
@@ -87,8 +102,12 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("cpuFeatures", Napi::Function::New<cpuFeaturesJs>(env, "cpuFeatures"));
   exports.Set("setLogger", Napi::Function::New<setLogger>(env, "setLogger"));
   exports.Set("inspect", Napi::Function::New<inspectJs>(env, "inspect"));
+  exports.Set("measureLoad", Napi::Function::New<measureLoadJs>(env, "measureLoad"));
   exports.Set("loadModel", Napi::Function::New<loadModelJs>(env, "loadModel"));
   exports.Set("loadUpscaler", Napi::Function::New<loadUpscalerJs>(env, "loadUpscaler"));
+  exports.Set("createSharedMemory", Napi::Function::New<SharedMemoryWrap::create>(env, "createSharedMemory"));
+  exports.Set("openSharedMemory", Napi::Function::New<SharedMemoryWrap::open>(env, "openSharedMemory"));
+  exports.Set("guardEngineProcess", Napi::Function::New<guardEngineProcessJs>(env, "guardEngineProcess"));
   return exports;
 }
 

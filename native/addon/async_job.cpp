@@ -42,6 +42,13 @@ Napi::Object AsyncJob::handle(Napi::Env env, const std::shared_ptr<AsyncJob>& se
   object.Set("promise", promise_);
   object.Set("cancel", Napi::Function::New(
                            env, [self](const Napi::CallbackInfo&) { self->cancel(); }, "cancel"));
+  object.Set("id", static_cast<double>(id()));
+  object.Set("activity", Napi::Function::New(
+                             env,
+                             [self](const Napi::CallbackInfo& info) {
+                               return Napi::Number::New(info.Env(), static_cast<double>(self->activity()));
+                             },
+                             "activity"));
   return object;
 }
 

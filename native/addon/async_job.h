@@ -13,6 +13,7 @@
 
 #include "host.h"
 #include "job.h"
+#include "log.h"
 
 namespace nd::addon {
 
@@ -62,6 +63,7 @@ Napi::Value startJob(Napi::Env env, const std::shared_ptr<Host>& host, const Nap
   Napi::Object handle = job->handle(env, job);
   const bool posted = host->post(job, [job, work = std::move(work), convert = std::move(convert)]() mutable {
     using Result = std::invoke_result_t<Work, Job&>;
+    const LogOwner owner(job->id());
     try {
       job->throwIfCancelled();
       auto result = std::make_shared<Result>(work(*job));

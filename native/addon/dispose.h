@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "async_job.h"
+#include "heap.h"
 
 namespace nd::addon {
 
@@ -27,6 +28,7 @@ Napi::Value disposeHost(const Napi::CallbackInfo& info, const std::shared_ptr<Ho
       env, host, env.Undefined(), info.This().As<Napi::Object>(),
       [raw, free](Job& /*job*/) {
         free(*raw);
+        trimHeap();
         return true;
       },
       [host](Napi::Env e, bool /*done*/) {

@@ -29,6 +29,7 @@ class EnvData {
   Napi::FunctionReference model;
   Napi::FunctionReference upscaler;
   Napi::FunctionReference conditioning;
+  Napi::FunctionReference sharedMemory;
 };
 
 }  // namespace nd::addon

@@ -20,13 +20,14 @@ constexpr std::array<const char*, 4> levelNames{"debug", "info", "warn", "error"
 struct Line {
   LogLevel level;
   std::string text;
+  uint64_t job;
 };
 
 void callLogger(Napi::Env env, Napi::Function logger, std::nullptr_t* /*context*/, Line* line) {
   const std::unique_ptr<Line> owned(line);
   if (static_cast<napi_env>(env) == nullptr || logger.IsEmpty()) return;
   logger.Call({Napi::String::New(env, levelNames.at(static_cast<size_t>(owned->level))),
-               Napi::String::New(env, owned->text)});
+               Napi::String::New(env, owned->text), Napi::Number::New(env, static_cast<double>(owned->job))});
 }
 using Channel = Napi::TypedThreadSafeFunction<std::nullptr_t, Line, callLogger>;
 
@@ -45,12 +46,12 @@ Listeners& listeners() {
   return instance;
 }
 
-void dispatch(LogLevel level, const std::string& text) {
+void dispatch(LogLevel level, const std::string& text, uint64_t job) {
   Listeners& all = listeners();
   const std::lock_guard lock(all.mutex);
   for (auto& [environment, listener] : all.byEnvironment) {
     if (level < listener.minimum) continue;
-    auto line = std::make_unique<Line>(Line{level, text});
+    auto line = std::make_unique<Line>(Line{level, text, job});
     if (listener.channel.NonBlockingCall(line.get()) == napi_ok) static_cast<void>(line.release());
   }
 }

@@ -9,7 +9,8 @@ namespace nd::addon {
 Napi::Function ModelWrap::define(Napi::Env env) {
   return DefineClass(
       env, "NativeModel",
-      {InstanceMethod<&ModelWrap::encodePrompt>("encodePrompt"), InstanceMethod<&ModelWrap::sigmas>("sigmas"),
+      {InstanceMethod<&ModelWrap::encodePrompt>("encodePrompt"),
+       InstanceMethod<&ModelWrap::countTokens>("countTokens"), InstanceMethod<&ModelWrap::sigmas>("sigmas"),
        InstanceMethod<&ModelWrap::sample>("sample"), InstanceMethod<&ModelWrap::encodeImages>("encodeImages"),
        InstanceMethod<&ModelWrap::decodeLatent>("decodeLatent"),
        InstanceMethod<&ModelWrap::tensors>("tensors"),
@@ -20,7 +21,7 @@ Napi::Function ModelWrap::define(Napi::Env env) {
        InstanceMethod<&ModelWrap::readTensor>("readTensor"),
        InstanceMethod<&ModelWrap::weightsMemory>("weightsMemory"),
        InstanceMethod<&ModelWrap::releaseBackups>("releaseBackups"),
-       InstanceMethod<&ModelWrap::dispose>("dispose")});
+       InstanceMethod<&ModelWrap::measure>("measure"), InstanceMethod<&ModelWrap::dispose>("dispose")});
 }
 
 ModelWrap::ModelWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
@@ -55,6 +56,14 @@ Napi::Value ModelWrap::encodePrompt(const Napi::CallbackInfo& info) {
       [](Napi::Env env, std::shared_ptr<const Conditioning> value) {
         return ConditioningWrap::make(env, std::move(value));
       });
+}
+
+Napi::Value ModelWrap::countTokens(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
+  const std::string prompt = readCountTokens(info[0]);
+  return start(
+      info, [prompt](Model& model, Job& job) { return model.countTokens(prompt, job); },
+      [](Napi::Env env, const std::vector<TokenCount>& counts) { return toJs(env, counts); });
 }
 
 Napi::Value ModelWrap::sigmas(const Napi::CallbackInfo& info) {
@@ -168,6 +177,16 @@ Napi::Value ModelWrap::releaseBackups(const Napi::CallbackInfo& info) {
       [](Napi::Env env, uint64_t bytes) -> Napi::Value {
         return Napi::Number::New(env, static_cast<double>(bytes));
       });
+Napi::Value ModelWrap::measure(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
+  auto params = std::make_shared<MeasureParams>(readMeasure(info[0], facts_));
+  if (!params->encode.empty() && !facts_.canEncodeImages) {
+    throw makeError(info.Env(), ErrorCode::InvalidOption,
+                    "The model was loaded with vaeDecodeOnly: it cannot encode images.");
+  }
+  return start(
+      info, [params](Model& model, Job& job) { return model.measure(*params, job); },
+      [](Napi::Env env, const JobMemory& memory) { return toJs(env, memory); });
 }
 
 Napi::Value ModelWrap::dispose(const Napi::CallbackInfo& info) {

@@ -10,6 +10,11 @@ namespace {
 constexpr int maxThreads = 1024;
 constexpr int maxSteps = 10000;
 constexpr int maxSide = 16384;
+constexpr double maxBytes = 9007199254740991.0;  // 2^53 - 1
+
+uint64_t readBudget(const Reader& reader) {
+  return static_cast<uint64_t>(reader.number("memoryBudget", 0, maxBytes));
+}
 
 Tiling readTiling(const Reader& reader) {
   Tiling tiling;
@@ -18,6 +23,14 @@ Tiling readTiling(const Reader& reader) {
   tiling.tileSizeY = reader.integer("tileSizeY", 0, maxSide);
   tiling.overlap = static_cast<float>(reader.number("overlap", 0, 0.5));
   return tiling;
+}
+
+// The engine's tokenizers take time with the square of a word's length, and cannot be stopped.
+std::string readPrompt(const Reader& reader) {
+  std::string prompt = reader.text("prompt");
+  constexpr size_t longest = 262'144;
+  if (prompt.size() > longest) reader.fail("prompt", "at most 262144 bytes long");
+  return prompt;
 }
 
 std::vector<float> readSigmaList(const Reader& reader) {
@@ -100,6 +113,7 @@ LoadOptions readLoadOptions(const Napi::Value& value) {
   options.rng = reader.text("rng");
   options.samplerRng = reader.text("samplerRng");
   options.vaeDecodeOnly = reader.flag("vaeDecodeOnly");
+  options.memoryBudget = readBudget(reader);
   return options;
 }
 
@@ -116,10 +130,13 @@ UpscalerOptions readUpscalerOptions(const Napi::Value& value) {
   return options;
 }
 
+std::string readCountTokens(const Napi::Value& value) { return readPrompt(Reader(value)); }
+
 EncodePromptParams readEncodePrompt(const Napi::Value& value) {
   const Reader reader(value);
   EncodePromptParams params;
-  params.prompt = reader.text("prompt");
+  params.memoryBudget = readBudget(reader);
+  params.prompt = readPrompt(reader);
   params.clipSkip = reader.integer("clipSkip", -1, 32);
   params.width = reader.integer("width", 1, maxSide);
   params.height = reader.integer("height", 1, maxSide);
@@ -150,6 +167,7 @@ EncodeImageParams readEncodeImages(const Napi::Value& value, const ModelInfo& in
   EncodeImageParams params;
   params.seed = reader.seed("seed");
   params.tiling = readTiling(reader.object("tiling"));
+  params.memoryBudget = readBudget(reader);
   const Napi::Array images = reader.array("images");
   for (uint32_t i = 0; i < images.Length(); ++i) {
     const Reader item(images[i], "images[" + std::to_string(i) + "]");
@@ -176,6 +194,7 @@ DecodeParams readDecode(const Napi::Value& value, const ModelInfo& info) {
   params.latent = reader.tensor("latent");
   checkLatent(reader, "latent", params.latent, info);
   params.tiling = readTiling(reader.object("tiling"));
+  params.memoryBudget = readBudget(reader);
   return params;
 }
 
@@ -240,6 +259,51 @@ SampleParams readSample(const Napi::Value& value, const ModelInfo& info) {
   params.cacheEnd = reader.real("cacheEnd");
   params.preview = reader.text("preview");
   params.previewInterval = reader.integer("previewInterval", 1, maxSteps);
+  params.previewTiling = readTiling(reader.object("previewTiling"));
+  params.memoryBudget = readBudget(reader);
+  return params;
+}
+
+namespace {
+
+int readSide(const Reader& reader, const char* key, const ModelInfo& info) {
+  const int size = reader.integer(key, 1, maxSide);
+  if (size % info.sizeMultiple != 0) reader.fail(key, "a multiple of " + std::to_string(info.sizeMultiple));
+  return size;
+}
+
+std::vector<std::pair<int, int>> readSizes(const Reader& reader, const char* key, int multiple) {
+  std::vector<std::pair<int, int>> sizes;
+  const Napi::Array list = reader.array(key);
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const Reader item(list[i], std::string(key) + "[" + std::to_string(i) + "]");
+    sizes.emplace_back(item.integer("width", multiple, maxSide), item.integer("height", multiple, maxSide));
+    if (sizes.back().first % multiple != 0 || sizes.back().second % multiple != 0)
+      item.fail("width", "and height multiples of " + std::to_string(multiple));
+  }
+  return sizes;
+}
+
+}  // namespace
+
+MeasureParams readMeasure(const Napi::Value& value, const ModelInfo& info) {
+  const Reader reader(value);
+  MeasureParams params;
+  params.width = readSide(reader, "width", info);
+  params.height = readSide(reader, "height", info);
+  const Napi::Array prompts = reader.array("prompts");
+  for (uint32_t i = 0; i < prompts.Length() && i < 2; ++i)
+    params.prompts.push_back(readEncodePrompt(prompts[i]));
+  params.imageGuidance = reader.flag("imageGuidance");
+  params.concat = reader.flag("concat");
+  params.control = reader.flag("control");
+  params.references = readSizes(reader, "references", info.scaleFactor);
+  params.preview = reader.text("preview");
+  params.previewTiling = readTiling(reader.object("previewTiling"));
+  params.encode = readSizes(reader, "encode", info.scaleFactor);
+  params.encodeTiling = readTiling(reader.object("encodeTiling"));
+  params.decode = reader.flag("decode");
+  params.decodeTiling = readTiling(reader.object("decodeTiling"));
   return params;
 }
 

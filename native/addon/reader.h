@@ -42,12 +42,14 @@ class Reader {
 LoadOptions readLoadOptions(const Napi::Value& value);
 ModelFiles readModelFiles(const Napi::Value& value);
 UpscalerOptions readUpscalerOptions(const Napi::Value& value);
+std::string readCountTokens(const Napi::Value& value);
 EncodePromptParams readEncodePrompt(const Napi::Value& value);
 SigmaParams readSigmas(const Napi::Value& value);
 EncodeImageParams readEncodeImages(const Napi::Value& value, const ModelInfo& info);
 DecodeParams readDecode(const Napi::Value& value, const ModelInfo& info);
 lora::WeightsPlan readWeightsPlan(const Napi::Value& value);
 std::vector<std::string> readNames(const Napi::Value& value);
+MeasureParams readMeasure(const Napi::Value& value, const ModelInfo& info);
 // Conditionings are unwrapped by the caller.
 SampleParams readSample(const Napi::Value& value, const ModelInfo& info);
 

@@ -36,6 +36,17 @@ Napi::Number number(Napi::Env env, uint64_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
 }
 
+Napi::Array componentsToJs(Napi::Env env, const std::vector<Component>& components) {
+  return arrayOf(env, components, [&](const Component& part) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", part.name);
+    entry.Set("bytes", number(env, part.bytes));
+    entry.Set("tensors", number(env, part.tensors));
+    entry.Set("device", part.device);
+    return entry;
+  });
+}
+
 }  // namespace
 
 Napi::Array shapeToJs(Napi::Env env, const std::vector<int64_t>& shape) {
@@ -88,6 +99,7 @@ Napi::Value toJs(Napi::Env env, const ModelInfo& info) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("architecture", info.architecture);
   object.Set("latentChannels", info.latentChannels);
+  object.Set("concatChannels", info.concatChannels);
   object.Set("scaleFactor", info.scaleFactor);
   object.Set("sizeMultiple", info.sizeMultiple);
   object.Set("defaultSampler", info.defaultSampler);
@@ -103,14 +115,31 @@ Napi::Value toJs(Napi::Env env, const ModelInfo& info) {
   object.Set("usesTaesd", info.usesTaesd);
   object.Set("canEncodeImages", info.canEncodeImages);
   object.Set("tensors", number(env, info.tensors));
-  object.Set("components", arrayOf(env, info.components, [&](const Component& part) {
-               Napi::Object entry = Napi::Object::New(env);
-               entry.Set("name", part.name);
-               entry.Set("bytes", number(env, part.bytes));
-               entry.Set("tensors", number(env, part.tensors));
-               entry.Set("device", part.device);
-               return entry;
-             }));
+  object.Set("components", componentsToJs(env, info.components));
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const JobMemory& memory) {
+  const auto stage = [&](const GraphMemory& bytes) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("graph", number(env, bytes.graph));
+    entry.Set("work", number(env, bytes.work));
+    return entry;
+  };
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("textEncoder", stage(memory.textEncoder));
+  object.Set("diffusion", stage(memory.diffusion));
+  object.Set("preview", stage(memory.preview));
+  object.Set("vaeEncode", stage(memory.vaeEncode));
+  object.Set("vaeDecode", stage(memory.vaeDecode));
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const LoadMemory& memory) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("components", componentsToJs(env, memory.components));
+  object.Set("readBuffers", number(env, memory.readBuffers));
+  object.Set("mapped", number(env, memory.mapped));
   return object;
 }
 
@@ -170,6 +199,19 @@ Napi::Value toJs(Napi::Env env, const Inspection& inspection) {
                return entry;
              }));
   return object;
+}
+
+Napi::Value toJs(Napi::Env env, const std::vector<TokenCount>& counts) {
+  return arrayOf(env, counts, [&](const TokenCount& count) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("encoder", count.encoder);
+    entry.Set("tokens", number(env, count.tokens));
+    entry.Set("chunks", number(env, count.chunks));
+    entry.Set("chunkTokens", number(env, count.chunkTokens));
+    entry.Set("limit", number(env, count.limit));
+    entry.Set("cut", count.cut);
+    return entry;
+  });
 }
 
 Napi::Value toJs(Napi::Env env, const std::vector<BackendReport>& reports) {

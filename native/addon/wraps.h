@@ -30,6 +30,7 @@ class ModelWrap : public Napi::ObjectWrap<ModelWrap> {
 
  private:
   Napi::Value encodePrompt(const Napi::CallbackInfo& info);
+  Napi::Value countTokens(const Napi::CallbackInfo& info);
   Napi::Value sigmas(const Napi::CallbackInfo& info);
   Napi::Value sample(const Napi::CallbackInfo& info);
   Napi::Value encodeImages(const Napi::CallbackInfo& info);
@@ -42,6 +43,7 @@ class ModelWrap : public Napi::ObjectWrap<ModelWrap> {
   Napi::Value readTensor(const Napi::CallbackInfo& info);
   Napi::Value weightsMemory(const Napi::CallbackInfo& info);
   Napi::Value releaseBackups(const Napi::CallbackInfo& info);
+  Napi::Value measure(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
   // Before anything is read: an object that JavaScript constructed by hand has no model and no facts.

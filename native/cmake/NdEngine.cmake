@@ -71,6 +71,10 @@ foreach(source IN LISTS ND_ENGINE_SOURCES)
     set_property(SOURCE "${source}" APPEND PROPERTY OBJECT_DEPENDS "${ND_SHIM_DIR}/engine_shim.h")
   endif()
 endforeach()
+# clang with libstdc++ cannot compile its class of recursive pairs as C++20; the engine itself asks for C++17.
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  set_property(SOURCE "${ND_ENGINE_DIR}/src/model_io/pickle_io.cpp" APPEND PROPERTY COMPILE_OPTIONS "-std=c++17")
+endif()
 # The loader polls every 200 ms and prints a line break to standard output; the shim makes it poll at 2 ms and stay quiet.
 set_property(SOURCE "${ND_ENGINE_DIR}/src/model.cpp" APPEND PROPERTY
   COMPILE_OPTIONS "-include${ND_SHIM_DIR}/loader_shim.h")

@@ -1,13 +1,22 @@
 #include "log.h"
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <utility>
 
 #include "stable-diffusion.h"
+
+#if defined(_WIN32)
+#include <io.h>
+#else
+#include <unistd.h>
+#endif
 
 // The engine's own function, in its util.cpp.
 void log_printf(sd_log_level_t level, const char* file, int line, const char* format, ...);
@@ -15,11 +24,20 @@ void log_printf(sd_log_level_t level, const char* file, int line, const char* fo
 namespace nd {
 namespace {
 
-using Sink = std::function<void(LogLevel, const std::string&)>;
+// The last lines, in memory that exists before the process is in trouble. A reader takes no lock: every line
+// ends in a zero that is never overwritten.
+struct Ring {
+  static constexpr size_t kLines = 48;
+  static constexpr size_t kWidth = 240;
+  std::array<std::array<char, kWidth + 1>, kLines> lines{};
+  std::atomic<uint64_t> count{0};
+};
 
 struct LogState {
   std::mutex mutex;
-  std::shared_ptr<const Sink> sink;
+  std::shared_ptr<const LogSink> sink;
+  std::mutex ringMutex;
+  Ring ring;
   std::atomic<int> minimum{static_cast<int>(LogLevel::Error) + 1};
   std::atomic<bool> ours{false};
 };
@@ -31,6 +49,21 @@ LogState& state() {
 
 constexpr size_t maxErrorTail = 2000;
 thread_local std::string errorLines;
+thread_local int muted = 0;
+thread_local uint64_t owner = 0;
+
+constexpr std::array<const char*, 4> levelMarks{"debug", "info", "warn", "error"};
+
+void remember(LogLevel level, const std::string& text) {
+  LogState& log = state();
+  const std::lock_guard lock(log.ringMutex);
+  Ring& ring = log.ring;
+  auto& line = ring.lines.at(ring.count.load(std::memory_order_relaxed) % Ring::kLines);
+  // Cut where it is too long.
+  std::snprintf(line.data(), Ring::kWidth, "  %s: %s", levelMarks.at(static_cast<size_t>(level)),
+                text.c_str());
+  ring.count.fetch_add(1, std::memory_order_release);
+}
 
 std::string formatLine(const char* format, va_list arguments) {
   va_list copy;
@@ -49,23 +82,55 @@ void write(LogLevel level, const std::string& text) {
     if (!errorLines.empty()) errorLines += "; ";
     errorLines += text;
   }
+  if (muted > 0) return;
+  remember(level, text);
   if (static_cast<int>(level) < state().minimum.load(std::memory_order_relaxed)) return;
-  std::shared_ptr<const Sink> sink;
+  std::shared_ptr<const LogSink> sink;
   {
     const std::lock_guard lock(state().mutex);
     sink = state().sink;
   }
-  if (sink) (*sink)(level, text);
+  if (sink) (*sink)(level, text, owner);
 }
 
 }  // namespace
 
-void setLogSink(LogLevel minimum, std::function<void(LogLevel, const std::string&)> sink) {
+void setLogSink(LogLevel minimum, LogSink sink) {
   const std::lock_guard lock(state().mutex);
   state().ours = true;
   state().minimum = sink ? static_cast<int>(minimum) : static_cast<int>(LogLevel::Error) + 1;
-  state().sink = sink ? std::make_shared<const Sink>(std::move(sink)) : nullptr;
+  state().sink = sink ? std::make_shared<const LogSink>(std::move(sink)) : nullptr;
 }
+
+LogOwner::LogOwner(uint64_t job) : previous_(std::exchange(owner, job)) {}
+LogOwner::~LogOwner() { owner = previous_; }
+
+void writeToStderr(const char* text) {
+  size_t left = std::strlen(text);
+  while (left > 0) {
+#if defined(_WIN32)
+    const auto written = _write(2, text, static_cast<unsigned>(left));
+#else
+    const auto written = ::write(2, text, left);
+#endif
+    if (written <= 0) return;
+    text += written;
+    left -= static_cast<size_t>(written);
+  }
+}
+
+void writeLastLines() {
+  const Ring& ring = state().ring;
+  const uint64_t count = ring.count.load(std::memory_order_acquire);
+  if (count > 0) writeToStderr("node-diffusion: last lines of the engine's log:\n");
+  for (uint64_t i = count - std::min<uint64_t>(count, Ring::kLines); i < count; ++i) {
+    writeToStderr(ring.lines.at(i % Ring::kLines).data());
+    writeToStderr("\n");
+  }
+}
+
+MutedLog::MutedLog() { ++muted; }
+MutedLog::~MutedLog() { --muted; }
 
 std::string takeErrorLines() { return std::exchange(errorLines, {}); }
 

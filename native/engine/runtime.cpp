@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 
+#include "crash.h"
 #include "ggml-backend.h"
 #include "ggml.h"
 #include "upstream.h"
@@ -86,7 +87,10 @@ BackendReport loadModule(const fs::path& module) {
 std::vector<BackendReport> loadBackends(const std::string& directory) {
   Runtime& process = runtime();
   const std::lock_guard lock(process.mutex);
-  std::call_once(process.callbacks, installCallbacks);
+  std::call_once(process.callbacks, [] {
+    installCallbacks();
+    reportAborts();
+  });
   const auto known = process.reports.find(directory);
   if (known != process.reports.end()) return known->second;
   std::vector<BackendReport> reports;

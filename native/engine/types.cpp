@@ -29,6 +29,8 @@ const char* errorCodeName(ErrorCode code) {
       return "ERR_INVALID_OPTION";
     case ErrorCode::ModelChanged:
       return "ERR_MODEL_CHANGED";
+    case ErrorCode::InvalidPrompt:
+      return "ERR_INVALID_PROMPT";
     case ErrorCode::ModelCorrupt:
       return "ERR_MODEL_CORRUPT";
     case ErrorCode::ModelNotFound:

@@ -19,6 +19,7 @@ enum class ErrorCode {
   Engine,
   InvalidOption,
   ModelChanged,
+  InvalidPrompt,
   ModelCorrupt,
   ModelNotFound,
   ModelUnsupported,
@@ -99,6 +100,7 @@ struct LoadOptions {
   std::string rng;
   std::string samplerRng;
   bool vaeDecodeOnly = false;
+  uint64_t memoryBudget = 0;  // bytes of weights and read buffers; 0: any
 };
 
 struct Component {
@@ -155,6 +157,17 @@ struct EncodePromptParams {
   int height = 0;
   bool zeroOutMasked = false;
   std::vector<Image> refImages;
+  uint64_t memoryBudget = 0;  // bytes that the operation's graphs may take; 0: any
+};
+
+// A prompt as one text encoder gets it.
+struct TokenCount {
+  std::string encoder;
+  size_t tokens = 0;  // without begin, end and padding
+  size_t chunks = 1;
+  size_t chunkTokens = 0;  // 0: the encoder takes the prompt in one
+  size_t limit = 0;        // tokens that are read; 0: all
+  std::string cut;         // text beyond the limit, as the tokenizer spells it
 };
 
 struct SigmaParams {
@@ -199,17 +212,56 @@ struct SampleParams {
   float cacheEnd = 0.0F;
   std::string preview;
   int previewInterval = 1;
+  Tiling previewTiling;
+  uint64_t memoryBudget = 0;
 };
 
 struct EncodeImageParams {
   std::vector<std::pair<Image, std::optional<Image>>> images;
   int64_t seed = 0;
   Tiling tiling;
+  uint64_t memoryBudget = 0;
 };
 
 struct DecodeParams {
   Tensor latent;
   Tiling tiling;
+  uint64_t memoryBudget = 0;
+};
+
+// Shape of a job to measure; sizes in pixels.
+struct MeasureParams {
+  int width = 0;
+  int height = 0;
+  std::vector<EncodePromptParams>
+      prompts;  // empty: no text encoder, no sampling; the second: without the prompt
+  bool imageGuidance = false;
+  bool concat = false;
+  bool control = false;
+  std::vector<std::pair<int, int>> references;
+  std::string preview;
+  Tiling previewTiling;
+  std::vector<std::pair<int, int>> encode;
+  Tiling encodeTiling;
+  bool decode = false;
+  Tiling decodeTiling;
+};
+
+// Bytes of one stage: buffers of its graphs at their peak, and the work buffer that the CPU backend then
+// keeps.
+struct GraphMemory {
+  uint64_t graph = 0;
+  uint64_t work = 0;
+};
+
+struct JobMemory {
+  GraphMemory textEncoder, diffusion, preview, vaeEncode, vaeDecode;
+};
+
+struct LoadMemory {
+  std::vector<Component> components;
+  uint64_t readBuffers = 0;
+  uint64_t mapped = 0;  // file bytes mapped while reading
 };
 
 struct UpscalerOptions {

@@ -42,10 +42,13 @@ class Model {
 
   const ModelInfo& info() const { return info_; }
   std::shared_ptr<const Conditioning> encodePrompt(const EncodePromptParams& params, Job& job);
+  std::vector<TokenCount> countTokens(const std::string& prompt, Job& job);
   std::vector<float> sigmas(const SigmaParams& params);
   Tensor sample(const SampleParams& params, Job& job);
   std::vector<Tensor> encodeImages(const EncodeImageParams& params, Job& job);
   Image decodeLatent(const DecodeParams& params, Job& job);
+  // What those operations would allocate for such a job. Nothing is computed and no graph gets memory.
+  JobMemory measure(const MeasureParams& params, Job& job);
 
   // Tensors of the weights that were loaded, with their types and shapes in memory.
   std::vector<TensorHeader> tensors();
@@ -64,6 +67,11 @@ class Model {
  private:
   struct Impl;
   explicit Model(std::unique_ptr<Impl> impl);
+  // The operations themselves, for the active job of this thread, which may only measure.
+  std::shared_ptr<const Conditioning> runTextEncoder(const EncodePromptParams& params);
+  Tensor runSampler(const SampleParams& params);
+  Tensor runEncoder(const Image& image, const Image* mask, const Tiling& tiling);
+  Image runDecoder(const Tensor& latent, const Tiling& tiling);
   ModelInfo describe() const;
 
   std::unique_ptr<Impl> impl_;
@@ -88,6 +96,9 @@ class Upscaler {
 
 // Header facts only; no weights are read.
 Inspection inspect(const ModelFiles& files);
+
+// What a load would allocate, from the headers and the weight types asked for; no weights are read.
+LoadMemory measureLoad(const LoadOptions& options, Job& job);
 
 // The engine's own name tables, index = enum value.
 struct NameTables {

@@ -1,14 +1,16 @@
-// The few lines of test framework that these tests need: CHECK counts, main returns the result of report().
+// The few lines of test framework that these tests need: CHECK counts on any thread, main returns the result
+// of report().
 #pragma once
 
+#include <atomic>
 #include <cstdio>
 #include <exception>
 
 namespace nd::test {
 
 struct Counts {
-  int passed = 0;
-  int failed = 0;
+  std::atomic<int> passed{0};
+  std::atomic<int> failed{0};
 };
 
 inline Counts& counts() {
@@ -27,7 +29,7 @@ inline void check(bool holds, const char* what, const char* file, int line) {
 
 // Exit code of a test program: 0 only when something was checked and all of it held.
 inline int report() {
-  std::printf("%d checks held, %d failed\n", counts().passed, counts().failed);
+  std::printf("%d checks held, %d failed\n", counts().passed.load(), counts().failed.load());
   return counts().failed == 0 && counts().passed > 0 ? 0 : 1;
 }
 

@@ -1,21 +1,14 @@
-// The engine interface on the embedded model: load, encode, sample, decode, cancel, two models at once. The
-// lifted files are given as ND_TEST_CHECKPOINT and ND_TEST_TAESD (scripts/tools/testers.mjs); without them
-// the test counts as skipped.
-#include <atomic>
+// The engine interface on the embedded model (model.h): load, encode, sample, decode, cancel, two models at
+// once. Without the model the test counts as skipped.
 #include <chrono>
-#include <cmath>
-#include <cstdlib>
-#include <cstring>
 #include <thread>
 
 #include "check.h"
 #include "cpu_features.h"
+#include "model.h"
 #include "runtime.h"
-#include "upstream.h"
 
 namespace {
-
-constexpr int skipped = 77;
 
 class TestJob : public nd::Job {
  public:
@@ -32,34 +25,11 @@ class TestJob : public nd::Job {
   int cancelAt = 0;
 };
 
-nd::LoadOptions options() {
-  nd::LoadOptions load;
-  load.files.checkpoint = std::getenv("ND_TEST_CHECKPOINT");
-  load.files.taesd = std::getenv("ND_TEST_TAESD");
-  load.device = "CPU";
-  load.threads = 1;
-  load.rng = "cpu";
-  return load;
-}
-
+// With guidance.
 nd::SampleParams request(nd::Model& model, nd::Job& job, int64_t seed) {
-  nd::EncodePromptParams prompt;
-  prompt.prompt = "a red apple";
-  prompt.width = prompt.height = 64;
-  nd::SigmaParams schedule;
-  schedule.steps = 3;
-  schedule.width = schedule.height = 64;
-  schedule.flowShift = NAN;
-  nd::SampleParams params;
-  params.cond = model.encodePrompt(prompt, job);
-  prompt.prompt.clear();
-  params.uncond = model.encodePrompt(prompt, job);
-  params.latent = {{1, 4, 8, 8}, std::vector<float>(4 * 8 * 8, 0.0F)};
-  params.seed = seed;
-  params.sigmas = model.sigmas(schedule);
-  params.sampler = "euler";
-  params.eta = params.imageCfgScale = params.flowShift = NAN;
-  params.cacheThreshold = params.cacheStart = params.cacheEnd = NAN;
+  auto params =
+      nd::test::sampleRequest(model, model.encodePrompt(nd::test::prompt("a red apple"), job), 3, seed);
+  params.uncond = model.encodePrompt(nd::test::prompt(""), job);
   params.cfgScale = 3.0F;
   return params;
 }
@@ -70,7 +40,7 @@ std::vector<uint8_t> draw(nd::Model& model, int64_t seed) {
   decode.latent = model.sample(request(model, job, seed), job);
   const nd::Image image = model.decodeLatent(decode, job);
   CHECK(image.width == 64 && image.height == 64 && image.channels == 3);
-  return {image.data.get(), image.data.get() + image.bytes()};
+  return nd::test::bytesOf(image);
 }
 
 void cancelsAndGoesOn(nd::Model& model) {
@@ -90,6 +60,40 @@ void cancelsAndGoesOn(nd::Model& model) {
   CHECK(draw(model, 8) != before);
 }
 
+// Cancels from another thread a while after the phase begins; true when that aborted the operation.
+template <typename Operation>
+bool abortsWithin(std::chrono::milliseconds delay, Operation operation) {
+  TestJob job;
+  std::thread thread([&] {
+    std::this_thread::sleep_for(delay);
+    job.cancel();
+  });
+  bool aborted = false;
+  try {
+    operation(job);
+  } catch (const nd::EngineError& error) {
+    aborted = error.code() == nd::ErrorCode::Aborted;
+  }
+  thread.join();
+  return aborted;
+}
+
+// 40 chunks of 77 tokens take seconds: only a text encoder that stops in the middle is back in time.
+void stopsTheTextEncoder(nd::Model& model) {
+  const auto before = draw(model, 7);
+  std::string text;
+  for (int i = 0; i < 3000; ++i) text += "apple ";
+  TestJob whole;
+  auto start = std::chrono::steady_clock::now();
+  model.encodePrompt(nd::test::prompt(text), whole);
+  const auto all = std::chrono::steady_clock::now() - start;
+  start = std::chrono::steady_clock::now();
+  CHECK(abortsWithin(std::chrono::milliseconds(30),
+                     [&](nd::Job& job) { model.encodePrompt(nd::test::prompt(text), job); }));
+  CHECK(std::chrono::steady_clock::now() - start < all / 4);
+  CHECK(draw(model, 7) == before);
+}
+
 void previews(nd::Model& model) {
   TestJob job;
   nd::SampleParams params = request(model, job, 1);
@@ -101,7 +105,7 @@ void previews(nd::Model& model) {
 
 void twoModelsAtOnce(nd::Model& first) {
   TestJob job;
-  const auto second = nd::Model::load(options(), job);
+  const auto second = nd::Model::load(nd::test::loadOptions(), job);
   const auto alone = draw(first, 3);
   std::vector<uint8_t> here;
   std::vector<uint8_t> there;
@@ -114,33 +118,31 @@ void twoModelsAtOnce(nd::Model& first) {
 
 void refusesBadFiles() {
   TestJob job;
-  nd::LoadOptions bad = options();
+  nd::LoadOptions bad = nd::test::loadOptions();
   bad.files.taesd.clear();
   CHECK(nd::test::throws<nd::EngineError>([&] { nd::Model::load(bad, job); }));  // no VAE anywhere
   bad.device = "no such device";
   CHECK(nd::test::throws<nd::EngineError>([&] { nd::Model::load(bad, job); }));
   job.cancel();
-  CHECK(nd::test::throws<nd::EngineError>([&] { nd::Model::load(options(), job); }));
+  CHECK(nd::test::throws<nd::EngineError>([&] { nd::Model::load(nd::test::loadOptions(), job); }));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2 || std::getenv("ND_TEST_CHECKPOINT") == nullptr || std::getenv("ND_TEST_TAESD") == nullptr) {
-    std::puts("usage: ND_TEST_CHECKPOINT=… ND_TEST_TAESD=… engine_test MODULE_DIRECTORY");
-    return skipped;
-  }
+  if (!nd::test::hasModel(argc, "engine_test")) return nd::test::skipped;
   const auto reports = nd::loadBackends(argv[1]);
   CHECK(!reports.empty() && reports.front().loaded);
   CHECK(nd::loadBackends(argv[1]).size() == reports.size());
   CHECK(!nd::devices().empty());
   CHECK(nd::cpuFeatures().size() > 1);
   TestJob job;
-  const auto model = nd::Model::load(options(), job);
+  const auto model = nd::Model::load(nd::test::loadOptions(), job);
   CHECK(job.events > 0);
   CHECK(model->info().architecture == "SD 1.x Tiny UNet");
   CHECK(model->info().latentChannels == 4 && model->info().scaleFactor == 8);
   cancelsAndGoesOn(*model);
+  stopsTheTextEncoder(*model);
   previews(*model);
   twoModelsAtOnce(*model);
   refusesBadFiles();

@@ -18,7 +18,7 @@ namespace {
 void linesStayWhole() {
   std::mutex mutex;
   std::vector<std::string> lines;
-  nd::setLogSink(nd::LogLevel::Info, [&](nd::LogLevel, const std::string& text) {
+  nd::setLogSink(nd::LogLevel::Info, [&](nd::LogLevel, const std::string& text, uint64_t) {
     const std::lock_guard lock(mutex);
     lines.push_back(text);
   });

@@ -12,14 +12,18 @@ function counts(name, code, { passed, failed, skipped }) {
   return { name, passed, failed: failed + unnamed, skipped };
 }
 
-/** Runs one room of vitest (vitest.config.ts) and counts from its JSON report. */
-export async function vitest(room) {
-  const report = join(buildDir, 'reports', `${room}.json`);
-  mkdirSync(join(buildDir, 'reports'), { recursive: true });
+/**
+ * Runs one room of vitest (vitest.config.ts), or some of its files, and counts from its JSON report. `env` is added to
+ * the environment.
+ */
+export async function vitest(room, { files = [], env = {}, reports = join(buildDir, 'reports') } = {}) {
+  const report = join(reports, `${room}.json`);
+  mkdirSync(reports, { recursive: true });
   rmSync(report, { force: true });
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const workers = room === 'unit' ? ['--maxWorkers=2'] : [];
-  const code = await runTool('vitest', ['run', '--project', room, ...reporters, ...workers], { allowFailure: true });
+  const args = ['run', '--project', room, ...reporters, ...workers, ...files];
+  const code = await runTool('vitest', args, { allowFailure: true, env: { ...process.env, ...env } });
   const json = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : {};
   return counts(`vitest ${room}`, code, {
     passed: json.numPassedTests ?? 0,
@@ -28,8 +32,8 @@ export async function vitest(room) {
   });
 }
 
-/** Runs the C++ tests and counts from ctest's own summary (its JUnit report needs a CMake newer than our lowest). */
-export async function ctest() {
+/** Runs the C++ tests, or `only` some, and counts from ctest's own summary (its JUnit report needs a CMake newer than our lowest). */
+export async function ctest({ name = 'ctest', cwd = buildDir, env = {}, only = [] } = {}) {
   let total = 0;
   let failed = 0;
   let skipped = 0;
@@ -38,10 +42,11 @@ export async function ctest() {
     if (summary !== null) [failed, total] = summary.slice(1).map(Number);
     if (/\*\*\*Skipped/.test(line)) skipped++;
   };
-  const args = ['--output-on-failure', '--no-tests=error'];
-  const env = { ...process.env, ...(await embeddedModel()) };
-  const code = await run('ctest', args, { cwd: buildDir, allowFailure: true, onLine, env });
-  return counts('ctest', code, { passed: total - failed - skipped, failed, skipped });
+  const some = only.length > 0 ? ['--tests-regex', `^(${only.join('|')})$`] : [];
+  const args = ['--output-on-failure', '--no-tests=error', ...some];
+  const all = { ...process.env, ...(await embeddedModel()), ...env };
+  const code = await run('ctest', args, { cwd, allowFailure: true, onLine, env: all });
+  return counts(name, code, { passed: total - failed - skipped, failed, skipped });
 }
 
 /** The lifted files for native/test/engine_test.cpp, by environment variable. */

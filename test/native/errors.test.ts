@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type ErrorCode } from '../../lib/index.js';
-import { writeLora, writeTextFile, writeTruncated, writeWrongShapes } from '../support/synthetic/index.js';
+import {
+  writeLora,
+  writeTensors,
+  writeTextFile,
+  writeTruncated,
+  writeWrongShapes,
+} from '../support/synthetic/index.js';
 import { failure, hashes, tiny as small, useModel } from '../support/native.js';
 
 const fixture = useModel();
@@ -52,6 +58,28 @@ describe('files that cannot be loaded', () => {
     expect(error.message.length).toBeGreaterThan(20);
     const again = await failure(fixture.runtime.loadModel({ checkpoint: pathToFileURL(at(name)), mmap: true }));
     expect(again.code).toBe(code);
+  });
+
+  // The engine would end the process over these while it builds the network.
+  it.each([
+    ['SVD', 'video model', { 'input_blocks.8.0.time_mixer.mix_factor': [1] }],
+    ['a Wan of one block', '30 or 40 blocks, this one has 1', { 'blocks.0.cross_attn.norm_k.weight': [8] }],
+    ['a FLUX without heads', 'heads of 0', { 'txt_in.weight': [256, 64], 'double_blocks.0.img_attn.qkv.bias': [8] }],
+    [
+      'a FLUX of half a head',
+      'is 64 wide',
+      { 'txt_in.weight': [64, 64], 'double_blocks.0.txt_attn.norm.key_norm.scale': [128] },
+    ],
+  ] as const)('%s: the message says "%s"', async (_, says, shapes) => {
+    const tensors = Object.entries(shapes).map(([name, shape]) => ({
+      name: `model.diffusion_model.${name}`,
+      shape,
+      values: { constant: 0 } as const,
+    }));
+    await writeTensors(at('refused.safetensors'), tensors, 1);
+    const error = await failure(fixture.runtime.loadModel({ checkpoint: at('refused.safetensors') }));
+    expect(error.code).toBe('ERR_MODEL_UNSUPPORTED');
+    expect(error.message).toContain(says);
   });
 
   it('names what is wrong', async () => {

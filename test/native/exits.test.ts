@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { type ChildEnd, crashText, describeEnd, runChild, said, sinceLine } from '../support/child/run.js';
 
-// Crashes at the end of a process are races, so every process is run several times, a few of them at once.
+// States and ways beside those of exit-matrix.test.ts. Crashes at the end of a process are races, so every process is run
+// several times, a few of them at once.
 const repeats = Number(process.env.NODE_DIFFUSION_TEST_REPEATS ?? 3);
 
 /** How a process ends, and what its parent must see. */
@@ -17,9 +18,9 @@ const ways = {
 type Way = keyof typeof ways;
 
 /** States in which nothing runs: the process must end by itself. */
-const idleStates = ['bare', 'idle', 'disposed', 'collected'] as const;
+const idleStates = ['bare', 'disposed', 'collected'] as const;
 /** States with work under way: the process must wait for it when it returns, and only then. */
-const busyStates = ['loading', 'encoding', 'sampling', 'decoding', 'two'];
+const busyStates = ['encoding', 'two'];
 /** Variants of `sampling`: only the ways that run code of ours at the end. */
 const busyVariants = ['queued', 'disposing', 'previewing', 'logging'];
 

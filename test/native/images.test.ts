@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   type GeneratedImage,
+  type GenerateResult,
+  infotextToMode,
   infotextToModel,
   infotextToRequest,
   readInfotext,
@@ -11,7 +13,7 @@ import {
 } from '../../lib/index.js';
 import { readImage } from '../../lib/image/index.js';
 import { psnr } from '../parity/psnr.js';
-import { collectGarbage, expectPicture, hashes, only, sha256, tiny, useModel } from '../support/native.js';
+import { collectGarbage, expectPicture, hashes, only, paint, sha256, tiny, useModel } from '../support/native.js';
 
 const fixture = useModel();
 let image: GeneratedImage;
@@ -122,14 +124,32 @@ describe('infotext', () => {
     const first = only(await fixture.model.txt2img({ ...tiny, ...change }));
     const text = await readInfotext(await first.toPng());
     expect(text).toBe(first.infotext);
-    const request = infotextToRequest(text ?? '') as unknown;
-    expect(hashes(await fixture.model.txt2img(request as Txt2ImgRequest))).toEqual([sha256(first.data)]);
+    expect(infotextToMode(text ?? '')).toBe('txt2img');
+    expect(hashes(await fixture.model.txt2img(infotextToRequest(text ?? '')))).toEqual([sha256(first.data)]);
+  });
+
+  it.each(['img2img', 'inpaint'] as const)('of %s makes the same bytes again beside its pictures', async (mode) => {
+    const start = paint((x, y) => [4 * x, 4 * y, 128]);
+    const mask = paint((x) => (x < 32 ? [255, 255, 255] : [0, 0, 0]));
+    const make = (request: Txt2ImgRequest & { denoisingStrength?: number | undefined }): Promise<GenerateResult> =>
+      mode === 'img2img'
+        ? fixture.model.img2img({ ...request, image: start })
+        : fixture.model.inpaint({ ...request, image: start, mask });
+    const first = only(await make({ ...tiny, steps: 3, denoisingStrength: 1 / 3, sampler: 'euler_a' }));
+    const text = (await readInfotext(await first.toPng())) ?? '';
+    expect(infotextToMode(text)).toBe(mode);
+    const request = infotextToRequest(text);
+    expect(request.denoisingStrength).toBe(1 / 3);
+    expect(hashes(await make(request))).toEqual([sha256(first.data)]);
+    // The same text is good for txt2img, which has no strength.
+    const plain = infotextToRequest(text, { mode: 'txt2img' });
+    expect(hashes(await fixture.model.txt2img({ ...plain, steps: 1 }))).not.toEqual([sha256(first.data)]);
   });
 
   it('of each image of a batch makes that image', async () => {
     const batch = await fixture.model.txt2img({ ...tiny, sampler: 'euler_a', batchSize: 2, seed: 50 });
     for (const picture of batch.images) {
-      const request = infotextToRequest(picture.infotext) as unknown as Txt2ImgRequest;
+      const request = infotextToRequest(picture.infotext);
       expect(request.seed).toBe(picture.seed);
       expect(hashes(await fixture.model.txt2img(request))).toEqual([sha256(picture.data)]);
     }

@@ -1,6 +1,7 @@
 import type {
   NativeAddon,
   NativeConditioning,
+  NativeCountTokensParams,
   NativeDecodeParams,
   NativeDevice,
   NativeEncodeImageParams,
@@ -8,7 +9,9 @@ import type {
   NativeEvent,
   NativeImage,
   NativeJob,
+  NativeJobMemory,
   NativeLoadOptions,
+  NativeMeasureParams,
   NativeModel,
   NativeModelInfo,
   NativeSampleParams,
@@ -17,12 +20,16 @@ import type {
   NativeTensorInfo,
   NativeWeightsPlan,
   NativeWeightsResult,
+  NativeTokenCount,
 } from '../../lib/native/contract.js';
 
 export interface FakeParams {
   loadModel: NativeLoadOptions;
+  measureLoad: NativeLoadOptions;
+  measure: NativeMeasureParams;
   loadUpscaler: { readonly file: string };
   encodePrompt: NativeEncodePromptParams;
+  countTokens: NativeCountTokensParams;
   sigmas: NativeSigmaParams;
   sample: NativeSampleParams;
   encodeImages: NativeEncodeImageParams;
@@ -70,11 +77,16 @@ export interface FakeOptions {
   readonly tensors?: readonly NativeTensorInfo[];
   /** Bytes of every conditioning. */
   readonly conditioningBytes?: number;
+  /** Words of a prompt that its text encoder reads. Default: all. */
+  readonly promptLimit?: number;
+  /** Sizes that `measure` answers with. */
+  readonly memory?: (params: NativeMeasureParams) => Partial<NativeJobMemory>;
 }
 
 export const fakeInfo: NativeModelInfo = {
   architecture: 'SD 1.x',
   latentChannels: 4,
+  concatChannels: 0,
   scaleFactor: 8,
   sizeMultiple: 64,
   defaultSampler: 'euler_a',
@@ -118,7 +130,7 @@ export class FakeAddon {
   slowCancel = false;
   /** Events that an operation sends before it ends. */
   events: (op: FakeOp, params: unknown) => NativeEvent[] = () => [];
-  logger: ((level: 'debug' | 'info' | 'warn' | 'error', text: string) => void) | null = null;
+  logger: ((level: 'debug' | 'info' | 'warn' | 'error', text: string, job: number) => void) | null = null;
   readonly conditionings: FakeConditioning[] = [];
   readonly disposedModels: number[] = [];
   readonly addon: NativeAddon;
@@ -145,7 +157,16 @@ export class FakeAddon {
         this.logger = logger;
       },
       inspect: (files) => this.#job('inspect', files, 0, null, () => ({ architecture: 'SD 1.x', tensors: [] })),
+      measureLoad: (params) =>
+        this.#job('measureLoad', params, 0, null, () => ({
+          components: { ...fakeInfo, ...options.info }.components,
+          readBuffers: 0,
+          mapped: 0,
+        })),
       loadModel: (params, onEvent) => this.#job('loadModel', params, 0, onEvent, () => this.model()),
+      createSharedMemory: () => null,
+      openSharedMemory: () => null,
+      guardEngineProcess: () => undefined,
       loadUpscaler: (params, onEvent) =>
         this.#job('loadUpscaler', params, 0, onEvent, () => ({
           scale: 2,
@@ -168,6 +189,8 @@ export class FakeAddon {
       info,
       encodePrompt: (params, onEvent) =>
         this.#job('encodePrompt', params, id, onEvent, () => this.#conditioning(params)),
+      countTokens: (params) =>
+        this.#job('countTokens', params, id, null, () => [countWords(params.prompt, this.#options.promptLimit ?? 0)]),
       sigmas: (params) => this.#job('sigmas', params, id, null, () => fakeSigmas(params.steps)),
       sample: (params, onEvent) => this.#job('sample', params, id, onEvent, () => fakeSample(params)),
       encodeImages: (params, onEvent) =>
@@ -190,6 +213,8 @@ export class FakeAddon {
           ...{ ramBackup: 0, deviceBackup: 0, cache: 0, loraFiles: 0, changedTensors: 0 },
         })),
       releaseBackups: (fromFile) => this.#job('releaseBackups', fromFile, id, null, () => 0),
+      measure: (params) =>
+        this.#job('measure', params, id, null, () => ({ ...noMemory, ...this.#options.memory?.(params) })),
       dispose: () => {
         this.disposedModels.push(id);
         return Promise.resolve();
@@ -274,6 +299,22 @@ function fakeResult({ targets }: NativeWeightsPlan): NativeWeightsResult {
   const merged = targets.filter(({ deltas }) => deltas.length > 0).length;
   return { merged, restored: targets.length - merged, copied: 0, bytes: 0, seconds: 0 };
 }
+
+/** A text encoder whose tokens are words. */
+function countWords(prompt: string, limit: number): NativeTokenCount {
+  const words = prompt.split(' ').filter((word) => word !== '');
+  const cut = limit === 0 ? '' : words.slice(limit).join(' ');
+  const chunks = Math.max(1, Math.ceil(words.length / 75));
+  return { encoder: 'clipL', tokens: words.length, chunks, chunkTokens: 75, limit, cut };
+}
+const nothing = { graph: 0, work: 0 };
+const noMemory: NativeJobMemory = {
+  textEncoder: nothing,
+  diffusion: nothing,
+  preview: nothing,
+  vaeEncode: nothing,
+  vaeDecode: nothing,
+};
 
 /** Decreasing to 0, each level telling its place: steps, …, 1, 0. */
 export function fakeSigmas(steps: number): Float32Array {

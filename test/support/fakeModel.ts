@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ModelFacts } from '../../lib/pipeline/facts.js';
 import { modelDefaults } from '../../lib/pipeline/defaults.js';
+import { MemoryLedger } from '../../lib/memory/index.js';
+import type { ModelMemory } from '../../lib/pipeline/admission.js';
+import { MeasureCache } from '../../lib/pipeline/measure.js';
 import { ConditioningCache } from '../../lib/pipeline/conditioningCache.js';
 import type { PipelineModel } from '../../lib/pipeline/modes.js';
 import { LoraDirectories, WeightsState } from '../../lib/weights/index.js';
@@ -45,7 +48,26 @@ export function fakePipeline(
     cacheBytes: 0,
     directories: new LoraDirectories(options.loraDirectories ?? []),
   });
-  return { fake, model: { native, facts, cache, weights, queue: new JobQueue(), describe: () => ({ model: 'fake' }) } };
+  return {
+    fake,
+    model: {
+      native,
+      facts,
+      cache,
+      memory: fakeMemory(),
+      weights,
+      queue: new JobQueue(),
+      describe: () => ({ model: 'fake' }),
+    },
+  };
+}
+
+/** A ledger without a limit on a machine that always has memory. */
+export function fakeMemory(): ModelMemory {
+  return {
+    ledger: new MemoryLedger({ limit: undefined, available: () => 2 ** 40, rss: () => 0 }),
+    cache: new MeasureCache(),
+  };
 }
 
 /** A safetensors file whose header is whole; the fake addon does not look at its weights. */

@@ -37,12 +37,21 @@ export function loadOptions(files: NativeModelFiles, change: Partial<NativeLoadO
     rng: 'cuda',
     samplerRng: 'cuda',
     vaeDecodeOnly: false,
+    memoryBudget: 0,
     ...change,
   };
 }
 
 export function promptParams(): NativeEncodePromptParams {
-  return { prompt: 'a red apple', clipSkip: -1, width: edge, height: edge, zeroOutMasked: false, refImages: [] };
+  return {
+    prompt: 'a red apple',
+    clipSkip: -1,
+    width: edge,
+    height: edge,
+    zeroOutMasked: false,
+    refImages: [],
+    memoryBudget: 0,
+  };
 }
 
 export function sigmaParams(): NativeSigmaParams {
@@ -58,12 +67,12 @@ export function latent(): NativeTensor {
 const tiling: NativeTiling = { enabled: false, tileSizeX: 0, tileSizeY: 0, overlap: 0.5 };
 
 export function decodeParams(): NativeDecodeParams {
-  return { latent: latent(), tiling };
+  return { latent: latent(), tiling, memoryBudget: 0 };
 }
 
 export function encodeParams(): NativeEncodeImageParams {
   const image = { width: edge, height: edge, channels: 3, data: new Uint8Array(edge * edge * 3) };
-  return { images: [{ image, mask: null }], seed: 0, tiling };
+  return { images: [{ image, mask: null }], seed: 0, tiling, memoryBudget: 0 };
 }
 
 export function sampleParams(cond: NativeConditioning): NativeSampleParams {
@@ -98,5 +107,7 @@ export function sampleParams(cond: NativeConditioning): NativeSampleParams {
     cacheEnd: 0.95,
     preview: 'none',
     previewInterval: 1,
+    previewTiling: tiling,
+    memoryBudget: 0,
   };
 }

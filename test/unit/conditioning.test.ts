@@ -72,6 +72,7 @@ describe('conditioningKey', () => {
     height: 512,
     zeroOutMasked: false,
     refImages: [],
+    memoryBudget: 0,
   };
 
   it('is made of everything that decides the result', () => {

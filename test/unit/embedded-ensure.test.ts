@@ -1,8 +1,12 @@
+import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, open, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DiffusionError } from '../../lib/errors/index.js';
+import { packageRoot } from '../../lib/here.js';
 import { embeddedDirectory, embeddedFiles, ensureFiles, type MadeFile } from '../../lib/model/embedded/ensure.js';
 import { cacheFailure, rethrow } from '../../lib/model/embedded/failure.js';
 import { embeddedModelInfo, ensureEmbeddedModel } from '../../lib/model/embedded/index.js';
@@ -123,6 +127,37 @@ describe('ensuring the embedded model', () => {
     await utimes(old, past, past);
     await run();
     expect((await readdir(directory)).sort()).toEqual(['nano-v0-taesd.safetensors', 'young.tmp']);
+  });
+
+  it('clears away at once what a process that is gone was writing', async () => {
+    const { directory, file, run } = onlyTaesd();
+    await run();
+    // The name of the embedded model's file, the writer's process and machine, something random.
+    const { pid } = spawnSync(process.execPath, ['--version']);
+    const name = (writer: number, host = hostname()): string => `${String(writer)}@${host}.${randomUUID()}.tmp`;
+    const gone = `nano-v0-taesd.safetensors.${name(pid)}`;
+    const here = `nano-v0-taesd.safetensors.${name(process.ppid)}`;
+    const elsewhere = `nano-v0-taesd.safetensors.${name(pid, 'another-machine')}`;
+    for (const left of [gone, here, elsewhere]) await writeFile(join(directory, left), 'x');
+    await rm(file.path);
+    await run();
+    expect((await readdir(directory)).sort()).toEqual(['nano-v0-taesd.safetensors', here, elsewhere].sort());
+  });
+
+  it.each([
+    ['process.exit', 'process.exit(3)', 3],
+    ['an uncaught exception', "setImmediate(() => { throw new Error('on purpose'); })", 1],
+  ])('leaves nothing when the process ends by %s', async (_way, end, code) => {
+    const script = `import { ensureEmbeddedModel } from '${pathToFileURL(join(packageRoot, 'dist/index.js')).href}';
+      let ended = false;
+      await ensureEmbeddedModel({ onProgress: ({ phase, bytes }) => {
+        if (phase !== 'write' || bytes === 0 || ended) return;
+        ended = true;
+        ${end};
+      } });`;
+    const child = spawnSync(process.execPath, ['--input-type=module', '-e', script], { env: process.env });
+    expect(child.status, String(child.stderr)).toBe(code);
+    expect(await readdir(embeddedDirectory())).toEqual([]);
   });
 
   it('says what to do when the cache directory cannot be used', async () => {

@@ -18,7 +18,7 @@ import {
   u64,
   Workshop,
   zip,
-} from './formatFixtures.js';
+} from '../support/formatFixtures.js';
 
 const shop = new Workshop();
 beforeAll(() => shop.open());

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { resolveModelFiles } from '../../lib/model/files.js';
 import { readHeader } from '../../lib/model/format/index.js';
-import { failure, safetensors, safetensorsOf, u64, Workshop } from './formatFixtures.js';
+import { failure, safetensors, safetensorsOf, u64, Workshop } from '../support/formatFixtures.js';
 
 const shop = new Workshop();
 let good = '';

@@ -2,7 +2,18 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readHeader } from '../../lib/model/format/index.js';
-import { cuts, failure, gguf, type GgufParts, ggufKey, ggufString, u16, u32, u64, Workshop } from './formatFixtures.js';
+import {
+  cuts,
+  failure,
+  gguf,
+  type GgufParts,
+  ggufKey,
+  ggufString,
+  u16,
+  u32,
+  u64,
+  Workshop,
+} from '../support/formatFixtures.js';
 
 const shop = new Workshop();
 beforeAll(() => shop.open());

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { limits, readHeader } from '../../lib/model/format/index.js';
-import { cuts, failure, safetensors, safetensorsOf, u64, Workshop } from './formatFixtures.js';
+import { cuts, failure, safetensors, safetensorsOf, u64, Workshop } from '../support/formatFixtures.js';
 
 const shop = new Workshop();
 beforeAll(() => shop.open());

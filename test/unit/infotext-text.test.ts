@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { DiffusionError } from '../../lib/errors/index.js';
 import {
   buildInfotext,
+  infotextToMode,
   infotextToModel,
   infotextToRequest,
   type InfotextParams,
@@ -152,6 +153,22 @@ describe('infotextToRequest', () => {
     expect(infotextToRequest(old)).toMatchObject({ sampler: 'dpm++2m', schedule: 'karras' });
     const automatic = infotextToRequest('x\nSteps: 20, Sampler: Euler, Schedule type: Automatic, Seed: 1');
     expect(automatic).toEqual({ prompt: 'x', negativePrompt: '', steps: 20, sampler: 'euler', seed: 1 });
+  });
+
+  it.each([
+    ['txt2img', ''],
+    ['txt2img', ', Denoising strength: 0.7, Hires upscale: 2, Hires upscaler: Latent'],
+    ['img2img', ', Denoising strength: 0.7'],
+    ['inpaint', ', Denoising strength: 0.7, Mask blur: 4'],
+  ] as const)('knows %s by "%s"', (mode, pairs) => {
+    const text = `x\nSteps: 2, Seed: 1, Size: 8x8${pairs}`;
+    expect(infotextToMode(text)).toBe(mode);
+    expect(infotextToMode(parseInfotext(text))).toBe(mode);
+    const strength = mode === 'txt2img' ? {} : { denoisingStrength: 0.7 };
+    const request = { prompt: 'x', negativePrompt: '', steps: 2, seed: 1, width: 8, height: 8 };
+    expect(infotextToRequest(text)).toEqual({ ...request, ...strength });
+    expect(infotextToRequest(text, { mode: 'img2img' })).toEqual({ ...request, ...strength });
+    expect(infotextToRequest(text, { mode: 'txt2img' })).toEqual(request);
   });
 
   it('leaves the strength of a hires pass out', () => {

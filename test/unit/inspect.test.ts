@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inspectModel } from '../../lib/model/inspect.js';
 import type { NativeInspection, NativeModelFiles } from '../../lib/native/contract.js';
-import { failure, gguf, safetensors, safetensorsOf, torchZip, Workshop } from './formatFixtures.js';
+import { failure, gguf, safetensors, safetensorsOf, torchZip, Workshop } from '../support/formatFixtures.js';
 
 const shop = new Workshop();
 beforeAll(() => shop.open());

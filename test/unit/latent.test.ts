@@ -148,6 +148,50 @@ describe('operations on latents', () => {
     expect(fake.of('sample')).toHaveLength(0);
   });
 
+  it('take the channels that a model reads beside the latent', async () => {
+    const { fake, model } = fakePipeline({
+      facts: { architecture: 'SD 1.x Inpaint', isInpaint: true, concatChannels: 5 },
+    });
+    const conditioning = await encodePrompt(model, { prompt: '' });
+    const latent = Latent.zeros(64, 128, space, 2);
+    const shape = [1, 5, 16, 8];
+    const concat = Float32Array.from({ length: 5 * 16 * 8 }, (_, i) => i);
+    const plain = [...new Float32Array(16 * 8).fill(1), ...new Float32Array(4 * 16 * 8)];
+    for (const given of [{}, { concat }, { uncondConcat: [...concat] }, { concat, uncondConcat: concat }]) {
+      await sampleLatent(model, { conditioning, latent, steps: 1, ...given });
+      // The same for every image of the batch.
+      for (const { params } of fake.of('sample').slice(-2)) {
+        expect(params.concat?.shape).toEqual(shape);
+        expect(params.uncondConcat?.shape).toEqual(shape);
+        expect([...(params.concat?.data ?? [])]).toEqual('concat' in given ? [...concat] : plain);
+        expect([...(params.uncondConcat?.data ?? [])]).toEqual('uncondConcat' in given ? [...concat] : plain);
+      }
+    }
+    expect(fake.of('sample')).toHaveLength(8);
+  });
+
+  it('refuse such channels of a wrong size, of no number, or for a model that reads none', async () => {
+    const reads = fakePipeline({ facts: { architecture: 'SD 1.x Inpaint', isInpaint: true, concatChannels: 5 } });
+    const without = fakePipeline();
+    for (const { fake, model } of [reads, without]) {
+      const conditioning = await encodePrompt(model, { prompt: '' });
+      const wrong = (change: object, field: string, message: RegExp) =>
+        expect(sampleLatent(model, { conditioning, width: 64, height: 64, ...change })).rejects.toMatchObject({
+          code: 'ERR_INVALID_OPTION',
+          field,
+          message: expect.stringMatching(message) as unknown,
+        });
+      for (const field of ['concat', 'uncondConcat']) {
+        const numbers = new Float32Array(4 * 64);
+        const message = model === reads.model ? /256 numbers.*320 numbers: 5 channels x 8 x 8/s : /"SD 1\.x"/;
+        await wrong({ [field]: numbers }, field, message);
+        await wrong({ [field]: [...numbers.fill(0, 1), NaN] }, `${field}[256]`, /finite/);
+        await wrong({ [field]: 'x' }, field, /Float32Array/);
+      }
+      expect(fake.of('sample')).toHaveLength(0);
+    }
+  });
+
   it('tell the noise levels', async () => {
     const { fake, model } = fakePipeline();
     expect(await sigmasOf(model, { steps: 5, schedule: 'Karras', width: 64 })).toEqual(fakeSigmas(5));

@@ -323,16 +323,20 @@ describe('plans', () => {
   it('are frozen, the mode being part of the pass', () => {
     const sampling = resolveSampling({ steps: 4, cfgScale: 1, seed: 5, guidance: 1, controlStrength: 1 }, fakeFacts());
     const tiling = resolveTiling(false);
+    if (tiling === 'auto') throw new Error('not asked for');
     const base = {
       prompt: '',
       negativePrompt: '',
       clipSkip: undefined,
+      strictPrompt: false,
       width: 64,
       height: 64,
       batchSize: 2,
       denoisingStrength: 0.3,
       sampling,
       tiling,
+      encodeTiling: tiling,
+      memoryBudget: 0,
     };
     const plan = makePlan({ ...base, mode: 'img2img', preview: { mode: 'none', every: 1 } });
     expect(plan.passes[0]).toMatchObject({ mode: 'img2img', denoisingStrength: 0.3 });
@@ -355,6 +359,8 @@ describe('plans', () => {
       tileSizeY: 24,
       overlap: 0.25,
     });
-    expect(resolveTiling(undefined).enabled).toBe(false);
+    expect(resolveTiling(false)).toMatchObject({ enabled: false });
+    expect(resolveTiling(undefined)).toBe('auto');
+    expect(resolveTiling('auto')).toBe('auto');
   });
 });

@@ -62,7 +62,7 @@ describe('createRuntime', () => {
       throw new Error('disk full');
     };
     const { fake, runtime } = await fakeRuntime({ runtime: { logger, logLevel: 'info' } });
-    fake.logger?.('info', 'hello');
+    fake.logger?.('info', 'hello', 0);
     expect(lines).toEqual(['info hello']);
     expect(warnings).toHaveBeenCalledTimes(1);
     await runtime.dispose();

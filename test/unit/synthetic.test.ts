@@ -5,6 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { halfToNumber } from '../../lib/model/embedded/half.js';
 import { liftedCheckpoint } from '../../lib/model/embedded/lift.js';
 import { readNarrow } from '../../lib/model/embedded/narrow.js';
+import { readHeader } from '../../lib/model/format/index.js';
+import { ggufBytes, writeGguf } from '../support/synthetic/gguf.js';
 import {
   syntheticKinds,
   syntheticTensors,
@@ -53,7 +55,12 @@ describe('synthetic checkpoints', () => {
     ['sdxl', 'model.diffusion_model.', 2_567_463_684],
     ['sdxl', 'conditioner.embedders.1.', 694_659_840],
     ['t5xxl', '', 4_762_310_656],
+    ['umt5xxl', '', 5_680_910_336],
     ['sd3-medium', 'first_stage_model.', 83_819_683],
+    ['flux2-klein', 'first_stage_model.', 84_046_115],
+    ['z-image', 'model.diffusion_model.', 6_154_908_736],
+    ['wan-1.3b', 'model.diffusion_model.', 1_418_996_800],
+    ['wan-1.3b', 'first_stage_model.', 126_892_531],
   ] as const)('%s has as many parameters under %s as the real one', (kind, prefix, expected) => {
     expect(parameters(kind, prefix)).toBe(expected);
   });
@@ -112,6 +119,62 @@ describe('synthetic checkpoints', () => {
     expect(Math.abs(mean)).toBeLessThan(deviation / 50);
     expect(weights.every(Number.isFinite)).toBe(true);
     expect(Array.from({ length: 5 }, (_, i) => halfToNumber(data.readUInt16LE(end + 2 * i)))).toEqual([1, 1, 1, 1, 1]);
+  });
+});
+
+describe.each([
+  ['q8_0', 34],
+  ['q4_0', 18],
+] as const)('synthetic GGUF files in %s', (type, blockBytes) => {
+  const tensors = [
+    { name: 'norm', shape: [5], values: { constant: 1 } },
+    { name: 'matrix', shape: [3000, 320], values: { fanIn: 320 } },
+    { name: 'odd', shape: [4, 33], values: { fanIn: 33 } },
+    { name: 'conv3d', shape: [6, 4, 1, 2, 2], values: { fanIn: 16 } },
+    { name: 'after', shape: [1, 64], values: { fanIn: 64 } },
+  ] as const;
+
+  it('have the types, shapes and places that the header says', async () => {
+    const bytes = await writeGguf(at('g.gguf'), tensors, type, 1);
+    expect((await readFile(at('g.gguf'))).length).toBe(bytes);
+    const header = await readHeader(at('g.gguf'));
+    expect(header.format).toBe('gguf');
+    expect(header.tensors.map(({ name, dtype, shape }) => [name, dtype.toLowerCase(), shape])).toEqual([
+      ['norm', 'f16', [5]],
+      ['matrix', type, [3000, 320]],
+      ['odd', 'f16', [4, 33]],
+      ['conv3d', 'f16', [24, 1, 2, 2]],
+      ['after', 'f16', [1, 64]],
+    ]);
+    expect(ggufBytes(tensors, type)).toBe(2 * (5 + 4 * 33 + 96 + 64) + 3000 * 10 * blockBytes);
+  });
+
+  it('have values around zero of the wanted deviation, the same for a seed', async () => {
+    const [, matrix] = tensors;
+    for (const [name, seed] of [
+      ['a', 1],
+      ['b', 1],
+      ['c', 2],
+    ] as const)
+      await writeGguf(at(name), [matrix], type, seed);
+    const [a, b, c] = await Promise.all(['a', 'b', 'c'].map((name) => readFile(at(name))));
+    expect(a?.equals(b ?? Buffer.alloc(0))).toBe(true);
+    expect(a?.equals(c ?? Buffer.alloc(0))).toBe(false);
+    const data = (a ?? Buffer.alloc(0)).subarray(-3000 * 10 * blockBytes);
+    const values: number[] = [];
+    for (let block = 0; block < data.length; block += blockBytes) {
+      const scale = halfToNumber(data.readUInt16LE(block));
+      for (const byte of data.subarray(block + 2, block + blockBytes)) {
+        if (type === 'q8_0') values.push(scale * ((byte << 24) >> 24));
+        else values.push(scale * ((byte & 15) - 8), scale * ((byte >> 4) - 8));
+      }
+    }
+    const wanted = 2 ** Math.round(Math.log2(0.5 / Math.sqrt(320)));
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+    expect(values).toHaveLength(3000 * 320);
+    expect(deviation / wanted).toBeCloseTo(1, 1);
+    expect(Math.abs(mean)).toBeLessThan(deviation / 50);
   });
 });
 

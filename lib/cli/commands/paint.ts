@@ -78,6 +78,9 @@ function watched({ request }: PictureJob, view: ProgressView, clock: PhaseClock,
       clock.enter(event.phase);
       view.update(event);
     },
+    onWarning: ({ message }) => {
+      view.note(`node-diffusion: warning: ${message}`);
+    },
     onPreview: (event) => {
       view.preview(event.preview);
     },

@@ -14,6 +14,7 @@ const load = optionsOf({ target: 'model', group: 'Compute' });
 const runtime = optionsOf({ target: 'runtime', group: 'Compute' });
 
 const backends = ['auto', 'cpu', 'cuda', 'vulkan', 'openvino'] as const;
+const isolations = ['none', 'process'] as const;
 const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 const generators = ['cuda', 'cpu', 'std'];
 const readRng = readChoice(rngs, rngAliases);
@@ -109,6 +110,13 @@ export const computeOptions: readonly OptionDef[] = [
     'FILE',
     readText,
     'The addon node-diffusion.node to use (default: found by itself)',
+  ),
+  runtime.value(
+    'isolation',
+    'isolation',
+    'MODE',
+    readChoice(isolations),
+    'process: the engine in a process of its own, whose crash is an error (default: none)',
   ),
   runtime.value(
     'log-level',

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheDir } from '../cacheDir.js';
 import type { StreamedTensor } from '../safetensors/index.js';
@@ -7,7 +6,7 @@ import { liftedCheckpoint, liftedTaesd } from './lift.js';
 import { withFileLock } from './lock.js';
 import { type NarrowWeights, readNarrow } from './narrow.js';
 import { checkpointBytes, checkpointSha256, taesdBytes, taesdSha256 } from './pins.js';
-import { isIntact, type PinnedFile, removeLeftovers, requireFreeSpace, writePinned } from './store.js';
+import { isIntact, makeDirectory, type PinnedFile, removeLeftovers, requireFreeSpace, writePinned } from './store.js';
 
 export interface EmbeddedProgress {
   /** `wait`: another process writes; `verify`: files that are there are hashed; `write`: they are made. */
@@ -76,7 +75,7 @@ export async function ensureFiles<Source>(
   options.signal?.throwIfAborted();
   try {
     if ((await missing(files, options)).length === 0) return;
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     const onWait = (): void => options.onProgress?.({ phase: 'wait', bytes: 0, totalBytes: 0 });
     await withFileLock(join(directory, 'lock'), { signal: options.signal, onWait }, async () => {
       await removeLeftovers(directory);

@@ -17,6 +17,7 @@ export function rethrow(directory: string, cause: unknown): never {
     EROFS: 'the file system is read-only',
     ENOSPC: 'the disk is full',
     EDQUOT: 'the disk quota is used up',
+    EFBIG: 'a file may not become so large there (ulimit -f, or the file system)',
     ENOTDIR: 'part of the path is a file, not a directory',
   };
   throw cacheFailure(directory, words[code] ?? `the file system reports ${code}`, cause);

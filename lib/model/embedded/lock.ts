@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { link, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { link, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { cleaningAtExit } from './atExit.js';
 
 export interface FileLockOptions {
   readonly signal?: AbortSignal | undefined;
@@ -44,8 +46,11 @@ export async function withFileLock<T>(path: string, options: FileLockOptions, wo
     utimes(path, now, now).catch(() => undefined);
   }, staleMs / 10);
   refresh.unref();
+  const release = (): void => {
+    rmSync(path, { force: true });
+  };
   try {
-    return await work();
+    return await cleaningAtExit(release, work);
   } finally {
     clearInterval(refresh);
     if ((await content(path)) === mine) await rm(path, { force: true });
@@ -54,7 +59,16 @@ export async function withFileLock<T>(path: string, options: FileLockOptions, wo
 
 async function create(path: string, text: string): Promise<boolean> {
   try {
-    await writeFile(path, text, { flag: 'wx' });
+    const handle = await open(path, 'wx');
+    try {
+      await handle.writeFile(text);
+    } catch (error) {
+      // A lock without a holder, as a full disk leaves one, would keep everybody waiting until it is stale.
+      await rm(path, { force: true });
+      throw error;
+    } finally {
+      await handle.close();
+    }
     return true;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
@@ -89,14 +103,15 @@ async function isStale(path: string, seen: string, staleMs: number): Promise<boo
   if (age > staleMs) return true;
   try {
     const { pid, host } = JSON.parse(seen) as Partial<Holder>;
-    return host === hostname() && typeof pid === 'number' && !alive(pid);
+    return host === hostname() && typeof pid === 'number' && !isAlive(pid);
   } catch {
     // Just created and not written yet, or damaged; its age decides.
     return false;
   }
 }
 
-function alive(pid: number): boolean {
+/** Whether a process of this machine runs. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -1,10 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { constants, rmSync } from 'node:fs';
+import { access, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { DiffusionError } from '../../errors/index.js';
 import { fileSha256, rememberFileSha256 } from '../identity.js';
 import { type StreamedTensor, writeSafetensors } from '../safetensors/index.js';
+import { cleaningAtExit } from './atExit.js';
 import { cacheFailure } from './failure.js';
+import { isAlive } from './lock.js';
 
 /** A file of the embedded model as it must be. */
 export interface PinnedFile {
@@ -42,7 +46,21 @@ export async function writePinned(
   tensors: readonly StreamedTensor[],
   options: StoreOptions,
 ): Promise<void> {
-  const temporary = `${file.path}.${randomUUID()}.tmp`;
+  const temporary = `${file.path}.${String(process.pid)}@${hostname()}.${randomUUID()}.tmp`;
+  const remove = (): void => {
+    rmSync(temporary, { force: true });
+  };
+  await cleaningAtExit(remove, () => writeWhole(file, temporary, tensors, options));
+  await syncDirectory(dirname(file.path));
+  await rememberFileSha256(file.path, file.sha256);
+}
+
+async function writeWhole(
+  file: PinnedFile,
+  temporary: string,
+  tensors: readonly StreamedTensor[],
+  options: StoreOptions,
+): Promise<void> {
   try {
     const handle = await open(temporary, 'wx');
     try {
@@ -63,8 +81,6 @@ export async function writePinned(
     await rm(temporary, { force: true }).catch(() => undefined);
     throw error;
   }
-  await syncDirectory(dirname(file.path));
-  await rememberFileSha256(file.path, file.sha256);
 }
 
 /** `__metadata__` of the lifted files; `format` is what diffusers looks for. */
@@ -77,6 +93,26 @@ async function syncDirectory(directory: string): Promise<void> {
   // Some network file systems refuse this; the file is right all the same.
   await handle.sync().catch(() => undefined);
   await handle.close();
+}
+
+/** Makes a directory and those above it. */
+export async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true });
+  } catch (error) {
+    // Where a parent may not be written, Node says that it does not exist. Asked directly, the system says why.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+      await access(await nearestExisting(directory), constants.W_OK);
+    throw error;
+  }
+}
+
+async function nearestExisting(path: string): Promise<string> {
+  const found = await stat(path).then(
+    () => true,
+    () => false,
+  );
+  return found || dirname(path) === path ? path : nearestExisting(dirname(path));
 }
 
 /**
@@ -96,15 +132,27 @@ async function freeBytesOf(directory: string): Promise<number> {
   return bavail * bsize;
 }
 
-/** Removes temporary files that a killed process left. One that is being written has a young modification time. */
+/**
+ * Removes temporary files that nobody writes any more, for the holder of the lock: those of a process that is gone or of
+ * a thread of this one that was terminated, known by their names, and others (another machine's) by their age.
+ */
 export async function removeLeftovers(directory: string, olderThanMs = 60_000): Promise<void> {
   for (const name of await readdir(directory)) {
     if (!name.endsWith('.tmp')) continue;
     const path = join(directory, name);
-    const age = await stat(path).then(
-      (s) => Date.now() - s.mtimeMs,
-      () => 0,
-    );
-    if (age > olderThanMs) await rm(path, { force: true });
+    if (isAbandoned(name) || (await ageOf(path)) > olderThanMs) await rm(path, { force: true });
   }
+}
+
+function isAbandoned(name: string): boolean {
+  const [, pid, host] = /\.(\d+)@(.+)\.[0-9a-f-]{36}\.tmp$/.exec(name) ?? [];
+  if (pid === undefined || host !== hostname()) return false;
+  return Number(pid) === process.pid || !isAlive(Number(pid));
+}
+
+function ageOf(path: string): Promise<number> {
+  return stat(path).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs,
+    () => 0,
+  );
 }

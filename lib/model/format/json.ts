@@ -60,6 +60,8 @@ export class JsonScanner {
   string(what: string, maxBytes = Infinity): string {
     this.expect('"', `before ${what}`);
     const start = this.#at - 1;
+    const plain = this.#plainString(maxBytes);
+    if (plain !== undefined) return plain;
     let end = start;
     for (;;) {
       end = this.#bytes.indexOf(quoteMark, end + 1);
@@ -76,6 +78,21 @@ export class JsonScanner {
     } catch {
       throw new JsonError(`${what} is not a valid UTF-8 JSON string`, start);
     }
+  }
+
+  /** The rest of a short string of printable ASCII without escapes, as nearly all are; else undefined, nothing taken. */
+  #plainString(maxBytes: number): string | undefined {
+    const start = this.#at;
+    const last = start + Math.min(maxBytes, 512);
+    for (let at = start; at <= last; at++) {
+      const byte = this.#bytes[at] ?? 0;
+      if (byte === quoteMark) {
+        this.#at = at + 1;
+        return this.#bytes.toString('latin1', start, at);
+      }
+      if (byte < 0x20 || byte > 0x7e || byte === backslash) return undefined;
+    }
+    return undefined;
   }
 
   #token(): string {
@@ -97,10 +114,30 @@ export class JsonScanner {
     return this.#bytes.toString('latin1', start, this.#at);
   }
 
+  /** An integer of up to 15 digits before a comma or bracket; else undefined, nothing taken. */
+  #shortInteger(): number | undefined {
+    const start = this.#at;
+    let value = 0;
+    for (let at = start; at <= start + 15; at++) {
+      const byte = this.#bytes[at] ?? 0;
+      if (byte < 0x30 || byte > 0x39) {
+        const ends = byte === 0x2c || byte === 0x5d;
+        const leadingZero = at - start > 1 && this.#bytes[start] === 0x30;
+        if (!ends || at === start || leadingZero) return undefined;
+        this.#at = at;
+        return value;
+      }
+      value = value * 10 + byte - 0x30;
+    }
+    return undefined;
+  }
+
   /** A non-negative integer that a number holds exactly. */
   integer(what: string): number {
     this.peek();
     const start = this.#at;
+    const short = this.#shortInteger();
+    if (short !== undefined) return short;
     const token = this.#token();
     if (!/^(?:0|[1-9][0-9]*)$/.test(token)) {
       const shown = token === '' ? this.#found() : token.slice(0, 40);

@@ -9,6 +9,32 @@ struct Sources {
   std::map<std::string, TensorStorage> tensors;
 };
 
+// What a job allocates in ggml: see memory.inl.
+struct MemoryMeter {
+  bool dry = false;       // sizes are taken; nothing is allocated or computed
+  bool deferred = false;  // weights get no memory until all of them are known
+  uint64_t budget = 0;    // 0: none
+  uint64_t live = 0;
+  uint64_t peak = 0;
+  uint64_t work = 0;                       // largest work buffer of a CPU graph, which the backend keeps
+  uint64_t weights = 0;                    // of what was deferred
+  std::map<const void*, uint64_t> graphs;  // live buffers by their allocator
+  ggml_backend_buffer_t placeholder = nullptr;
+  std::string refusal;
+
+  void add(uint64_t bytes) {
+    live += bytes;
+    peak = std::max(peak, live);
+  }
+  void set(const void* allocator, uint64_t bytes) {
+    uint64_t& known = graphs[allocator];
+    live -= known;
+    known = bytes;
+    add(bytes);
+    if (bytes == 0) graphs.erase(allocator);
+  }
+};
+
 struct ActiveJob {
   ActiveJob(Job& theJob, Phase thePhase, std::string theDevice = {})
       : job(theJob), phase(thePhase), device(std::move(theDevice)) {}
@@ -22,8 +48,13 @@ struct ActiveJob {
   std::atomic<uint64_t> bytes{0};
   preview_t previewMode = PREVIEW_NONE;
   int previewInterval = 1;
-  int step = 0;           // last reported
-  std::string loadError;  // set by JobLoader, thrown after the engine has cleaned up
+  int step = 0;  // last reported
+  MemoryMeter memory;
+  std::function<void()> checkCompanions;  // of a load: files that the engine reads after the model's weights
+  std::function<bool()> onWeightsKnown;   // all weights of a load are known, none has memory yet
+  uint64_t readBuffers = 0;               // of the reader threads of a load
+  uint64_t mapped = 0;                    // file bytes that a load maps
+  std::string loadError;                  // set by JobLoader, thrown after the engine has cleaned up
   ErrorCode loadErrorCode = ErrorCode::ModelCorrupt;
   int64_t lastReport = 0;
   std::shared_ptr<Sources> sources;  // set by JobLoader
@@ -61,17 +92,36 @@ class AbortableGraphs {
   bool previous_;
 };
 
-inline bool shouldAbort(void* job) { return static_cast<const Job*>(job)->cancelled(); }
+// An assertion of a conditioner that does not hold: its text encoder's graph was stopped, or failed.
+[[noreturn]] inline void conditionerFailed(const char* assertion) {
+  if (active != nullptr) active->job.throwIfCancelled();
+  const std::string logged = takeErrorLines();
+  if (logged.find("alloc") != std::string::npos) throw std::bad_alloc();
+  throw std::runtime_error(logged.empty() ? assertion : logged);
+}
+
+// Called between two nodes of a CPU graph.
+inline bool shouldAbort(void* given) {
+  auto& job = *static_cast<ActiveJob*>(given);
+  job.job.touch();
+  return job.abortGraphs && job.job.cancelled();
+}
 
 inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
+  if (active != nullptr && active->memory.dry) {
+    active->memory.work = std::max<uint64_t>(active->memory.work, workBytes(backend, graph));
+    return GGML_STATUS_SUCCESS;
+  }
   ggml_backend_dev_t device = ggml_backend_get_device(backend);
   const bool cpu = device != nullptr && ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_CPU;
-  if (active == nullptr || !active->abortGraphs || !cpu) return ggml_backend_graph_compute(backend, graph);
-  if (active->job.cancelled()) return GGML_STATUS_ABORTED;
+  if (active == nullptr) return ggml_backend_graph_compute(backend, graph);
+  active->job.touch();
+  if (!cpu) return ggml_backend_graph_compute(backend, graph);
+  if (active->abortGraphs && active->job.cancelled()) return GGML_STATUS_ABORTED;
   const auto setAbort = reinterpret_cast<ggml_backend_set_abort_callback_t>(ggml_backend_reg_get_proc_address(
       ggml_backend_dev_backend_reg(device), "ggml_backend_set_abort_callback"));
   if (setAbort == nullptr) return ggml_backend_graph_compute(backend, graph);
-  setAbort(backend, shouldAbort, &active->job);
+  setAbort(backend, shouldAbort, active);
   const ggml_status status = ggml_backend_graph_compute(backend, graph);
   setAbort(backend, nullptr, nullptr);
   return status;
@@ -84,7 +134,8 @@ inline ggml_backend_t jobBackend() {
 
 // Called by the engine for sampling steps, VAE and upscaler tiles, and while it reads tensors.
 inline void onEngineProgress(int step, int steps, float seconds, void* /*data*/) {
-  if (active == nullptr) return;
+  if (active == nullptr || active->memory.dry) return;
+  active->job.touch();
   Progress progress;
   progress.phase = active->phase;
   progress.step = step;
@@ -113,7 +164,7 @@ inline Image copyImage(const sd_image_t& source) {
 }
 
 inline void onEnginePreview(int step, int frames, sd_image_t* images, bool /*noisy*/, void* /*data*/) {
-  if (active != nullptr && frames > 0 && images != nullptr)
+  if (active != nullptr && !active->memory.dry && frames > 0 && images != nullptr)
     active->job.onPreview(std::abs(step), copyImage(images[0]));
 }
 

@@ -64,6 +64,8 @@ auto runOperation(ActiveJob& activeJob, const char* what, Operation&& operation)
 [[noreturn]] inline void throwEmpty(const Job& job, const char* what) {
   job.throwIfCancelled();
   const std::string why = takeErrorLines();
+  if (active != nullptr && !active->memory.refusal.empty())
+    throw EngineError(ErrorCode::OutOfMemory, active->memory.refusal + ".");
   const bool memory = why.find("alloc") != std::string::npos;
   throw EngineError(memory ? ErrorCode::OutOfMemory : ErrorCode::Engine,
                     std::string("The engine failed to ") + what + (why.empty() ? "." : ": " + why + "."));

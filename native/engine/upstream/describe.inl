@@ -19,10 +19,6 @@ inline const char* predictionOf(const StableDiffusionGGML& sd) {
   return sd_prediction_name(prediction);
 }
 
-inline Component component(const char* name, size_t bytes, size_t tensors, ggml_backend_t backend) {
-  return {name, bytes, tensors, backend == nullptr ? "" : ggml_backend_name(backend)};
-}
-
 // As prepare_image_generation_latents() of the engine builds them.
 inline int concatChannels(const StableDiffusionGGML& sd, int latentChannels) {
   constexpr int fluxFillMask = 64;  // the mask's 8x8 pixels of a latent cell become channels

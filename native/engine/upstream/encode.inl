@@ -19,27 +19,34 @@ std::vector<int64_t> Conditioning::shape() const {
 
 std::shared_ptr<const Conditioning> Model::encodePrompt(const EncodePromptParams& params, Job& job) {
   upstream::ActiveJob active{job, Phase::Encode};
+  active.memory.budget = params.memoryBudget;
   return upstream::runOperation(active, "encode the prompt", [&] {
     upstream::report(job, Phase::Encode, 0, 1);
-    StableDiffusionGGML& sd = impl_->sd;
-    std::vector<sd::Tensor<float>> references;
-    for (const Image& image : params.refImages) references.push_back(upstream::toEngine(image));
-    ConditionerParams request;
-    request.text = params.prompt;
-    request.clip_skip = params.clipSkip;
-    request.width = params.width;
-    request.height = params.height;
-    request.adm_in_channels = static_cast<int>(sd.diffusion_model->get_adm_in_channels());
-    request.zero_out_masked = params.zeroOutMasked;
-    request.ref_images = &references;
-    auto impl = std::make_unique<Conditioning::Impl>();
-    // Not abortable in the middle: the engine asserts that the text encoder's graphs succeed.
-    impl->value = sd.cond_stage_model->get_learned_condition(sd.n_threads, request);
-    job.throwIfCancelled();
-    if (impl->value.empty()) upstream::throwEmpty(job, "encode the prompt");
+    std::shared_ptr<const Conditioning> conditioning = runTextEncoder(params);
     upstream::report(job, Phase::Encode, 1, 1);
-    return std::make_shared<const Conditioning>(std::move(impl));
+    return conditioning;
   });
+}
+
+std::shared_ptr<const Conditioning> Model::runTextEncoder(const EncodePromptParams& params) {
+  StableDiffusionGGML& sd = impl_->sd;
+  std::vector<sd::Tensor<float>> references;
+  for (const Image& image : params.refImages) references.push_back(upstream::toEngine(image));
+  ConditionerParams request;
+  request.text = params.prompt;
+  request.clip_skip = params.clipSkip;
+  request.width = params.width;
+  request.height = params.height;
+  request.adm_in_channels = static_cast<int>(sd.diffusion_model->get_adm_in_channels());
+  request.zero_out_masked = params.zeroOutMasked;
+  request.ref_images = &references;
+  auto impl = std::make_unique<Conditioning::Impl>();
+  const upstream::AbortableGraphs abortable;  // upstream.cpp makes the assertions of conditioners throw
+  impl->value = upstream::encode(*sd.cond_stage_model, sd.n_threads, request);
+  const Job& job = upstream::active->job;
+  job.throwIfCancelled();
+  if (impl->value.empty()) upstream::throwEmpty(job, "encode the prompt");
+  return std::make_shared<const Conditioning>(std::move(impl));
 }
 
 namespace upstream {

@@ -39,44 +39,54 @@ class VaeScope {
 
 std::vector<Tensor> Model::encodeImages(const EncodeImageParams& params, Job& job) {
   upstream::ActiveJob active{job, Phase::Encode};
+  active.memory.budget = params.memoryBudget;
   return upstream::runOperation(active, "encode the image", [&] {
-    StableDiffusionGGML& sd = impl_->sd;
-    sd.rng->manual_seed(static_cast<uint64_t>(params.seed));
+    impl_->sd.rng->manual_seed(static_cast<uint64_t>(params.seed));
     std::vector<Tensor> latents;
     const int total = static_cast<int>(params.images.size());
     for (const auto& [image, mask] : params.images) {
       upstream::report(job, Phase::Encode, static_cast<int>(latents.size()), total);
-      const upstream::VaeScope scope(impl_->context, params.tiling, image.width, image.height);
-      const upstream::AbortableGraphs abortable;
-      sd::Tensor<float> pixels = upstream::toEngine(image);
-      if (mask) {  // the part to repaint becomes grey
-        const sd::Tensor<float> repaint = sd::ops::round(upstream::toEngine(*mask));
-        pixels = ((1.0F - repaint) * (pixels - 0.5F)) + 0.5F;
-      }
-      const sd::Tensor<float> latent = sd.encode_first_stage(pixels);
-      if (latent.empty() || job.cancelled()) upstream::throwEmpty(job, "encode the image");
-      latents.push_back(upstream::fromEngine(latent));
+      latents.push_back(runEncoder(image, mask ? &*mask : nullptr, params.tiling));
     }
     upstream::report(job, Phase::Encode, total, total);
     return latents;
   });
 }
 
+Tensor Model::runEncoder(const Image& image, const Image* mask, const Tiling& tiling) {
+  const upstream::VaeScope scope(impl_->context, tiling, image.width, image.height);
+  const upstream::AbortableGraphs abortable;
+  sd::Tensor<float> pixels = upstream::toEngine(image);
+  if (mask != nullptr) {  // the part to repaint becomes grey
+    const sd::Tensor<float> repaint = sd::ops::round(upstream::toEngine(*mask));
+    pixels = ((1.0F - repaint) * (pixels - 0.5F)) + 0.5F;
+  }
+  const sd::Tensor<float> latent = impl_->sd.encode_first_stage(pixels);
+  const Job& job = upstream::active->job;
+  if (latent.empty() || job.cancelled()) upstream::throwEmpty(job, "encode the image");
+  return upstream::fromEngine(latent);
+}
+
 Image Model::decodeLatent(const DecodeParams& params, Job& job) {
   upstream::ActiveJob active{job, Phase::Decode};
+  active.memory.budget = params.memoryBudget;
   return upstream::runOperation(active, "decode the latent", [&] {
     upstream::report(job, Phase::Decode, 0, 1);
-    StableDiffusionGGML& sd = impl_->sd;
-    const auto& shape = params.latent.shape;
-    const int64_t factor = sd.get_vae_scale_factor();
-    const upstream::VaeScope scope(impl_->context, params.tiling, shape[3] * factor, shape[2] * factor);
-    const upstream::AbortableGraphs abortable;
-    const sd::Tensor<float> pixels = sd.decode_first_stage(upstream::toEngine(params.latent));
-    if (pixels.empty() || job.cancelled()) upstream::throwEmpty(job, "decode the latent");
-    Image image = upstream::takeImage(tensor_to_sd_image(pixels));
+    Image image = runDecoder(params.latent, params.tiling);
     upstream::report(job, Phase::Decode, 1, 1);
     return image;
   });
+}
+
+Image Model::runDecoder(const Tensor& latent, const Tiling& tiling) {
+  StableDiffusionGGML& sd = impl_->sd;
+  const int64_t factor = sd.get_vae_scale_factor();
+  const upstream::VaeScope scope(impl_->context, tiling, latent.shape[3] * factor, latent.shape[2] * factor);
+  const upstream::AbortableGraphs abortable;
+  const sd::Tensor<float> pixels = sd.decode_first_stage(upstream::toEngine(latent));
+  const Job& job = upstream::active->job;
+  if (pixels.empty() || job.cancelled()) upstream::throwEmpty(job, "decode the latent");
+  return upstream::takeImage(tensor_to_sd_image(pixels));
 }
 
 }  // namespace nd

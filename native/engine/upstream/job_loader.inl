@@ -3,23 +3,49 @@
 
 namespace nd::upstream {
 
-class JobLoader : public ModelLoader {
+class JobLoader : public CheckedLoader {
  public:
+  // Hides ModelLoader's, which the engine calls next, after the names of all files are its own.
+  void convert_tensors_name() {
+    CheckedLoader::convert_tensors_name();
+    named_ = true;
+  }
+
+  // Hides ModelLoader's: what would end the process counts as no architecture.
+  SDVersion get_sd_version() {
+    const SDVersion version = ModelLoader::get_sd_version();
+    const auto& tensors = get_tensor_storage_map();
+    if (!named_) return version == VERSION_COUNT && holdsUnet(tensors) ? VERSION_SD1 : version;
+    const std::string why = refusal(version, tensors);
+    if (why.empty()) return version;
+    fail(ErrorCode::ModelUnsupported, why);
+    return VERSION_COUNT;
+  }
+
   // Hides ModelLoader's overload of the same form, which reports one missing tensor a log line and cannot be
   // stopped.
   bool load_tensors(std::map<std::string, ggml_tensor*>& wanted, const std::set<std::string>& ignored,
-                    int threads, bool mmap) {
+                    int threads, bool mmap = false) {
     if (!check(wanted)) return false;
     active->sources = std::make_shared<Sources>();
     active->sources->files = file_paths_;
+    // Both are for the model's weights; a ControlNet's come through here later.
+    const auto companions = std::exchange(active->checkCompanions, nullptr);
+    const auto weightsKnown = std::exchange(active->onWeightsKnown, nullptr);
+    if (companions) companions();
     for (const auto& [name, storage] : get_tensor_storage_map()) {
       if (wanted.count(name) == 0) continue;
       active->sources->tensors[name] = storage;
       active->bytesTotal += static_cast<uint64_t>(storage.nbytes_to_read());
     }
+    active->readBuffers = readBufferBytes(wanted, threads);
+    active->mapped = mmap ? active->bytesTotal : 0;
+    if (weightsKnown && !weightsKnown()) return false;
+    if (!allocated(wanted)) return false;
     ActiveJob& job =
         *active;  // the callback runs on the engine's reader threads, which have no job of their own
     const auto give = [&](const TensorStorage& storage, ggml_tensor** target) {
+      job.job.touch();
       if (job.job.cancelled()) return false;
       const auto found = wanted.find(storage.name);
       if (found == wanted.end()) return true;
@@ -31,11 +57,46 @@ class JobLoader : public ModelLoader {
     return ModelLoader::load_tensors(give, threads, mmap);
   }
 
+  // Whether the files have what the network needs; what they lack is in the active job.
+  bool check(const std::map<std::string, ggml_tensor*>& wanted) {
+    std::vector<std::string> missing;
+    const auto& stored = get_tensor_storage_map();
+    for (const auto& [name, tensor] : wanted) {
+      const auto found = stored.find(name);
+      if (found == stored.end()) {
+        if (!optional(name)) missing.push_back(name);
+        continue;
+      }
+      const TensorStorage& storage = found->second;
+      if (!std::equal(tensor->ne, tensor->ne + GGML_MAX_DIMS, storage.ne) || storage.ne[GGML_MAX_DIMS] != 1) {
+        return fail(ErrorCode::ModelCorrupt, "Tensor \"" + name + "\" has shape " + shapeText(storage.ne) +
+                                                 " in the file, but the architecture needs " +
+                                                 shapeText(tensor->ne) + ".");
+      }
+      if (!convertible(storage.type, tensor->type)) {
+        return fail(ErrorCode::ModelUnsupported, "Tensor \"" + name + "\" has type " +
+                                                     ggml_type_name(storage.type) + ", which cannot become " +
+                                                     ggml_type_name(tensor->type) + ".");
+      }
+    }
+    return missing.empty() || fail(ErrorCode::ModelUnsupported, missingText(missing));
+  }
+
  private:
+  bool named_ = false;
+
   // The engine itself does without these.
   static bool optional(const std::string& name) {
     return name.find("cond_stage_model.transformer.text_model.encoder.layers.23") != std::string::npos ||
            name.find("alphas_cumprod") != std::string::npos;
+  }
+
+  bool allocated(const std::map<std::string, ggml_tensor*>& wanted) {
+    const bool lacks = std::any_of(wanted.begin(), wanted.end(), [](const auto& entry) {
+      return entry.second->data == nullptr && entry.second->buffer == nullptr;
+    });
+    return !lacks ||
+           fail(ErrorCode::OutOfMemory, "The memory for the model's weights could not be allocated.");
   }
 
   static std::string shapeText(const int64_t* ne) {
@@ -49,26 +110,17 @@ class JobLoader : public ModelLoader {
     return false;
   }
 
-  bool check(const std::map<std::string, ggml_tensor*>& wanted) {
-    std::vector<std::string> missing;
-    const auto& stored = get_tensor_storage_map();
-    for (const auto& [name, tensor] : wanted) {
-      const auto found = stored.find(name);
-      if (found == stored.end()) {
-        if (!optional(name)) missing.push_back(name);
-        continue;
-      }
-      const TensorStorage& storage = found->second;
-      if (!std::equal(tensor->ne, tensor->ne + GGML_MAX_DIMS, storage.ne)) {
-        return fail(ErrorCode::ModelCorrupt, "Tensor \"" + name + "\" has shape " + shapeText(storage.ne) +
-                                                 " in the file, but the architecture needs " +
-                                                 shapeText(tensor->ne) + ".");
-      }
-      if (tensor->data == nullptr && tensor->buffer == nullptr) {
-        return fail(ErrorCode::OutOfMemory, "The memory for the model's weights could not be allocated.");
-      }
+  // Each reader thread holds the largest tensor it converts, in the file's type.
+  uint64_t readBufferBytes(const std::map<std::string, ggml_tensor*>& wanted, int threads) {
+    uint64_t largest = 0;
+    for (const auto& [name, storage] : get_tensor_storage_map()) {
+      const auto found = wanted.find(name);
+      if (found == wanted.end()) continue;
+      const bool direct = storage.type == found->second->type && !storage.is_f64 && !storage.is_i64;
+      if (!direct)
+        largest = std::max<uint64_t>(largest, std::max(storage.nbytes(), storage.nbytes_to_read()));
     }
-    return missing.empty() || fail(ErrorCode::ModelUnsupported, missingText(missing));
+    return largest * static_cast<uint64_t>(std::max(1, threads));
   }
 
   static std::string missingText(const std::vector<std::string>& missing) {

@@ -77,6 +77,26 @@ inline void checkDevice(const std::string& device) {
               : "The engine could not load the model: " + (why.empty() ? "no reason given" : why) + ".");
 }
 
+// Before the engine makes anything, so that a damaged file costs nothing.
+inline void checkFiles(const ModelFiles& files) {
+  for (const std::string* file :
+       {&files.checkpoint, &files.diffusionModel, &files.vae, &files.taesd, &files.clipL, &files.clipG,
+        &files.clipVision, &files.t5xxl, &files.llm, &files.llmVision, &files.controlNet}) {
+    if (!file->empty()) checkModelFile(*file);
+  }
+}
+
+// The engine opens a ControlNet after it has read everything else.
+inline void checkControlNet(StableDiffusionGGML& sd, const std::string& file) {
+  if (sd.control_net == nullptr || file.empty()) return;
+  JobLoader loader;
+  loader.init_from_file_and_convert_name(file);
+  std::map<std::string, ggml_tensor*> wanted;
+  sd.control_net->control_net.get_param_tensors(wanted);
+  if (!loader.check(wanted))
+    throw EngineError(active->loadErrorCode, "The ControlNet does not fit: " + active->loadError);
+}
+
 }  // namespace upstream
 
 std::unique_ptr<Model> Model::load(const LoadOptions& options, Job& job) {
@@ -86,6 +106,10 @@ std::unique_ptr<Model> Model::load(const LoadOptions& options, Job& job) {
   return upstream::runOperation(active, "load the model", [&] {
     auto impl = std::make_unique<Impl>();
     impl->hasTaesd = !options.files.taesd.empty() && !options.taesdPreviewOnly;
+    upstream::checkFiles(options.files);
+    active.checkCompanions = [&] { upstream::checkControlNet(impl->sd, options.files.controlNet); };
+    active.memory.deferred = true;
+    active.onWeightsKnown = [&] { return upstream::placeWeights(impl->sd, active, options.memoryBudget); };
     if (!impl->sd.init(&params)) upstream::throwLoadFailure(active);
     job.throwIfCancelled();
     impl->sources = active.sources;

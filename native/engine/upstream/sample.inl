@@ -13,7 +13,6 @@ class CancellableModel : public DiffusionModel {
 
   sd::Tensor<float> compute(int threads, const DiffusionParams& params) override {
     if (job_.cancelled()) return {};
-    const AbortableGraphs abortable;
     return model_->compute(threads, params);
   }
   std::string get_desc() override { return model_->get_desc(); }
@@ -76,6 +75,22 @@ class HiddenPreviewVae {
   std::shared_ptr<VAE> kept_;
 };
 
+// A refusal that is thrown through the sampler skips the engine's own clean-up.
+class GraphScope {
+ public:
+  explicit GraphScope(StableDiffusionGGML& sd) : sd_(sd) {}
+  ~GraphScope() {
+    sd_.diffusion_model->free_compute_buffer();
+    if (sd_.control_net) sd_.control_net->free_control_ctx();
+    if (sd_.control_net) sd_.control_net->free_compute_buffer();
+  }
+  GraphScope(const GraphScope&) = delete;
+  GraphScope& operator=(const GraphScope&) = delete;
+
+ private:
+  StableDiffusionGGML& sd_;
+};
+
 // Conditional, unconditional and image-only conditioning as the engine's generate_image() puts them together.
 struct Guidance {
   sd_guidance_params_t params{};
@@ -105,41 +120,51 @@ inline Guidance guidanceOf(StableDiffusionGGML& sd, const SampleParams& request,
 }  // namespace upstream
 
 Tensor Model::sample(const SampleParams& params, Job& job) {
+  upstream::ActiveJob active{job, Phase::Sample};
+  active.memory.budget = params.memoryBudget;
+  return upstream::runOperation(active, "sample", [&] { return runSampler(params); });
+}
+
+Tensor Model::runSampler(const SampleParams& params) {
   StableDiffusionGGML& sd = impl_->sd;
+  upstream::ActiveJob& active = *upstream::active;
+  const Job& job = active.job;
   const sample_method_t sampler = resolve_sample_method(
       &impl_->context,
       upstream::fromName("sampler", params.sampler, str_to_sample_method, SAMPLE_METHOD_COUNT));
-  upstream::ActiveJob active{job, Phase::Sample};
   active.previewMode = params.preview.empty()
                            ? PREVIEW_NONE
                            : upstream::fromName("preview", params.preview, str_to_preview, PREVIEW_COUNT);
   active.previewInterval = std::max(1, params.previewInterval);
-  return upstream::runOperation(active, "sample", [&] {
-    std::vector<int> layers = params.slgLayers;
-    const upstream::Guidance guidance = upstream::guidanceOf(sd, params, layers);
-    const sd_cache_params_t cache = upstream::cacheParams(params);
-    std::vector<sd::Tensor<float>> references;
-    for (const Tensor& reference : params.refLatents) references.push_back(upstream::toEngine(reference));
-    const sd::Tensor<float> control =
-        params.controlImage ? upstream::toEngine(*params.controlImage) : sd::Tensor<float>();
-    const sd::Tensor<float> latent = upstream::toEngine(params.latent);
+  const upstream::GraphScope graphs(sd);
+  std::vector<int> layers = params.slgLayers;
+  const upstream::Guidance guidance = upstream::guidanceOf(sd, params, layers);
+  const sd_cache_params_t cache = upstream::cacheParams(params);
+  std::vector<sd::Tensor<float>> references;
+  for (const Tensor& reference : params.refLatents) references.push_back(upstream::toEngine(reference));
+  const sd::Tensor<float> control =
+      params.controlImage ? upstream::toEngine(*params.controlImage) : sd::Tensor<float>();
+  const sd::Tensor<float> latent = upstream::toEngine(params.latent);
 
-    sd.set_flow_shift(std::isnan(params.flowShift) ? INFINITY : params.flowShift);
-    sd.rng->manual_seed(static_cast<uint64_t>(params.seed));
-    sd.sampler_rng->manual_seed(static_cast<uint64_t>(params.seed));
-    sd::Tensor<float> noise =
-        params.noise ? upstream::toEngine(*params.noise) : sd::randn_like<float>(latent, sd.rng);
-    const float eta = resolve_eta(&impl_->context, std::isnan(params.eta) ? INFINITY : params.eta, sampler);
-    const upstream::HiddenPreviewVae previewVae(sd, active.previewMode == PREVIEW_VAE);
-    const auto model = std::make_shared<upstream::CancellableModel>(sd.diffusion_model, job);
-    const sd::Tensor<float> result =
-        sd.sample(model, true, latent, std::move(noise), guidance.cond, guidance.uncond, guidance.imageCond,
-                  {}, control, params.controlStrength, guidance.params, eta, params.shiftedTimestep, sampler,
-                  sd.is_flow_denoiser(), params.sigmas, -1, references, params.increaseRefIndex,
-                  upstream::toEngine(params.mask), {}, 1.0F, &cache);
-    if (result.empty() || job.cancelled()) upstream::throwEmpty(job, "sample");
-    return upstream::fromEngine(result);
-  });
+  sd.vae_tiling_params = upstream::toEngine(params.previewTiling);
+  sd.set_flow_shift(std::isnan(params.flowShift) ? INFINITY : params.flowShift);
+  sd.rng->manual_seed(static_cast<uint64_t>(params.seed));
+  sd.sampler_rng->manual_seed(static_cast<uint64_t>(params.seed));
+  sd::Tensor<float> noise =
+      params.noise ? upstream::toEngine(*params.noise) : sd::randn_like<float>(latent, sd.rng);
+  const float eta = resolve_eta(&impl_->context, std::isnan(params.eta) ? INFINITY : params.eta, sampler);
+  const upstream::HiddenPreviewVae previewVae(sd, active.previewMode == PREVIEW_VAE);
+  const auto model = std::make_shared<upstream::CancellableModel>(sd.diffusion_model, job);
+  // For the graphs of previews and control nets too: the engine goes on without those, to the next
+  // evaluation.
+  const upstream::AbortableGraphs abortable;
+  const sd::Tensor<float> result =
+      sd.sample(model, true, latent, std::move(noise), guidance.cond, guidance.uncond, guidance.imageCond, {},
+                control, params.controlStrength, guidance.params, eta, params.shiftedTimestep, sampler,
+                sd.is_flow_denoiser(), params.sigmas, -1, references, params.increaseRefIndex,
+                upstream::toEngine(params.mask), {}, 1.0F, &cache);
+  if (result.empty() || job.cancelled()) upstream::throwEmpty(job, "sample");
+  return upstream::fromEngine(result);
 }
 
 }  // namespace nd

@@ -20,10 +20,8 @@ inline std::vector<std::string> weightTypeNames() {
   return list;
 }
 
-inline void addFile(ModelLoader& loader, const std::string& file, const std::string& prefix) {
-  if (file.empty() || loader.init_from_file(file, prefix)) return;
-  throw EngineError(ErrorCode::ModelCorrupt,
-                    "The engine cannot read the header of \"" + file + "\": " + takeErrorLines());
+inline void addFile(CheckedLoader& loader, const std::string& file, const std::string& prefix) {
+  if (!file.empty()) loader.init_from_file(file, prefix);
 }
 
 }  // namespace upstream
@@ -42,18 +40,22 @@ NameTables nameTables() {
 
 Inspection inspect(const ModelFiles& files) {
   takeErrorLines();
-  ModelLoader loader;
+  upstream::CheckedLoader loader;
   upstream::addFile(loader, files.checkpoint, "");
   upstream::addFile(loader, files.diffusionModel, "model.diffusion_model.");
-  const bool unet = sd_version_is_unet(loader.get_sd_version());
+  const bool unet =
+      sd_version_is_unet(loader.get_sd_version()) || upstream::holdsUnet(loader.get_tensor_storage_map());
   upstream::addFile(loader, files.clipL,
                     unet ? "cond_stage_model.transformer." : "text_encoders.clip_l.transformer.");
   upstream::addFile(loader, files.clipG,
                     unet ? "cond_stage_model.1.transformer." : "text_encoders.clip_g.transformer.");
+  upstream::addFile(loader, files.clipVision, "cond_stage_model.transformer.");
   upstream::addFile(loader, files.t5xxl, "text_encoders.t5xxl.transformer.");
   upstream::addFile(loader, files.llm, "text_encoders.llm.");
+  upstream::addFile(loader, files.llmVision, "text_encoders.llm.visual.");
   upstream::addFile(loader, files.vae, "vae.");
   upstream::addFile(loader, files.taesd, "tae.");
+  if (!files.controlNet.empty()) checkModelFile(files.controlNet);
   loader.convert_tensors_name();
   Inspection inspection;
   const SDVersion version = loader.get_sd_version();
@@ -66,7 +68,22 @@ Inspection inspect(const ModelFiles& files) {
   return inspection;
 }
 
+namespace upstream {
+
+// The engine fills its maps of tensor names at the first name of each kind, without a lock, and two models
+// may load at once: so now.
+inline void fillNameMaps() {
+  for (int version = 0; version < VERSION_COUNT; ++version) {
+    for (const char* name :
+         {"model.diffusion_model.x", "cond_stage_model.x", "first_stage_model.x", "pmid.x"})
+      convert_tensor_name(name, static_cast<SDVersion>(version));
+  }
+}
+
+}  // namespace upstream
+
 void installCallbacks() {
+  upstream::fillNameMaps();
   setLogSink(LogLevel::Error, {});  // until somebody listens
   ggml_log_set(ggml_log_callback_default, nullptr);
   sd_set_progress_callback(upstream::onEngineProgress, nullptr);

@@ -21,6 +21,7 @@ std::unique_ptr<Upscaler> Upscaler::load(const UpscalerOptions& options, Job& jo
   upstream::ActiveJob active{job, Phase::Load, options.device};
   return upstream::runOperation(active, "load the upscaler", [&] {
     const int threads = options.threads > 0 ? options.threads : sd_get_num_physical_cores();
+    checkModelFile(options.file);
     auto impl = std::make_unique<Impl>(threads, options.convDirect, options.tileSize);
     if (!impl->engine.load_from_file(options.file, options.offloadToCpu, threads))
       upstream::throwLoadFailure(active);

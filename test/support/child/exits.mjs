@@ -1,7 +1,7 @@
 // A process that brings itself into one state and then ends in one way: `node exits.mjs STATE WAY`.
 // The parent (test/native/exits*.test.ts) reads the lines of JSON that it writes.
 import { setImmediate } from 'node:timers';
-import { createRuntime, ensureEmbeddedModel, Latent } from '../../../dist/index.js';
+import { createRuntime, ensureEmbeddedModel } from '../../../dist/index.js';
 import { firstEvent, fits, mapped, say, waitForever } from './common.mjs';
 
 const [state = '', way = ''] = process.argv.slice(2);
@@ -34,13 +34,6 @@ const states = {
     await createRuntime({ logLevel: 'debug', logger: () => undefined });
     await sampling(model);
   },
-  async loading() {
-    const { checkpoint, taesd } = await ensureEmbeddedModel();
-    const runtime = await createRuntime({ threads: 1 });
-    const load = firstEvent('load', 0);
-    report(runtime.loadModel({ checkpoint, taesd, onProgress: load.onProgress }));
-    await load.seen;
-  },
   async encoding() {
     const model = await load();
     const encode = firstEvent('encode', 0);
@@ -60,13 +53,6 @@ const states = {
     report(model.txt2img({ prompt: 'a green apple', steps, cfgScale: 1, ...fits }));
     report(model.sigmas());
     await running;
-  },
-  async decoding() {
-    const model = await load();
-    const latent = Latent.zeros(128, 128, model.latentSpace);
-    const decode = firstEvent('decode', 0);
-    report(model.decodeLatent({ latent, onProgress: decode.onProgress }));
-    await decode.seen;
   },
   async disposing() {
     const model = await load();

@@ -8,11 +8,7 @@ const { files, state, end, request } = workerData;
 const tell = (message) => parentPort.postMessage(message);
 
 const runtime = await createRuntime({ threads: 1 });
-if (state === 'loading') {
-  const load = firstEvent('load', 0);
-  leave(runtime.loadModel({ ...files, onProgress: load.onProgress }));
-  await load.seen;
-} else if (state === 'unmapped') {
+if (state === 'unmapped') {
   const { info } = await runtime.loadModel(files);
   tell({ bytes: info.bytes });
 } else if (state !== 'bare') {

@@ -17,10 +17,13 @@ export type ParityRequest = Omit<
   | 'preview'
   | 'tiling'
   | 'sigmas'
+  | 'strictPrompt'
+  | 'onWarning'
 > & {
   readonly image?: RawImage;
   readonly mask?: RawImage;
   readonly refImages?: readonly RawImage[];
+  readonly controlImage?: RawImage;
   readonly sigmas?: readonly number[];
   readonly tiling?: TilingOptions;
 };
@@ -85,7 +88,7 @@ const loadFlags: Flags<ParityLoad> = {
   loraCacheBytes: none,
 };
 
-type PlainRequest = Omit<ParityRequest, 'image' | 'mask' | 'refImages'>;
+type PlainRequest = Omit<ParityRequest, 'image' | 'mask' | 'refImages' | 'controlImage'>;
 
 const requestFlags: Flags<PlainRequest> = {
   prompt: text('--prompt'),
@@ -139,10 +142,11 @@ export async function sdCliArgs(
   output: string,
   write: WritePicture,
 ): Promise<string[]> {
-  const { image, mask, refImages = [], ...plain } = request;
+  const { image, mask, refImages = [], controlImage, ...plain } = request;
   const args = [...argsOf(loadFlags, load), ...argsOf(requestFlags, plain), '--output', output];
   if (image !== undefined) args.push('--init-img', await write(image));
   if (mask !== undefined) args.push('--mask', await write(mask));
+  if (controlImage !== undefined) args.push('--control-image', await write(controlImage));
   for (const ref of refImages) args.push('--ref-image', await write(ref));
   return args;
 }

@@ -1,8 +1,8 @@
 import { clipG, clipH, clipL, hfClip, openClip } from './clip.js';
-import { type SyntheticTensor, Tensors } from './tensors.js';
-import { flux, mmdit, t5xxl } from './transformers.js';
+import { ditKinds } from './dit-kinds.js';
+import { type Build, type SyntheticTensor, Tensors } from './tensors.js';
 import { unet, type UnetConfig } from './unet.js';
-import { vae, vae16, vaeSd } from './vae.js';
+import { taesd, vae, vaeSd } from './vae.js';
 
 const sd1Unet: UnetConfig = {
   inChannels: 4,
@@ -24,6 +24,7 @@ const sdxlUnet: UnetConfig = {
   linearProjection: true,
   vectorWidth: 2816,
 };
+const vegaUnet: UnetConfig = { ...sdxlUnet, middle: 'first residual', transformerDepth: [0, 1, 2] };
 const tinyUnet = {
   multipliers: [1, 2, 4],
   transformerDepth: [1, 1, 1],
@@ -46,24 +47,36 @@ function sd1(config: UnetConfig): Build {
   };
 }
 
-function sd2(config: UnetConfig): Build {
+/** How a text encoder's tensors are named: as in the checkpoints, or as in files of its own. */
+type Naming = 'open_clip' | 'transformers';
+
+function sd2(config: UnetConfig, naming: Naming = 'open_clip'): Build {
   return (root) => {
     unet(root.at('model.diffusion_model'), config);
-    openClip(root.at('cond_stage_model.model'), clipH);
+    if (naming === 'open_clip') openClip(root.at('cond_stage_model.model'), clipH);
+    else hfClip(root.at('cond_stage_model.transformer'), clipH);
     vae(root.at('first_stage_model'), vaeSd);
   };
 }
 
-function sdxl(config: UnetConfig): Build {
+function sdxl(config: UnetConfig, naming: Naming = 'open_clip'): Build {
   return (root) => {
     unet(root.at('model.diffusion_model'), config);
     hfClip(root.at('conditioner.embedders.0.transformer'), clipL);
-    openClip(root.at('conditioner.embedders.1.model'), clipG);
+    if (naming === 'open_clip') openClip(root.at('conditioner.embedders.1.model'), clipG);
+    else hfClip(root.at('conditioner.embedders.1.transformer'), clipG);
     vae(root.at('first_stage_model'), vaeSd);
   };
 }
 
-type Build = (root: Tensors) => void;
+/** Whatever the builder writes, with a TAESD in place of the VAE. */
+function sdxs(build: Build): Build {
+  return (root) => {
+    build(root);
+    root.drop((name) => name.startsWith('first_stage_model.'));
+    taesd(root.at('first_stage_model'));
+  };
+}
 
 const builders = {
   sd1: sd1(sd1Unet),
@@ -75,33 +88,15 @@ const builders = {
   'sd2-tiny': sd2({ ...sd2Unet, ...tinyUnet }),
   sdxl: sdxl(sdxlUnet),
   'sdxl-inpaint': sdxl({ ...sdxlUnet, inChannels: 9 }),
+  'sdxl-pix2pix': sdxl({ ...sdxlUnet, inChannels: 8 }),
   'sdxl-ssd1b': sdxl({ ...sdxlUnet, middle: 'first residual', depthOf: ssd1bDepth }),
-  'sdxl-vega': sdxl({ ...sdxlUnet, middle: 'first residual', transformerDepth: [0, 1, 2] }),
-  'sd3-medium': (root) => {
-    mmdit(root.at('model.diffusion_model'), 24);
-    hfClip(root.at('text_encoders.clip_l.transformer'), clipL);
-    hfClip(root.at('text_encoders.clip_g.transformer'), clipG);
-    vae(root.at('first_stage_model'), vae16);
-  },
-  /** Full width, 2 + 2 of the 19 + 38 blocks, CLIP-L and no T5: what fits and takes every path. */
-  'flux-short': (root) => {
-    flux(root.at('model.diffusion_model'), { width: 3072, double: 2, single: 2, guidance: false });
-    hfClip(root.at('text_encoders.clip_l.transformer'), clipL);
-    vae(root.at('first_stage_model'), vae16);
-  },
-  /** As above with two heads and distilled guidance: a FLUX of a size for quick tests. */
-  'flux-narrow': (root) => {
-    flux(root.at('model.diffusion_model'), { width: 256, double: 2, single: 2, guidance: true });
-    hfClip(root.at('text_encoders.clip_l.transformer'), clipL);
-    vae(root.at('first_stage_model'), vae16);
-  },
-  /** Two heads, no text encoder: Chroma has T5 only, which is the kind `t5xxl`. */
-  'chroma-narrow': (root) => {
-    flux(root.at('model.diffusion_model'), { width: 256, double: 2, single: 2, guidance: false, chroma: true });
-    vae(root.at('first_stage_model'), vae16);
-  },
-  /** A text encoder in a file of its own, 9.5 GB. */
-  t5xxl,
+  'sdxl-vega': sdxl(vegaUnet),
+  'sdxl-vega-hf': sdxl(vegaUnet, 'transformers'),
+  /** Distilled to one step, with a TAESD under the VAE's name. */
+  'sd2-tiny-hf': sd2({ ...sd2Unet, ...tinyUnet }, 'transformers'),
+  'sdxs-512': sdxs(sd1({ ...sd1Unet, ...tinyUnet, transformerDepth: [0, 1, 1] })),
+  'sdxs-09': sdxs(sd2({ ...sd2Unet, ...tinyUnet, selfContextWidth: 1024 })),
+  ...ditKinds,
 } as const satisfies Record<string, Build>;
 
 export type SyntheticKind = keyof typeof builders;
@@ -111,5 +106,18 @@ export const syntheticKinds = Object.keys(builders) as readonly SyntheticKind[];
 export function syntheticTensors(kind: SyntheticKind): readonly SyntheticTensor[] {
   const root = new Tensors();
   builders[kind](root);
-  return root.list;
+  let start = 0;
+  return root.list.map((tensor) => {
+    const placed = { ...tensor, start };
+    // Whole blocks of the quantised types.
+    start += Math.ceil(tensor.shape.reduce((product, size) => product * size, 1) / 32) * 32;
+    return placed;
+  });
+}
+
+/** The tensors of a kind below a name, without it: the same weights as a component file has them. */
+export function syntheticPart(kind: SyntheticKind, prefix: string): readonly SyntheticTensor[] {
+  return syntheticTensors(kind)
+    .filter(({ name }) => name.startsWith(prefix))
+    .map((tensor) => ({ ...tensor, name: tensor.name.slice(prefix.length) }));
 }

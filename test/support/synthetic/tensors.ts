@@ -8,7 +8,12 @@ export interface SyntheticTensor {
   readonly name: string;
   readonly shape: readonly number[];
   readonly values: Values;
+  /** Where its values begin in the endless run of random ones; the same under any name and in any file. */
+  readonly start?: number;
 }
+
+/** Adds the tensors of a kind. */
+export type Build = (root: Tensors) => void;
 
 /** Collects the tensors of one module tree; names are the engine's or those of the original checkpoints. */
 export class Tensors {
@@ -31,6 +36,12 @@ export class Tensors {
 
   add(name: string, shape: readonly number[], values: Values): void {
     this.#list.push({ name: this.#prefix + name, shape, values });
+  }
+
+  /** Takes tensors out again, of the whole list. */
+  drop(unwanted: (name: string) => boolean): void {
+    const kept = this.#list.filter(({ name }) => !unwanted(name));
+    this.#list.splice(0, Infinity, ...kept);
   }
 
   linear(name: string, input: number, output: number, bias = true): void {

@@ -17,6 +17,8 @@ export interface UnetConfig {
   readonly linearProjection: boolean;
   /** Width of the size and pooled-text conditioning; undefined: none. */
   readonly vectorWidth?: number;
+  /** Width that the self attention of the first level reads (SDXS-09 reads the text a second time there). */
+  readonly selfContextWidth?: number;
   /** Block numbers of two residual blocks a level while there is one (the distilled "tiny" UNets). */
   readonly tiny?: boolean;
 }
@@ -104,7 +106,8 @@ function transformer(at: Tensors, width: number, depth: number, config: UnetConf
   project('proj_in');
   for (let i = 0; i < depth; i += 1) {
     const block = at.at(`transformer_blocks.${String(i)}`);
-    attention(block.at('attn1'), width, width);
+    const first = width === baseWidth ? config.selfContextWidth : undefined;
+    attention(block.at('attn1'), width, first ?? width);
     attention(block.at('attn2'), width, config.contextWidth);
     block.linear('ff.net.0.proj', width, width * 8);
     block.linear('ff.net.2', width * 4, width);

@@ -7,6 +7,8 @@ export interface VaeConfig {
 }
 
 export const vaeSd: VaeConfig = { latentChannels: 4, quant: true };
+/** FLUX.2's: two by two cells of it are one of the latent. */
+export const vae32: VaeConfig = { latentChannels: 32, quant: true };
 export const vae16: VaeConfig = { latentChannels: 16, quant: false };
 
 const widths = [128, 256, 512, 512] as const;
@@ -61,4 +63,41 @@ function residual(at: Tensors, input: number, output: number): void {
   at.norm('norm2', output);
   at.conv('conv2', output, output, 3);
   if (input !== output) at.conv('nin_shortcut', input, output, 1);
+}
+
+type TaesdLayer = 'block' | 'resample' | 'activation' | { readonly from: number; readonly to: number };
+
+/** TAESD's two halves, which SDXS carries in place of a VAE; `root` is `first_stage_model`. */
+export function taesd(root: Tensors): void {
+  const width = 64;
+  const blocks = ['block', 'block', 'block'] as const;
+  const down = ['resample', ...blocks] as const;
+  const up = [...blocks, 'activation', 'resample'] as const;
+  const outside = (from: number, to: number): TaesdLayer => ({ from, to });
+  layers(root.at('encoder.layers'), [outside(3, width), 'block', ...down, ...down, ...down, outside(width, 4)]);
+  layers(root.at('decoder.layers'), [outside(4, width), 'activation', ...up, ...up, ...up, 'block', outside(width, 3)]);
+}
+
+function layers(at: Tensors, plan: readonly TaesdLayer[]): void {
+  const width = 64;
+  // There are no norms, and an activation that takes half away: weights of this size keep the signal.
+  const conv = (name: string, input: number, output: number): void => {
+    at.add(`${name}.weight`, [output, input, 3, 3], { fanIn: (input * 9) / 8 });
+  };
+  const bias = (name: string, output: number): void => {
+    at.add(`${name}.bias`, [output], { constant: 0 });
+  };
+  plan.forEach((layer, index) => {
+    if (layer === 'activation') return;
+    if (layer === 'resample') {
+      conv(String(index), width, width);
+      return;
+    }
+    const convolutions = layer === 'block' ? ['conv.0', 'conv.2', 'conv.4'].map((name) => `.${name}`) : [''];
+    const { from, to } = layer === 'block' ? { from: width, to: width } : layer;
+    for (const suffix of convolutions) {
+      conv(`${String(index)}${suffix}`, from, to);
+      bias(`${String(index)}${suffix}`, to);
+    }
+  });
 }

@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { type StreamedTensor, writeSafetensors } from '../../../lib/model/safetensors/index.js';
+import { ggufBytes, type QuantType, writeGguf } from './gguf.js';
 import { type SyntheticKind, syntheticTensors } from './kinds.js';
 import { RandomHalves } from './random.js';
 import type { SyntheticTensor } from './tensors.js';
@@ -7,7 +8,8 @@ import type { SyntheticTensor } from './tensors.js';
 export interface SyntheticOptions {
   /** Any integer. The same seed gives the same bytes. */
   readonly seed: number;
-  readonly type?: 'f16';
+  /** `f16` is a safetensors file; the others are GGUF files whose matrices have the type. Default `f16`. */
+  readonly type?: 'f16' | QuantType;
   /** Keeps only these tensors, e.g. to leave the VAE out. */
   readonly only?: (name: string) => boolean;
 }
@@ -26,7 +28,18 @@ export async function writeSynthetic(
 ): Promise<SyntheticFile> {
   const { only } = options;
   const tensors = syntheticTensors(kind).filter(({ name }) => only === undefined || only(name));
+  const { type = 'f16' } = options;
+  if (type !== 'f16')
+    return { path, bytes: await writeGguf(path, tensors, type, options.seed), tensors: tensors.length };
   return writeTensors(path, tensors, options.seed, { 'synthetic.kind': kind, 'synthetic.seed': String(options.seed) });
+}
+
+/** Bytes of the weights in a file of {@link writeSynthetic}. */
+export function syntheticBytes(kind: SyntheticKind, type?: QuantType): number {
+  const tensors = syntheticTensors(kind);
+  return type === undefined
+    ? 2 * tensors.reduce((sum, { shape }) => sum + elements(shape), 0)
+    : ggufBytes(tensors, type);
 }
 
 /** As {@link writeSynthetic}, for any list of tensors. */
@@ -39,7 +52,7 @@ export async function writeTensors(
   const random = new RandomHalves(seed);
   let offset = 0;
   const streamed = tensors.map((tensor): StreamedTensor => {
-    const start = offset;
+    const start = tensor.start ?? offset;
     offset += elements(tensor.shape);
     return {
       name: tensor.name,
@@ -58,7 +71,12 @@ export async function writeTensors(
   }
 }
 
-function filler({ shape, values }: SyntheticTensor, start: number, random: RandomHalves): StreamedTensor['fill'] {
+/** Fills rows of the last dimension with the tensor's values. */
+export function filler(
+  { shape, values }: SyntheticTensor,
+  start: number,
+  random: RandomHalves,
+): StreamedTensor['fill'] {
   const rowLength = elements(shape) / rowsOf(shape);
   return (out, first) => {
     const target = new Uint16Array(out.buffer, out.byteOffset, out.byteLength / 2);
@@ -67,11 +85,11 @@ function filler({ shape, values }: SyntheticTensor, start: number, random: Rando
   };
 }
 
-function elements(shape: readonly number[]): number {
+export function elements(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
 /** Rows of the last dimension, so that none is ever large. A vector is one row. */
-function rowsOf(shape: readonly number[]): number {
+export function rowsOf(shape: readonly number[]): number {
   return elements(shape.slice(0, -1));
 }

@@ -1,0 +1,182 @@
+/** Bytes by device: `CPU` is the machine's memory, others are devices with memory of their own. */
+export type Need = ReadonlyMap<string, number>;
+
+/** Name of the device whose memory is the machine's. */
+export const host = 'CPU';
+
+export function totalOf(need: Need): number {
+  let sum = 0;
+  for (const bytes of need.values()) sum += bytes;
+  return sum;
+}
+
+export interface Reservation {
+  readonly need: Need;
+  /** Ends it. Idempotent. */
+  readonly release: () => void;
+  /** Ends it and keeps `bytes` as weights. The result gives them back; idempotent. */
+  readonly settle: (bytes: number) => () => void;
+}
+
+export interface LedgerOptions {
+  /** Bytes; undefined: what the devices have. */
+  readonly limit: number | undefined;
+  /** Bytes that a device can still give. */
+  readonly available: (device: string) => number;
+  /** Resident bytes of this process. */
+  readonly rss: () => number;
+}
+
+/** What stands in the way of a need: on which device, how much there is. */
+export interface Shortage {
+  readonly device: string;
+  readonly needed: number;
+  readonly available: number;
+  /** True when it is the runtime's limit, false when the device has no more. */
+  readonly byLimit: boolean;
+}
+
+interface Waiter {
+  readonly need: Need;
+  readonly grant: (reservation: Reservation) => void;
+  readonly refuse: (shortage: Shortage) => void;
+}
+
+/**
+ * Memory of one runtime. Every load and every job takes its whole need before it begins, so no two of them can count
+ * on the same bytes, and gives it back at its end. One that would fit if those that run had ended waits for them, in
+ * order; one that would not is refused at once. Nobody who holds a reservation waits for another, so none waits for
+ * ever.
+ *
+ * The limit bounds the growth of the process's resident memory since the runtime was made. What is resident and was
+ * not reserved (pictures that people hold, JavaScript, freed memory that the allocator keeps) is measured whenever
+ * nothing runs.
+ */
+export class MemoryLedger {
+  readonly limit: number | undefined;
+  readonly #available: (device: string) => number;
+  readonly #rss: () => number;
+  readonly #base: number;
+  readonly #running = new Set<Reservation>();
+  readonly #waiting: Waiter[] = [];
+  #weights = 0;
+  #residue = 0;
+
+  constructor({ limit, available, rss }: LedgerOptions) {
+    this.limit = limit;
+    this.#available = available;
+    this.#rss = rss;
+    this.#base = rss();
+  }
+
+  /** Bytes under the limit that something new on the device could take now. */
+  available(device: string): number {
+    const free = this.#available(device) - this.#reserved(device);
+    return Math.max(0, this.limit === undefined ? free : Math.min(free, this.#underLimit() - this.#reserved()));
+  }
+
+  /** What a need would lack if nothing else ran; undefined: nothing. Others that run are not counted. */
+  shortage(need: Need): Shortage | undefined {
+    const needed = totalOf(need);
+    if (this.limit !== undefined && needed > this.#underLimit())
+      return { device: host, needed, available: Math.max(0, this.#underLimit()), byLimit: true };
+    if (this.#running.size > 0) return undefined;
+    for (const [device, bytes] of need) {
+      const available = this.#available(device);
+      if (bytes > available) return { device, needed: bytes, available, byLimit: false };
+    }
+    return undefined;
+  }
+
+  /**
+   * Takes a need, now or when others have ended.
+   * @returns the reservation, or the shortage that nothing which runs can mend.
+   * @throws the signal's reason.
+   */
+  async reserve(need: Need, signal?: AbortSignal): Promise<Reservation | Shortage> {
+    signal?.throwIfAborted();
+    if (this.#waiting.length === 0) {
+      const outcome = this.#decide(need);
+      if (outcome !== undefined) return outcome;
+    }
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        const index = this.#waiting.indexOf(waiter);
+        if (index >= 0) this.#waiting.splice(index, 1);
+        signal?.removeEventListener('abort', onAbort);
+      };
+      const settle = (outcome: Reservation | Shortage): void => {
+        leave();
+        resolve(outcome);
+      };
+      const waiter: Waiter = { need, grant: settle, refuse: settle };
+      const onAbort = (): void => {
+        leave();
+        reject(signal?.reason);
+        this.#next();
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.push(waiter);
+    });
+  }
+
+  /** A reservation, a shortage, or undefined: wait. */
+  #decide(need: Need): Reservation | Shortage | undefined {
+    const shortage = this.shortage(need);
+    if (shortage !== undefined) return shortage;
+    const underLimit = totalOf(need) <= this.#underLimit() - this.#reserved();
+    const onDevices = [...need].every(([device, bytes]) => bytes <= this.#available(device) - this.#reserved(device));
+    return (underLimit && onDevices) || this.#running.size === 0 ? this.#take(need) : undefined;
+  }
+
+  #take(need: Need): Reservation {
+    // While nothing runs, the level says what nobody has reserved; afterwards it also holds what jobs have taken.
+    if (this.#running.size === 0) this.#residue = Math.max(0, this.#rss() - this.#base - this.#weights);
+    let open = true;
+    const close = (): void => {
+      if (!open) return;
+      open = false;
+      this.#running.delete(reservation);
+      this.#next();
+    };
+    const reservation: Reservation = {
+      need,
+      release: close,
+      settle: (bytes) => {
+        this.#weights += bytes;
+        close();
+        let kept = true;
+        return () => {
+          if (!kept) return;
+          kept = false;
+          this.#weights -= bytes;
+          this.#next();
+        };
+      },
+    };
+    this.#running.add(reservation);
+    return reservation;
+  }
+
+  #next(): void {
+    for (;;) {
+      const [first] = this.#waiting;
+      if (first === undefined) return;
+      const outcome = this.#decide(first.need);
+      if (outcome === undefined) return;
+      if ('release' in outcome) first.grant(outcome);
+      else first.refuse(outcome);
+    }
+  }
+
+  #underLimit(): number {
+    if (this.#running.size === 0) this.#residue = Math.max(0, this.#rss() - this.#base - this.#weights);
+    return (this.limit ?? Infinity) - this.#weights - this.#residue;
+  }
+
+  #reserved(device?: string): number {
+    let sum = 0;
+    for (const { need } of this.#running) sum += device === undefined ? totalOf(need) : (need.get(device) ?? 0);
+    return sum;
+  }
+}

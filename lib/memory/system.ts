@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs';
+import { freemem } from 'node:os';
+import { dirname, join } from 'node:path';
+
+/**
+ * Bytes that this process can still get: `MemAvailable` of the kernel, or what the nearest limit of a control group
+ * leaves, whichever is less. Every group from the process's own up to the root counts, version 2 and 1. Cached files
+ * that a group has not used lately count as free, since the kernel gives them up first.
+ * @param root where `proc` and `sys` lie; for tests.
+ */
+export function availableMemory(root = '/'): number {
+  const known = [memAvailable(root), ...groupRooms(root)].filter((bytes) => bytes !== undefined);
+  return known.length === 0 ? freemem() : Math.max(0, Math.min(...known));
+}
+
+function memAvailable(root: string): number | undefined {
+  const match = /^MemAvailable:\s+(\d+) kB/m.exec(read(join(root, 'proc/meminfo')) ?? '');
+  return match === null ? undefined : Number(match[1]) * 1024;
+}
+
+/** Room that each control group of the process leaves. */
+function groupRooms(root: string): (number | undefined)[] {
+  const lines = (read(join(root, 'proc/self/cgroup')) ?? '').split('\n');
+  const rooms: (number | undefined)[] = [];
+  for (const line of lines) {
+    const [, controllers = '', path = ''] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
+    if (path === '') continue;
+    if (controllers === '') {
+      for (const mount of ['sys/fs/cgroup', 'sys/fs/cgroup/unified'])
+        rooms.push(...roomsUp(join(root, mount), path, version2));
+    } else if (controllers.split(',').includes('memory')) {
+      rooms.push(...roomsUp(join(root, 'sys/fs/cgroup/memory'), path, version1));
+    }
+  }
+  return rooms;
+}
+
+interface GroupFiles {
+  readonly limit: string;
+  readonly usage: string;
+  readonly inactive: RegExp;
+}
+
+const version2: GroupFiles = { limit: 'memory.max', usage: 'memory.current', inactive: /^inactive_file (\d+)/m };
+const version1: GroupFiles = {
+  limit: 'memory.limit_in_bytes',
+  usage: 'memory.usage_in_bytes',
+  inactive: /^total_inactive_file (\d+)/m,
+};
+
+/** The group and those above it. In a container the group's path is often not mounted: its root then stands for it. */
+function roomsUp(mount: string, path: string, files: GroupFiles): (number | undefined)[] {
+  const rooms: (number | undefined)[] = [];
+  for (let group = path; ; group = dirname(group)) {
+    rooms.push(room(join(mount, group), files));
+    if (group === '/' || group === '.') return rooms;
+  }
+}
+
+/** Undefined: no such group, or no limit (`max`, or version 1's huge number). */
+function room(folder: string, { limit, usage, inactive }: GroupFiles): number | undefined {
+  const most = number(read(join(folder, limit)));
+  const used = number(read(join(folder, usage)));
+  if (most === undefined || used === undefined || most >= 2 ** 60) return undefined;
+  const match = inactive.exec(read(join(folder, 'memory.stat')) ?? '');
+  return most - Math.max(0, used - (match === null ? 0 : Number(match[1])));
+}
+
+function number(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d+\s*$/.test(text) ? Number(text) : undefined;
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Resident bytes of another process; 0 where there is none, or where the system does not tell (only Linux has /proc).
+ * @param root where `proc` lies; for tests.
+ */
+export function processRss(pid: number | undefined, root = '/'): number {
+  const match = /^VmRSS:\s+(\d+) kB/m.exec(
+    (pid === undefined ? undefined : read(join(root, `proc/${String(pid)}/status`))) ?? '',
+  );
+  return match === null ? 0 : Number(match[1]) * 1024;
+}

@@ -1,0 +1,56 @@
+import type { NativeComponent, NativeEncodePromptParams, NativeTiling } from './contract.js';
+
+// The part of the addon's contract (contract.ts) that is about memory.
+
+/** Pixels. */
+export interface NativeSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Shape of a job whose memory is to be measured. */
+export interface NativeMeasureParams extends NativeSize {
+  /** With the prompt first, then the one that guidance needs. Empty: no text encoder and no sampling. */
+  readonly prompts: readonly NativeEncodePromptParams[];
+  /** Guidance towards a picture: a third evaluation. */
+  readonly imageGuidance: boolean;
+  /** Channels beside the latent are read, where the model has some. */
+  readonly concat: boolean;
+  /** The ControlNet runs. */
+  readonly control: boolean;
+  readonly references: readonly NativeSize[];
+  /** As in {@link NativeSampleParams}. */
+  readonly preview: string;
+  readonly previewTiling: NativeTiling;
+  /** Pictures to encode. */
+  readonly encode: readonly NativeSize[];
+  readonly encodeTiling: NativeTiling;
+  readonly decode: boolean;
+  readonly decodeTiling: NativeTiling;
+}
+
+/** Bytes of one stage. */
+export interface NativeGraphMemory {
+  /** Buffers of its graphs at their peak; freed when the stage ends. */
+  readonly graph: number;
+  /** Work buffer of the CPU backend, which keeps the largest until the model goes. */
+  readonly work: number;
+}
+
+export interface NativeJobMemory {
+  readonly textEncoder: NativeGraphMemory;
+  readonly diffusion: NativeGraphMemory;
+  /** What previews take beside `diffusion`. */
+  readonly preview: NativeGraphMemory;
+  readonly vaeEncode: NativeGraphMemory;
+  readonly vaeDecode: NativeGraphMemory;
+}
+
+export interface NativeLoadMemory {
+  /** `tensors` is 0. */
+  readonly components: readonly NativeComponent[];
+  /** Of the reader threads, for weights that change their type. */
+  readonly readBuffers: number;
+  /** File bytes that are mapped while reading. */
+  readonly mapped: number;
+}

@@ -1,0 +1,121 @@
+import { formatBytes, type MemoryLedger, type Reservation, type Shortage } from '../memory/index.js';
+import type { JobScope, NativeModel, NativeTiling } from '../native/index.js';
+import type { PromptWarning } from './events.js';
+import type { ModelFacts } from './facts.js';
+import { type JobShape, type MeasureCache, type Tilings, untiled } from './measure.js';
+import { jobNeed, type JobNeed } from './needs.js';
+import { refusal } from './refusal.js';
+import { largestThatFits, tileChoices } from './tiles.js';
+
+/** Memory of one model: the runtime's ledger, and what was measured. */
+export interface ModelMemory {
+  readonly ledger: MemoryLedger;
+  readonly cache: MeasureCache;
+}
+
+/** The VAE works otherwise than asked for. */
+export interface TiledWarning {
+  readonly type: 'warning';
+  /** `tiled`: the VAE works tile by tile, since the whole picture would not fit. */
+  readonly code: 'tiled';
+  readonly message: string;
+}
+
+/** Something about a result that its caller may want to know. */
+export type JobWarning = TiledWarning | PromptWarning;
+
+export interface Admitter {
+  readonly native: NativeModel;
+  readonly facts: ModelFacts;
+  readonly memory: ModelMemory;
+}
+
+export type TilingChoice = NativeTiling | 'auto';
+
+export interface Admission {
+  readonly tilings: Tilings;
+  /** For the native operations: bytes that their graphs may take. */
+  readonly memoryBudget: number;
+  readonly warnings: readonly TiledWarning[];
+  readonly release: () => void;
+}
+
+/** Sizes of a shape with a tiling. */
+export async function measureNeed(
+  { native, facts, memory }: Admitter,
+  scope: JobScope,
+  shape: JobShape,
+  tilings: Tilings,
+): Promise<JobNeed> {
+  return jobNeed(shape, tilings, await memory.cache.measure(native, scope, shape, tilings), facts);
+}
+
+/**
+ * Chooses the tiling: the whole picture where that fits, else the largest tiles that do. Decoding and encoding are
+ * different stages of a job, so each is chosen for itself.
+ */
+export async function chooseTilings(
+  admitter: Admitter,
+  scope: JobScope,
+  shape: JobShape,
+  choice: TilingChoice,
+): Promise<Tilings> {
+  if (choice !== 'auto') return { encode: choice, decode: choice };
+  const { ledger } = admitter.memory;
+  const fits = async (part: JobShape, tilings: Tilings): Promise<boolean> =>
+    ledger.shortage((await measureNeed(admitter, scope, part, tilings)).byDevice) === undefined;
+  const whole: Tilings = { encode: untiled, decode: untiled };
+  if (await fits(shape, whole)) return whole;
+  const { scaleFactor } = admitter.facts;
+  const plain: JobShape = { ...shape, prompts: [], encode: [], decode: false };
+  const search = async (stage: JobShape, sizes: readonly { readonly width: number; readonly height: number }[]) => {
+    if (sizes.length === 0 || (await fits(stage, whole))) return untiled;
+    const width = Math.max(...sizes.map((size) => size.width));
+    const height = Math.max(...sizes.map((size) => size.height));
+    const choices = tileChoices(width, height, scaleFactor);
+    const found = await largestThatFits(choices, (tiling) => fits(stage, { encode: tiling, decode: tiling }));
+    return found ?? choices.at(-1) ?? untiled;
+  };
+  const looks = shape.preview === 'vae' || shape.preview === 'tae';
+  const decoding = { ...plain, decode: shape.decode, ...(looks ? { prompts: shape.prompts } : {}) };
+  return {
+    encode: await search({ ...plain, encode: shape.encode }, shape.encode),
+    decode: await search(decoding, shape.decode || looks ? [shape] : []),
+  };
+}
+
+/**
+ * Lets a job in: measures it, chooses its tiling and takes its memory from the ledger.
+ * @throws DiffusionError `ERR_OUT_OF_MEMORY` with the numbers and the ways out, before anything was allocated.
+ */
+export async function admit(
+  admitter: Admitter,
+  scope: JobScope,
+  shape: JobShape,
+  choice: TilingChoice,
+): Promise<Admission> {
+  const tilings = await chooseTilings(admitter, scope, shape, choice);
+  const need = await measureNeed(admitter, scope, shape, tilings);
+  const outcome = await admitter.memory.ledger.reserve(need.byDevice, scope.signal);
+  if (!isReservation(outcome)) throw await refusal(admitter, scope, shape, tilings, need, outcome);
+  const tiled = choice === 'auto' ? [tilings.encode, tilings.decode].filter(({ enabled }) => enabled) : [];
+  return {
+    tilings,
+    memoryBudget: admitter.memory.ledger.limit === undefined ? 0 : need.peak,
+    warnings: tiled.length === 0 ? [] : [tiledWarning(tilings, need)],
+    release: outcome.release,
+  };
+}
+
+function isReservation(outcome: Reservation | Shortage): outcome is Reservation {
+  return 'release' in outcome;
+}
+
+function tiledWarning({ encode, decode }: Tilings, need: JobNeed): TiledWarning {
+  const verbs = [encode.enabled ? 'encodes' : '', decode.enabled ? 'decodes' : ''].filter((verb) => verb !== '');
+  const { tileSizeX } = decode.enabled ? decode : encode;
+  const message =
+    `The VAE ${verbs.join(' and ')} in tiles of ${String(tileSizeX)} latent cells, ` +
+    `since the whole picture would not fit into memory; the job now needs ${formatBytes(need.peak)}.`;
+  return { type: 'warning', code: 'tiled', message };
+}

@@ -1,0 +1,112 @@
+import { host, type Need } from '../memory/index.js';
+import type { NativeComponent, NativeGraphMemory, NativeJobMemory } from '../native/index.js';
+import type { ModelFacts } from './facts.js';
+import { effectiveTile } from './tiles.js';
+import type { JobShape, Tilings } from './measure.js';
+
+/** Bytes of a job by part, and at its peak. */
+export interface JobNeed {
+  readonly textEncoder: number;
+  readonly diffusion: number;
+  readonly previews: number;
+  readonly vaeEncode: number;
+  readonly vaeDecode: number;
+  readonly images: number;
+  /** Most at one time on all devices together. */
+  readonly peak: number;
+  readonly byDevice: Need;
+}
+
+const float = 4;
+/** Descriptions of graphs and JavaScript's garbage, as far as a load's freed pages do not hold them; measured. */
+const overhead = 2 ** 20;
+
+interface Stage {
+  readonly part: 'textEncoder' | 'diffusion' | 'vaeEncode' | 'vaeDecode';
+  readonly component: NativeComponent['name'];
+  /** On the component's device. */
+  readonly graph: number;
+  /** Host memory of the stage beside its graph. */
+  readonly hostBytes: number;
+  readonly work: number;
+}
+
+/** Puts what the engine's graphs take together with the pixels and latents around them. */
+export function jobNeed(shape: JobShape, tilings: Tilings, measured: NativeJobMemory, facts: ModelFacts): JobNeed {
+  const stages = stagesOf(shape, tilings, measured, facts);
+  const images = shape.inputBytes + shape.pictures * shape.width * shape.height * 3;
+  const deviceOf = (name: Stage['component']): string => {
+    const device = facts.components.find((component) => component.name === name)?.device ?? host;
+    return device === '' ? host : device;
+  };
+  const peaks = new Map<string, number>([[host, 0]]);
+  const raise = (device: string, bytes: number): void => {
+    peaks.set(device, Math.max(peaks.get(device) ?? 0, bytes));
+  };
+  let work = 0;
+  for (const stage of stages) {
+    work = Math.max(work, stage.work); // the backend keeps the largest
+    const device = deviceOf(stage.component);
+    raise(host, images + overhead + work + stage.hostBytes + (device === host ? stage.graph : 0));
+    if (device !== host) raise(device, stage.graph);
+  }
+  const part = (name: Stage['part']): number => {
+    const stage = stages.find((entry) => entry.part === name);
+    return stage === undefined ? 0 : stage.graph + stage.hostBytes + stage.work;
+  };
+  const previews = measured.preview.graph;
+  let peak = 0;
+  for (const bytes of peaks.values()) peak += bytes;
+  return {
+    textEncoder: part('textEncoder'),
+    diffusion: part('diffusion') - previews,
+    previews,
+    vaeEncode: part('vaeEncode'),
+    vaeDecode: part('vaeDecode'),
+    images,
+    peak,
+    byDevice: peaks,
+  };
+}
+
+/** In the order of a job. */
+function stagesOf(shape: JobShape, tilings: Tilings, measured: NativeJobMemory, facts: ModelFacts): Stage[] {
+  const { width, height } = shape;
+  const pixels = width * height;
+  const f = facts.scaleFactor;
+  const latent = float * facts.latentChannels * (width / f) * (height / f);
+  const largest = shape.encode.reduce((most, size) => Math.max(most, size.width * size.height), 0);
+  const tile = (size: number, tiling: Tilings['decode']): number =>
+    tiling.enabled ? 2 * 3 * float * Math.min(size, effectiveTile(tiling, width, height, f)) : 0;
+  const active = ({ graph, work }: NativeGraphMemory): boolean => graph + work > 0;
+  const stages: Stage[] = [];
+  // Decoded floats as they are made of the bytes, a copy that the VAE scales, and the bytes themselves.
+  if (active(measured.vaeEncode))
+    stages.push({
+      part: 'vaeEncode',
+      component: 'vae',
+      ...measured.vaeEncode,
+      hostBytes: largest * (2 * 3 * float + 3) + tile(largest, tilings.encode),
+    });
+  if (active(measured.textEncoder))
+    stages.push({ part: 'textEncoder', component: 'textEncoder', ...measured.textEncoder, hostBytes: 0 });
+  if (active(measured.diffusion)) {
+    const { diffusion, preview } = measured;
+    const looks = preview.graph > 0 ? pixels * (3 * float + 3) : 0;
+    stages.push({
+      part: 'diffusion',
+      component: 'diffusionModel',
+      graph: diffusion.graph + preview.graph,
+      work: Math.max(diffusion.work, preview.work),
+      hostBytes: latent * 12 + looks,
+    });
+  }
+  if (active(measured.vaeDecode))
+    stages.push({
+      part: 'vaeDecode',
+      component: 'vae',
+      ...measured.vaeDecode,
+      hostBytes: pixels * 3 * float + latent * 3 + tile(pixels, tilings.decode),
+    });
+  return stages;
+}

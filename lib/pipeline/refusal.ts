@@ -1,0 +1,83 @@
+import { DiffusionError } from '../errors/index.js';
+import { formatBytes, type Shortage } from '../memory/index.js';
+import type { JobScope } from '../native/index.js';
+import { type Admitter, measureNeed } from './admission.js';
+import { type JobShape, type Tilings, untiled } from './measure.js';
+import type { JobNeed } from './needs.js';
+import { tileChoices } from './tiles.js';
+
+const parts = {
+  diffusion: 'diffusion model',
+  previews: 'previews',
+  textEncoder: 'text encoder',
+  vaeEncode: 'VAE encode',
+  vaeDecode: 'VAE decode',
+  images: 'pictures',
+} as const;
+
+/** `ERR_OUT_OF_MEMORY` of a job: what it needs, by part, what there is, and what would help here. */
+export async function refusal(
+  admitter: Admitter,
+  scope: JobScope,
+  shape: JobShape,
+  tilings: Tilings,
+  need: JobNeed,
+  shortage: Shortage,
+): Promise<DiffusionError> {
+  const list = Object.entries(parts)
+    .map(([key, name]) => ({ name, bytes: need[key as keyof typeof parts] }))
+    .filter(({ bytes }) => bytes > 0)
+    .sort((a, b) => b.bytes - a.bytes)
+    .map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`);
+  const where = shortage.byLimit
+    ? `memoryLimit (${formatBytes(admitter.memory.ledger.limit ?? 0)}) leaves ${formatBytes(shortage.available)}`
+    : `${shortage.device === 'CPU' ? 'the system' : shortage.device} has ${formatBytes(shortage.available)} available`;
+  const ways = await waysOut(admitter, scope, shape, tilings);
+  const hint = ways.length > 0 ? `${ways.join('; or ')}.` : lastWay(shortage);
+  const message = `The job needs ${formatBytes(shortage.needed)} of memory, ${where}: ${list.join(', ')}. ${hint}`;
+  return new DiffusionError('ERR_OUT_OF_MEMORY', message, {
+    given: { needed: shortage.needed, available: shortage.available },
+    allowed: `${String(shortage.available)} bytes`,
+    hint,
+  });
+}
+
+function lastWay({ byLimit }: Shortage): string {
+  return byLimit
+    ? 'Raise memoryLimit, dispose of models that are not used, or load the weights with a quantised weightType.'
+    : 'Dispose of models that are not used, load the weights with a quantised weightType, or free memory.';
+}
+
+/** Changes of the request that were measured and make the job fit. */
+async function waysOut(admitter: Admitter, scope: JobScope, shape: JobShape, tilings: Tilings): Promise<string[]> {
+  const { facts, memory } = admitter;
+  const fits = async (changed: JobShape, how: Tilings): Promise<number | undefined> => {
+    const need = await measureNeed(admitter, scope, changed, how);
+    return memory.ledger.shortage(need.byDevice) === undefined ? need.peak : undefined;
+  };
+  const ways: string[] = [];
+  const smallest = tileChoices(shape.width, shape.height, facts.scaleFactor).at(-1);
+  const tiles = { encode: smallest ?? untiled, decode: smallest ?? untiled };
+  if (smallest !== undefined && !(tilings.decode.enabled || tilings.encode.enabled)) {
+    const bytes = await fits(shape, tiles);
+    if (bytes !== undefined)
+      ways.push(`Let the VAE work in tiles: tiling: 'auto' (with the smallest ${formatBytes(bytes)})`);
+  }
+  if (shape.preview === 'vae' || shape.preview === 'tae') {
+    const bytes = await fits({ ...shape, preview: 'proj' }, tilings);
+    if (bytes !== undefined) ways.push(`Show previews with the projection: ${formatBytes(bytes)}`);
+  }
+  for (const share of [0.75, 0.5, 0.25]) {
+    const scale = (edge: number): number =>
+      Math.max(1, Math.floor((edge * share) / facts.sizeMultiple)) * facts.sizeMultiple;
+    const [width, height] = [scale(shape.width), scale(shape.height)];
+    if (width >= shape.width && height >= shape.height) continue;
+    const encode = shape.encode.map(() => ({ width, height }));
+    const inputBytes = Math.round(shape.inputBytes * share * share);
+    const bytes = await fits({ ...shape, width, height, encode, inputBytes }, tilings);
+    if (bytes === undefined) continue;
+    ways.push(`Make the picture smaller: ${String(width)}x${String(height)} needs ${formatBytes(bytes)}`);
+    break;
+  }
+  return ways;
+}

@@ -1,0 +1,140 @@
+// What a job and a load would allocate: the same operations over the same graphs, run by a job that measures.
+
+namespace nd {
+namespace upstream {
+
+// A measuring job on this thread, with the engine's log lines kept back.
+class Measuring {
+ public:
+  Measuring(Job& job, Phase phase, ggml_backend_t backend) : active_(job, phase), scope_(active_) {
+    active_.memory.dry = true;
+    active_.memory.placeholder = emptyBuffer(backend);
+  }
+  ~Measuring() { ggml_backend_buffer_free(active_.memory.placeholder); }
+  Measuring(const Measuring&) = delete;
+  Measuring& operator=(const Measuring&) = delete;
+
+  GraphMemory result() const { return {active_.memory.peak, active_.memory.work}; }
+
+ private:
+  ActiveJob active_;
+  ActiveJobScope scope_;
+  nd::MutedLog muted_;
+};
+
+inline Tensor zeroTensor(int64_t channels, int64_t height, int64_t width) {
+  return {{1, channels, height, width}, std::vector<float>(static_cast<size_t>(channels * height * width))};
+}
+
+inline Image blankImage(uint32_t width, uint32_t height, uint32_t channels) {
+  Image image = allocateImage(width, height, channels);
+  if (!image) throw EngineError(ErrorCode::OutOfMemory, "No memory for an image.");
+  std::memset(image.data.get(), 0, image.bytes());
+  return image;
+}
+
+}  // namespace upstream
+
+JobMemory Model::measure(const MeasureParams& params, Job& job) {
+  job.throwIfCancelled();
+  StableDiffusionGGML& sd = impl_->sd;
+  JobMemory result;
+  const int64_t factor = info_.scaleFactor;
+  const int64_t width = params.width / factor;
+  const int64_t height = params.height / factor;
+  try {
+    std::vector<std::shared_ptr<const Conditioning>> prompts;
+    for (const EncodePromptParams& prompt : params.prompts) {
+      const upstream::Measuring measuring(job, Phase::Encode, sd.clip_backend);
+      prompts.push_back(runTextEncoder(prompt));
+      const GraphMemory one = measuring.result();
+      result.textEncoder = {std::max(result.textEncoder.graph, one.graph),
+                            std::max(result.textEncoder.work, one.work)};
+      job.throwIfCancelled();
+    }
+    if (!prompts.empty()) {
+      SampleParams sample;
+      sample.cond = prompts[0];
+      if (prompts.size() > 1) sample.uncond = prompts[1];
+      sample.latent = upstream::zeroTensor(info_.latentChannels, height, width);
+      sample.sigmas = {sd.denoiser->sigma_max(), 0.0F};
+      sample.sampler = "euler";
+      sample.cfgScale = prompts.size() > 1 ? 2.0F : 1.0F;
+      sample.eta = sample.flowShift = NAN;
+      sample.imageCfgScale = params.imageGuidance ? 3.0F : NAN;
+      if (params.concat && info_.concatChannels > 0) {
+        sample.concat = upstream::zeroTensor(info_.concatChannels, height, width);
+        sample.uncondConcat = sample.concat;
+      }
+      for (const auto& [refWidth, refHeight] : params.references)
+        sample.refLatents.push_back(
+            upstream::zeroTensor(info_.latentChannels, refHeight / factor, refWidth / factor));
+      if (params.control) {
+        sample.controlImage = upstream::blankImage(static_cast<uint32_t>(params.width),
+                                                   static_cast<uint32_t>(params.height), 3);
+        sample.controlStrength = 1.0F;
+      }
+      {
+        const upstream::Measuring measuring(job, Phase::Sample, sd.backend);
+        runSampler(sample);
+        result.diffusion = measuring.result();
+      }
+      job.throwIfCancelled();
+      if (params.preview == "tae" || params.preview == "vae") {
+        sample.preview = params.preview;
+        sample.previewTiling = params.previewTiling;
+        const upstream::Measuring measuring(job, Phase::Sample, sd.backend);
+        runSampler(sample);
+        const GraphMemory both = measuring.result();
+        result.preview = {both.graph - std::min(both.graph, result.diffusion.graph), both.work};
+      }
+    }
+    for (const auto& [imageWidth, imageHeight] : params.encode) {
+      const upstream::Measuring measuring(job, Phase::Encode, sd.vae_backend);
+      runEncoder(
+          upstream::blankImage(static_cast<uint32_t>(imageWidth), static_cast<uint32_t>(imageHeight), 3),
+          nullptr, params.encodeTiling);
+      const GraphMemory one = measuring.result();
+      result.vaeEncode = {std::max(result.vaeEncode.graph, one.graph),
+                          std::max(result.vaeEncode.work, one.work)};
+      job.throwIfCancelled();
+    }
+    if (params.decode) {
+      const upstream::Measuring measuring(job, Phase::Decode, sd.vae_backend);
+      runDecoder(upstream::zeroTensor(info_.latentChannels, height, width), params.decodeTiling);
+      result.vaeDecode = measuring.result();
+    }
+  } catch (const EngineError&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw EngineError(ErrorCode::OutOfMemory, "Not enough memory to estimate the job.");
+  } catch (const std::exception& error) {
+    throw EngineError(ErrorCode::Engine,
+                      std::string("The engine failed to estimate the job: ") + error.what());
+  }
+  return result;
+}
+
+LoadMemory measureLoad(const LoadOptions& options, Job& job) {
+  upstream::checkDevice(options.device);
+  const sd_ctx_params_t params = upstream::engineParams(options);
+  upstream::ActiveJob active{job, Phase::Load, options.device};
+  active.memory.dry = true;
+  return upstream::runOperation(active, "estimate the load", [&] {
+    const MutedLog muted;
+    StableDiffusionGGML sd;
+    LoadMemory result;
+    bool known = false;
+    active.onWeightsKnown = [&] {
+      result = upstream::weightsOf(sd, active);
+      known = true;
+      return false;
+    };
+    const bool loaded = sd.init(&params);
+    if (!known && !loaded) upstream::throwLoadFailure(active);
+    job.throwIfCancelled();
+    return result;
+  });
+}
+
+}  // namespace nd

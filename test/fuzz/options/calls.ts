@@ -1,0 +1,150 @@
+import { Latent, type Model } from '../../../lib/index.js';
+import { drain, reason } from './settle.js';
+
+const listener = (): void => undefined;
+const live: AbortSignal = new AbortController().signal;
+export const aborted: AbortSignal = AbortSignal.abort(reason);
+
+/** Every field of a picture request, valid for an SD1 model. */
+export const request: Readonly<Record<string, unknown>> = {
+  prompt: 'a red apple',
+  negativePrompt: 'blue',
+  width: 64,
+  height: 64,
+  steps: 1,
+  cfgScale: 2,
+  sampler: 'euler',
+  schedule: 'discrete',
+  seed: 1,
+  batchSize: 1,
+  clipSkip: 1,
+  eta: 0.5,
+  guidance: 3.5,
+  flowShift: undefined,
+  sigmas: undefined,
+  tiling: { tileSize: 8, overlap: 0.25 },
+  stepCache: undefined,
+  skipLayerGuidance: undefined,
+  preview: { mode: 'projection', every: 1 },
+  strictPrompt: false,
+  signal: live,
+  onProgress: listener,
+  onPreview: listener,
+  onWarning: listener,
+  onQueue: listener,
+};
+
+const image = { width: 64, height: 64, channels: 3, data: new Uint8Array(64 * 64 * 3) };
+const mask = { width: 64, height: 64, channels: 1, data: new Uint8Array(64 * 64).fill(255) };
+
+export interface Call {
+  readonly name: string;
+  readonly valid: Readonly<Record<string, unknown>>;
+  readonly run: (model: Model, given: never) => unknown;
+}
+
+/** Every call of a model, with options that are valid. */
+export function modelCalls(model: Model): readonly Call[] {
+  const latent = Latent.zeros(64, 64, model.latentSpace);
+  const job = { signal: live, onProgress: listener, onQueue: listener };
+  const painting = { ...request, image, denoisingStrength: 0.5 };
+  return [
+    { name: 'txt2img', valid: request, run: (m, given) => m.txt2img(given) },
+    { name: 'img2img', valid: painting, run: (m, given) => m.img2img(given) },
+    { name: 'inpaint', valid: { ...painting, mask }, run: (m, given) => m.inpaint(given) },
+    { name: 'txt2imgStream', valid: request, run: (m, given) => drain(m.txt2imgStream(given)) },
+    { name: 'img2imgStream', valid: painting, run: (m, given) => drain(m.img2imgStream(given)) },
+    { name: 'inpaintStream', valid: { ...painting, mask }, run: (m, given) => drain(m.inpaintStream(given)) },
+    {
+      name: 'encodePrompt',
+      valid: {
+        prompt: 'a red apple',
+        negativePrompt: '',
+        clipSkip: 1,
+        width: 64,
+        height: 64,
+        refImages: [],
+        strictPrompt: true,
+        ...job,
+      },
+      run: async (m, given) => {
+        (await m.encodePrompt(given)).dispose();
+      },
+    },
+    {
+      name: 'sample',
+      valid: {
+        steps: 1,
+        cfgScale: 1,
+        sampler: 'euler',
+        seed: 1,
+        width: 64,
+        height: 64,
+        latent,
+        noise: latent,
+        denoisingStrength: 0.5,
+        mask: new Float32Array(64).fill(1),
+        refLatents: [],
+        preview: { every: 1 },
+        ...job,
+      },
+      run: async (m, given) => {
+        using conditioning = await m.encodePrompt({ prompt: 'x', negativePrompt: null });
+        const options: unknown =
+          typeof given === 'object' && given !== null && !('conditioning' in given)
+            ? { ...(given as object), conditioning }
+            : given;
+        return m.sample(options as never);
+      },
+    },
+    {
+      name: 'encodeImage',
+      valid: { image, seed: 0, tiling: true, width: 64, height: 64, ...job },
+      run: (m, given) => m.encodeImage(given),
+    },
+    { name: 'decodeLatent', valid: { latent, tiling: false, ...job }, run: (m, given) => m.decodeLatent(given) },
+    {
+      name: 'sigmas',
+      valid: {
+        steps: 4,
+        schedule: 'karras',
+        sampler: 'euler',
+        width: 64,
+        height: 64,
+        flowShift: undefined,
+        signal: live,
+        onQueue: listener,
+      },
+      run: (m, given) => m.sigmas(given),
+    },
+    {
+      name: 'countTokens options',
+      valid: { signal: live, onQueue: listener },
+      run: (m, given) => m.countTokens('a red apple', given),
+    },
+    { name: 'identity', valid: { signal: live }, run: (m, given) => m.identity(given) },
+  ];
+}
+
+/** Every call of a runtime but `loadModel` and `dispose`, which are made with runtimes of their own. */
+export function loadOptions(checkpoint: string): Readonly<Record<string, unknown>> {
+  return {
+    checkpoint,
+    weightType: undefined,
+    tensorTypeRules: undefined,
+    mmap: true,
+    flashAttention: false,
+    maxVram: 0,
+    circular: { x: false, y: false },
+    prediction: 'eps',
+    device: 'CPU',
+    threads: 1,
+    rng: 'cuda',
+    samplerRng: 'cpu',
+    vaeDecodeOnly: false,
+    taesdPreviewOnly: false,
+    conditioningCacheBytes: 1000,
+    signal: live,
+    onProgress: listener,
+  };
+}

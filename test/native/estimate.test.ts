@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { type MemoryEstimate } from '../../lib/index.js';
+import { describeEnd, runChild } from '../support/child/run.js';
+
+// Each job runs in a process of its own with the compiled package: what earlier work left to the allocator would
+// otherwise hide what a job takes.
+
+interface Job {
+  readonly estimate: MemoryEstimate;
+  readonly first: number;
+  readonly cached: number;
+  /** Bytes of the process at the job's peak, above the level right before it. */
+  readonly measured: number;
+  /** The same above the level of the loaded model. */
+  readonly sinceLoad: number;
+  /** The same above the level when the runtime was made. */
+  readonly sinceStart: number;
+  readonly warnings: readonly { readonly code: string }[];
+  readonly hash: string;
+  readonly refused?: string;
+  readonly message?: string;
+}
+
+const mib = 2 ** 20;
+const apple = { prompt: 'a red apple', steps: 1, cfgScale: 1, sampler: 'euler', seed: 1 };
+
+async function jobs(input: { runtime?: object; requests: readonly object[] }): Promise<Job[]> {
+  const end = await runChild('memory.mjs', [JSON.stringify(input)], { limit: 300 });
+  if (end.code !== 0) throw new Error(describeEnd(end));
+  return end.lines.flatMap((line) => ('job' in line ? [line.job as Job] : []));
+}
+
+async function only(input: { runtime?: object; request: object }): Promise<Job> {
+  const [job] = await jobs({ ...input, requests: [input.request] });
+  if (job === undefined) throw new Error('The child told nothing');
+  return job;
+}
+
+describe('estimates against the kernel', () => {
+  it.each([
+    [64, 64],
+    [128, 128],
+    [192, 128],
+    [256, 256],
+    [320, 256],
+    [384, 256],
+  ])('%dx%d: within 15 %% of the measured peak', async (width, height) => {
+    const { estimate, sinceLoad, sinceStart, cached } = await only({ request: { ...apple, width, height } });
+    expect(estimate.peak).toBeGreaterThan(sinceStart * 0.85);
+    expect(estimate.peak).toBeLessThan(sinceStart * 1.15);
+    // The job alone. At the smallest sizes pages of code and of the allocator weigh as much as the graphs.
+    if (width * height >= 128 * 128) {
+      expect(estimate.job).toBeGreaterThan(sinceLoad * 0.85);
+      expect(estimate.job).toBeLessThan(sinceLoad * 1.15);
+    } else {
+      expect(Math.abs(estimate.job - sinceLoad)).toBeLessThan(8 * mib);
+    }
+    expect(cached).toBeLessThan(50);
+  });
+});
+
+describe('memoryLimit', () => {
+  it('holds: the measured growth stays under it, in tiles where the whole picture does not fit', async () => {
+    const request = { ...apple, width: 256, height: 256 };
+    const free = await only({ request });
+    const limit = Math.round(free.sinceStart - free.estimate.job * 0.3);
+    const [small, large, again, refused] = await jobs({
+      runtime: { memoryLimit: limit },
+      requests: [
+        { ...apple, width: 64, height: 64 },
+        request,
+        { ...apple, width: 64, height: 64 },
+        { ...request, tiling: false },
+      ],
+    });
+    expect(large?.warnings).toMatchObject([{ code: 'tiled' }]);
+    for (const job of [small, large, again]) {
+      expect(job?.refused).toBeUndefined();
+      expect(job?.sinceStart).toBeLessThan(limit);
+    }
+    expect(free.warnings).toEqual([]);
+    expect(again?.hash).toBe(small?.hash);
+    expect(refused?.refused).toBe('ERR_OUT_OF_MEMORY');
+    expect(refused?.message).toMatch(/memoryLimit .* leaves .*VAE decode .*tiling: 'auto'/);
+    expect(refused?.measured).toBeLessThan(8 * mib);
+  });
+});

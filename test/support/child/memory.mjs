@@ -1,0 +1,54 @@
+// Estimates a job, runs it, and tells both numbers: `node memory.mjs JSON`, with { runtime, load, request, warm }.
+// The peak is the kernel's (VmHWM, set back before the job); the level before is that of the loaded model.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createRuntime } from '../../../dist/index.js';
+import { say } from './common.mjs';
+
+const { runtime: options = {}, load = {}, requests } = JSON.parse(process.argv[2] ?? '{}');
+
+function memory(key) {
+  const match = new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(readFileSync('/proc/self/status', 'utf8'));
+  return Number(match?.[1] ?? NaN) * 1024;
+}
+const resetPeak = () => writeFileSync('/proc/self/clear_refs', '5');
+
+const start = memory('VmRSS');
+const runtime = await createRuntime({ backend: 'cpu', threads: 1, ...options });
+const model = await runtime.loadModel(load);
+const loaded = memory('VmRSS');
+say({ load: { weights: model.info.bytes, level: loaded - start, peak: memory('VmHWM') - start } });
+for (const request of requests) {
+  const listeners = request.preview === undefined ? {} : { onPreview: () => undefined };
+  const whole = { ...request, ...listeners };
+  const begin = performance.now();
+  const estimate = await model.estimate(whole);
+  const first = performance.now() - begin;
+  const again = performance.now();
+  await model.estimate(whole);
+  const cached = performance.now() - again;
+  resetPeak();
+  const before = memory('VmRSS');
+  try {
+    const { images, warnings } = await model.txt2img(whole);
+    const peak = memory('VmHWM');
+    const hash = createHash('sha256');
+    for (const { data } of images) hash.update(data);
+    say({
+      job: {
+        estimate,
+        first,
+        cached,
+        measured: peak - before,
+        sinceLoad: peak - loaded,
+        sinceStart: peak - start,
+        warnings,
+        hash: hash.digest('hex'),
+      },
+    });
+  } catch (error) {
+    const measured = memory('VmHWM') - before;
+    say({ job: { estimate, first, cached, measured, refused: error.code, message: error.message } });
+  }
+}
+await runtime.dispose();
