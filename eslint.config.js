@@ -14,9 +14,10 @@ const rooms = {
   isolation: ['native', 'options', 'errors'],
   image: ['options', 'errors'],
   model: ['native', 'options', 'errors'],
-  pipeline: ['image', 'model', 'memory', 'native', 'options', 'errors'],
-  sdk: ['pipeline', 'image', 'model', 'memory', 'isolation', 'native', 'options', 'errors'],
-  cli: ['sdk', 'pipeline', 'image', 'model', 'memory', 'native', 'options', 'errors'],
+  weights: ['model', 'native', 'options', 'errors'],
+  pipeline: ['weights', 'image', 'model', 'memory', 'native', 'options', 'errors'],
+  sdk: ['pipeline', 'weights', 'image', 'model', 'memory', 'isolation', 'native', 'options', 'errors'],
+  cli: ['sdk', 'pipeline', 'weights', 'image', 'model', 'memory', 'native', 'options', 'errors'],
 };
 
 /** One rule per room: an import that climbs out of the room must name a room below it. */

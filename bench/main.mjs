@@ -10,6 +10,7 @@ import { engine } from './suites/engine.mjs';
 import { eventLoop } from './suites/event-loop.mjs';
 import { isolation } from './suites/isolation.mjs';
 import { load } from './suites/load.mjs';
+import { lora } from './suites/lora.mjs';
 import { startup } from './suites/startup.mjs';
 import { prepare } from './tools/input.mjs';
 import { commits, describeMachine } from './tools/machine.mjs';
@@ -17,7 +18,7 @@ import { readOptions, usage } from './tools/options.mjs';
 import { benchDir } from './tools/paths.mjs';
 import { formatSuite, missedGoals } from './tools/report.mjs';
 
-const suites = [engine, startup, eventLoop, load, conditioning, isolation];
+const suites = [engine, startup, eventLoop, load, conditioning, isolation, lora];
 
 async function main() {
   const options = readOptions(process.argv.slice(2), suites);

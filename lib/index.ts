@@ -77,4 +77,15 @@ export {
   type TokenCount,
   type Txt2ImgRequest,
 } from './pipeline/index.js';
+export type {
+  BlockWeights,
+  DeltaKind,
+  LoraBackup,
+  LoraFileReport,
+  LoraInput,
+  LoraMode,
+  LoraReport,
+  WeightsDigest,
+  WeightsMemory,
+} from './weights/index.js';
 export * from './sdk/index.js';

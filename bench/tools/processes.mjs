@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root, sdCli } from './paths.mjs';
 
@@ -71,4 +72,31 @@ export async function runSdCli(input, request, output) {
     decode: logged(/decode_first_stage completed, taking ([\d.]+)s/),
     generate: logged(/generate_image completed in ([\d.]+)s/),
   };
+}
+
+/** The engine's own merge of the first LoRA, in milliseconds, from its log. */
+export async function runSdCliLora({ threads }, { checkpoint }, folder) {
+  const { lines } = await runProgram(sdCli, [
+    ...['--model', checkpoint, '--lora-model-dir', folder, '--lora-apply-mode', 'immediately', '--mmap'],
+    ...[
+      '--prompt',
+      'a <lora:lora1:1>',
+      '--seed',
+      '1',
+      '--steps',
+      '1',
+      '--width',
+      '64',
+      '--height',
+      '64',
+      '--cfg-scale',
+      '1',
+    ],
+    ...['--threads', threads === 0 ? '-1' : String(threads), '--output', join(folder, 'sd-cli.png'), '--verbose'],
+  ]);
+  const found = lines
+    .map(({ line }) => /lora '.*' applied, taking ([\d.]+)s/.exec(line))
+    .find((match) => match !== null);
+  if (found === undefined) throw new Error('sd-cli logged no merge of a LoRA');
+  return Number(found[1]) * 1000;
 }

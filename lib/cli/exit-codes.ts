@@ -28,7 +28,13 @@ export const exitCodes: readonly ExitCode[] = [
   {
     code: 4,
     meaning: 'A model or an input picture is damaged or not supported.',
-    errors: ['ERR_IMAGE_INVALID', 'ERR_MODEL_CORRUPT', 'ERR_MODEL_UNSUPPORTED'],
+    errors: [
+      'ERR_IMAGE_INVALID',
+      'ERR_LORA_INCOMPATIBLE',
+      'ERR_MODEL_CHANGED',
+      'ERR_MODEL_CORRUPT',
+      'ERR_MODEL_UNSUPPORTED',
+    ],
   },
   { code: 5, meaning: 'Out of memory.', errors: ['ERR_OUT_OF_MEMORY'] },
   {

@@ -48,6 +48,15 @@ export const methods: {
     encodeImages: value,
     decodeLatent: value,
     measure: value,
+    tensors: value,
+    convertNames: value,
+    // The plan has the state of every changed tensor, so that the last one brings a new engine to where this one was.
+    applyWeights: { returns: 'value', replays: true },
+    applyRuntime: { returns: 'value', replays: true },
+    weightsDigest: value,
+    readTensor: value,
+    weightsMemory: value,
+    releaseBackups: value,
   },
   upscaler: { upscale: value },
 };

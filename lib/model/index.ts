@@ -8,6 +8,7 @@ export {
   readModelHeaders,
   resolveModelFiles,
 } from './files.js';
+export { type Metadata, readHeader, type TensorHeader } from './format/index.js';
 export { fileSha256, type FileSha256Options } from './identity.js';
 export {
   type DtypeStatistics,

@@ -10,6 +10,15 @@
  *   good message, in TypeScript first.
  */
 
+import type {
+  NativeTensorDigest,
+  NativeTensorInfo,
+  NativeWeightsMemory,
+  NativeWeightsPlan,
+  NativeWeightsResult,
+} from './contract-weights.js';
+
+export type * from './contract-weights.js';
 import type { NativeUpscaler, NativeUpscalerOptions } from './contractUpscaler.js';
 import type { NativeJobMemory, NativeLoadMemory, NativeMeasureParams } from './contractMemory.js';
 
@@ -32,6 +41,7 @@ export type NativeErrorCode =
   | 'ERR_DISPOSED'
   | 'ERR_ENGINE'
   | 'ERR_INVALID_OPTION'
+  | 'ERR_MODEL_CHANGED'
   | 'ERR_INVALID_PROMPT'
   | 'ERR_MODEL_CORRUPT'
   | 'ERR_MODEL_NOT_FOUND'
@@ -39,7 +49,7 @@ export type NativeErrorCode =
   | 'ERR_OUT_OF_MEMORY';
 
 /** Phases of a job, as the engine goes through them. */
-export type NativePhase = 'load' | 'encode' | 'sample' | 'decode' | 'tile' | 'upscale';
+export type NativePhase = 'load' | 'lora' | 'encode' | 'sample' | 'decode' | 'tile' | 'upscale';
 
 export interface NativeProgressEvent {
   readonly type: 'progress';
@@ -343,6 +353,21 @@ export interface NativeModel {
     onEvent: ((event: NativeEvent) => void) | null,
   ): NativeJob<NativeTensor[]>;
   decodeLatent(params: NativeDecodeParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeImage>;
+  /** Tensors of the weights in memory. */
+  tensors(): NativeJob<NativeTensorInfo[]>;
+  /** The engine's names of modules of LoRA files: `unet_down_blocks_0_…lora_down.weight` gives `model.diffusion_model.….weight.lora_down`. */
+  convertNames(names: readonly string[]): NativeJob<string[]>;
+  /** Brings the tensors of the plan to their states, or leaves all as they were. */
+  applyWeights(plan: NativeWeightsPlan, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeWeightsResult>;
+  /** Adds the deltas while graphs run and leaves weights alone. The plan holds all LoRAs; an empty one ends it. */
+  applyRuntime(plan: NativeWeightsPlan, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeWeightsResult>;
+  /** In order of names. */
+  weightsDigest(): NativeJob<NativeTensorDigest[]>;
+  /** Bytes of one tensor as they are in memory. */
+  readTensor(name: string): NativeJob<Uint8Array>;
+  weightsMemory(): NativeJob<NativeWeightsMemory>;
+  /** Drops merged tensors that are kept and, with `fromFile`, backups that the checkpoint still has. Gives bytes. */
+  releaseBackups(fromFile: boolean): NativeJob<number>;
   /** What the operations above would allocate for a job of this shape, from their own graphs; nothing is computed. */
   measure(params: NativeMeasureParams): NativeJob<NativeJobMemory>;
   /** Waits for running work, frees the weights, ends the thread. Idempotent. */

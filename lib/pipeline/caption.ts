@@ -18,7 +18,7 @@ export function requestOf(plan: Plan, index: number, facts: ModelFacts): Caption
   const tile = plan.tiling;
   return {
     mode: pass.mode,
-    prompt: plan.prompt,
+    prompt: plan.taggedPrompt,
     negativePrompt: plan.negativePrompt,
     width: pass.width,
     height: pass.height,
@@ -43,11 +43,16 @@ export function requestOf(plan: Plan, index: number, facts: ModelFacts): Caption
 }
 
 /** Makes the images of a plan, each with the request that makes it again and A1111's text of it. */
-export function finisher(plan: Plan, facts: ModelFacts, model: InfotextModel): Finish {
+export function finisher(
+  plan: Plan,
+  facts: ModelFacts,
+  model: InfotextModel,
+  extra: Readonly<Record<string, string>> = {},
+): Finish {
   return (pixels, index) => {
     const { mode, ...request } = requestOf(plan, index, facts);
-    const extra = mode === 'inpaint' ? { [maskKey]: 0 } : {};
-    const infotext = buildInfotext({ ...request, ...model, extra });
+    const all = mode === 'inpaint' ? { [maskKey]: 0, ...extra } : extra;
+    const infotext = buildInfotext({ ...request, ...model, extra: all });
     return new GeneratedImage({ pixels, seed: request.seed, parameters: { mode, ...request }, infotext });
   };
 }

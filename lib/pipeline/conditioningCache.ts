@@ -85,13 +85,14 @@ function lease(entry: Entry, hit: boolean): Lease {
 }
 
 /**
- * Key made of everything that decides the result. The weights need no part in it: a cache belongs to one model.
+ * Key made of everything that decides the result. Of the weights only what LoRAs changed: a cache belongs to one model.
  * @param sizeMatters the architecture is conditioned on the picture's size (SDXL).
+ * @param weights state of the text encoders' weights; empty: as loaded.
  */
-export function conditioningKey(params: NativeEncodePromptParams, sizeMatters: boolean): string {
+export function conditioningKey(params: NativeEncodePromptParams, sizeMatters: boolean, weights = ''): string {
   const hash = createHash('sha256');
   const size = sizeMatters ? [params.width, params.height] : [];
-  hash.update(JSON.stringify([params.prompt, params.clipSkip, params.zeroOutMasked, size]));
+  hash.update(JSON.stringify([params.prompt, params.clipSkip, params.zeroOutMasked, size, weights]));
   for (const { width, height, channels, data } of params.refImages) {
     hash.update(JSON.stringify([width, height, channels])).update(data);
   }

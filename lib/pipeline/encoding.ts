@@ -70,6 +70,7 @@ export async function encodePrompt(model: PipelineModel, given: unknown): Promis
   ready.catch(() => undefined);
   return queue.enqueue('encodePrompt', { signal, onQueue, ready }, async (scope) => {
     const { width, height, refImages } = await ready;
+    await model.weights.apply(undefined, scope, null);
     scope.check();
     const prompts: GivenPrompt[] = [{ field: 'prompt', text: options.prompt }];
     if (negativePrompt !== null) prompts.push({ field: 'negativePrompt', text: negativePrompt });
@@ -119,6 +120,7 @@ export async function encodeImage(model: PipelineModel, given: unknown): Promise
   ready.catch(() => undefined);
   return queue.enqueue('encodeImage', { signal, onQueue, ready }, async (scope) => {
     const { image } = await ready;
+    await model.weights.apply(undefined, scope, null);
     if (image === null) throw invalidOption('image', null, 'an image');
     const tracker = new ProgressTracker(
       [{ phase: 'encode', image: 0, total: 1, weight: encodeCost(facts) }],
@@ -150,6 +152,7 @@ export async function decodeLatent(model: PipelineModel, given: unknown): Promis
   ready.catch(() => undefined);
   return queue.enqueue('decodeLatent', { signal, onQueue, ready }, async (scope) => {
     await ready;
+    await model.weights.apply(undefined, scope, null);
     const weight = decodeCost(facts);
     const stages = Array.from(
       { length: latent.batch },

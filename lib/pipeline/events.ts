@@ -1,8 +1,11 @@
 import type { GeneratedImage, RawImage } from '../image/index.js';
 import type { JobWarning } from './admission.js';
 
-/** Phases of a job in the order they happen; `tile` is the VAE or the upscaler at work tile by tile. */
-export type Phase = 'load' | 'encode' | 'sample' | 'decode' | 'tile' | 'upscale';
+/**
+ * Phases of a job in the order they happen; `lora` changes weights, `tile` is the VAE or the
+ * upscaler at work tile by tile.
+ */
+export type Phase = 'load' | 'lora' | 'encode' | 'sample' | 'decode' | 'tile' | 'upscale';
 
 export interface ProgressEvent {
   readonly type: 'progress';
@@ -77,6 +80,9 @@ export type JobKind =
   | 'decodeLatent'
   | 'countTokens'
   | 'sigmas'
+  | 'loras'
+  | 'weightsDigest'
+  | 'memory'
   | 'upscale';
 
 /**

@@ -1,4 +1,5 @@
 import type { GeneratedImage } from '../image/index.js';
+import type { PreparedSet } from '../weights/index.js';
 import type { JobScope, NativeImage, NativeTensor } from '../native/index.js';
 import type { Lease } from './conditioningCache.js';
 import type { JobWarning } from './admission.js';
@@ -41,14 +42,20 @@ export async function generate(
   inputs: Inputs,
   listeners: GenerateListeners,
   finish: Finish,
+  loras?: PreparedSet,
 ): Promise<GenerateOutput> {
-  const { native, facts } = context;
+  const { native, facts, weights } = context;
   const started = performance.now();
   const [pass] = plan.passes;
   const encoding = planEncoding(pass, inputs, facts);
-  const tracker = new ProgressTracker(generateStages(plan, encoding, facts), plan.seeds.length, listeners);
+  const tracker = new ProgressTracker(
+    generateStages(plan, encoding, facts, !weights.isCurrent(loras)),
+    plan.seeds.length,
+    listeners,
+  );
   const leases: Lease[] = [];
   try {
+    if (!weights.isCurrent(loras)) await tracker.stage((onEvent) => weights.apply(loras, scope, onEvent));
     const warnings = await checkPrompts(context, scope, plan, listeners);
     const encoded = await encodeInputs(context, scope, tracker, plan, encoding);
     const latents = prepareLatents(pass, inputs, facts, encoding, encoded);

@@ -1,6 +1,7 @@
 import { DiffusionError } from '../errors/index.js';
 import type { InfotextModel } from '../image/index.js';
 import { checkOptions } from '../options/index.js';
+import { emptySet, formatLoraTag, type LoraTag, parseLoraTags, type PreparedSet } from '../weights/index.js';
 import type { TilingChoice } from './admission.js';
 import { admitted } from './admitted.js';
 import { finisher } from './caption.js';
@@ -99,23 +100,58 @@ async function enqueue(
 
   // Pictures are read while the job waits, so that a missing file is known at once; the place in the queue is that of
   // the call, however long the reading takes.
-  const ready = readInputs(options, options, facts, signal);
+  const tagged = parseLoraTags(options.prompt);
+  const ready = Promise.all([
+    readInputs(options, options, facts, signal),
+    ownLoras(model, options, tagged.tags, signal),
+  ]);
   ready.catch(() => undefined);
   const queuedAt = performance.now();
   return queue.enqueue(mode, { signal, onQueue: options.onQueue, ready }, async (scope) => {
     const queued = (performance.now() - queuedAt) / 1000;
-    const inputs = await ready;
+    const [inputs, loras] = await ready;
     scope.check();
-    const { plan: draft, tiling } = draftPlan(model, mode, options, inputs, previews);
+    const set = loras ?? model.weights.baseSet;
+    const { plan: draft, tiling } = draftPlan(model, mode, { ...options, prompt: tagged.prompt }, inputs, previews);
     const shape = shapeOf(draft, inputs, facts);
     return admitted(model, scope, shape, tiling, async ({ tilings, memoryBudget, warnings }) => {
-      const plan = Object.freeze({ ...draft, tiling: tilings.decode, encodeTiling: tilings.encode, memoryBudget });
-      const finish = finisher(plan, facts, model.describe());
+      const plan = Object.freeze({
+        ...draft,
+        taggedPrompt: taggedPrompt(tagged, set),
+        tiling: tilings.decode,
+        encodeTiling: tilings.encode,
+        memoryBudget,
+      });
+      const finish = finisher(plan, facts, model.describe(), loraHashes(set));
       for (const warning of warnings) notify(listeners.onWarning, warning);
-      const { images, timings, warnings: cut } = await generate(model, scope, plan, inputs, listeners, finish);
+      const { images, timings, warnings: cut } = await generate(model, scope, plan, inputs, listeners, finish, loras);
       return { images, timings: { queued, ...timings }, warnings: [...warnings, ...cut] };
     });
   });
+}
+
+/** The set that a request brings; undefined: the model's own holds. */
+async function ownLoras(
+  { weights }: PipelineModel,
+  { loras }: CheckedRequest,
+  tags: readonly LoraTag[],
+  signal: AbortSignal | undefined,
+): Promise<PreparedSet | undefined> {
+  if (loras === undefined && tags.length === 0) return undefined;
+  if ((loras ?? []).length === 0 && tags.length === 0) return emptySet;
+  return weights.prepare(loras ?? [], tags, signal);
+}
+
+/** The prompt with a tag for every LoRA of the set, so that the caption makes the picture again. */
+function taggedPrompt({ prompt }: { readonly prompt: string }, { loras }: PreparedSet): string {
+  const tags = loras.map(({ lora }) => formatLoraTag(lora));
+  return tags.length === 0 ? prompt : `${prompt.trimEnd()} ${tags.join(' ')}`;
+}
+
+/** As A1111 writes them. */
+function loraHashes({ loras }: PreparedSet): Readonly<Record<string, string>> {
+  if (loras.length === 0) return {};
+  return { 'Lora hashes': loras.map(({ lora, file }) => `${lora.name}: ${file.shortHash}`).join(', ') };
 }
 
 /** The plan of a request, without what depends on memory. */

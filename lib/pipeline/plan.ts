@@ -21,7 +21,10 @@ export interface Pass {
 
 /** Everything that is decided about a request before any native work. */
 export interface Plan {
+  /** Without LoRA tags. */
   readonly prompt: string;
+  /** As captions have it, with a tag for every LoRA. */
+  readonly taggedPrompt: string;
   readonly negativePrompt: string;
   /** -1: the architecture's. */
   readonly clipSkip: number;
@@ -41,6 +44,7 @@ export interface Plan {
 export interface PlanInput {
   readonly mode: PassMode;
   readonly prompt: string;
+  readonly taggedPrompt?: string;
   readonly negativePrompt: string;
   readonly clipSkip: number | undefined;
   readonly strictPrompt: boolean;
@@ -75,6 +79,7 @@ export function makePlan(input: PlanInput): Plan {
   const seeds = Object.freeze(batchSeeds(sampling.seed, input.batchSize));
   return Object.freeze({
     prompt,
+    taggedPrompt: input.taggedPrompt ?? prompt,
     negativePrompt,
     clipSkip,
     strictPrompt,

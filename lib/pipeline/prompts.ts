@@ -1,4 +1,5 @@
 import type { JobScope, NativeEncodePromptParams, NativeEvent, NativeImage, NativeModel } from '../native/index.js';
+import type { WeightsState } from '../weights/index.js';
 import type { ModelMemory } from './admission.js';
 import { type ConditioningCache, conditioningKey, type Lease } from './conditioningCache.js';
 import type { ModelFacts } from './facts.js';
@@ -8,6 +9,8 @@ export interface ModelContext {
   readonly native: NativeModel;
   readonly facts: ModelFacts;
   readonly cache: ConditioningCache;
+  /** LoRAs in the weights. */
+  readonly weights: WeightsState;
   readonly memory: ModelMemory;
 }
 
@@ -34,13 +37,13 @@ export function negativeParams(parts: PromptParts, facts: ModelFacts): NativeEnc
 
 /** A conditioning from the cache, or encoded now. Release it only when the scope is idle. */
 export function acquireConditioning(
-  { native, facts, cache }: ModelContext,
+  { native, facts, cache, weights }: ModelContext,
   scope: JobScope,
   params: NativeEncodePromptParams,
   onEvent: ((event: NativeEvent) => void) | null,
   memoryBudget: number,
 ): Promise<Lease> {
-  return cache.acquire(conditioningKey(params, facts.isSdxl), () =>
+  return cache.acquire(conditioningKey(params, facts.isSdxl, weights.textEncoderKey), () =>
     scope.run(
       () => native.encodePrompt({ ...params, memoryBudget }, onEvent),
       (late) => {

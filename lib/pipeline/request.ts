@@ -1,5 +1,6 @@
 import type { GeneratedImage, ImageInput } from '../image/index.js';
 import type { Sampler, Schedule, SkipLayerGuidance, StepCacheOptions, TilingOptions } from '../options/index.js';
+import type { LoraInput } from '../weights/index.js';
 import type { JobWarning } from './admission.js';
 import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
 
@@ -62,6 +63,11 @@ export interface BaseRequest {
   readonly controlStrength?: number | undefined;
   /** Reference pictures of edit models (FLUX Kontext, Qwen-Image-Edit, InstructPix2Pix), at most 16. */
   readonly refImages?: readonly ImageInput[] | undefined;
+  /**
+   * LoRAs for this job, in place of those of `model.loras`; `<lora:name:weight>` tags of the prompt are added to them.
+   * Default: the model's, or those of the tags.
+   */
+  readonly loras?: readonly LoraInput[] | undefined;
   readonly stepCache?: StepCacheOptions | undefined;
   /** Default: previews are made (`projection`, every step) only when somebody listens. */
   readonly preview?: PreviewOptions | undefined;

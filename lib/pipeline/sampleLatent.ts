@@ -79,6 +79,7 @@ export async function sampleLatent(model: PipelineModel, given: unknown): Promis
   ready.catch(() => undefined);
   return queue.enqueue('sample', { signal, onQueue, ready }, async (scope) => {
     const [inputs] = await ready;
+    await model.weights.apply(undefined, scope, null);
     scope.check();
     const uncond = needsUncond(sampling);
     const placeholder = positiveParams({ prompt: '', negativePrompt: '', clipSkip: -1, width, height, refImages: [] });

@@ -21,6 +21,7 @@ import {
   union,
   withDefault,
 } from '../options/index.js';
+import { lorasSpec } from '../weights/index.js';
 import type { JobWarning } from './admission.js';
 import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
 import type { ModelFacts } from './facts.js';
@@ -122,6 +123,7 @@ export function txt2imgSpec(facts: ModelFacts) {
     clipSkip: optional(integer({ min: 1, max: 12 })),
     tiling: optional(tilingSpec),
     refImages: optional(arrayOf(imageInput(), { max: 16 })),
+    loras: optional(lorasSpec),
     ...promptSpec,
     ...samplingSpec(facts),
   } as const;

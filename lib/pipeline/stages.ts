@@ -5,7 +5,7 @@ import type { Stage } from './progress.js';
 import { effectiveSteps } from './steps.js';
 
 /** Cost in evaluations of the diffusion model at the same size, as measured on a CPU (SD1.5; the tiny coder: nano). */
-const cost = { prompt: 0.4, encodeImage: 2, decode: 4, tinyCoder: 0.6 };
+const cost = { loras: 0.3, prompt: 0.4, encodeImage: 2, decode: 4, tinyCoder: 0.6 };
 
 export function encodeCost(facts: Pick<ModelFacts, 'usesTaesd'>): number {
   return facts.usesTaesd ? cost.tinyCoder : cost.encodeImage;
@@ -19,10 +19,15 @@ export function promptStage(): Stage {
   return { phase: 'encode', image: 0, total: 1, weight: cost.prompt };
 }
 
+/** A change of the LoRAs in the weights. */
+export function loraStage(): Stage {
+  return { phase: 'lora', image: 0, total: 1, weight: cost.loras };
+}
+
 /** Stages of a picture job in the order in which `generate` goes through them. */
-export function generateStages(plan: Plan, encoding: EncodePlan, facts: ModelFacts): Stage[] {
+export function generateStages(plan: Plan, encoding: EncodePlan, facts: ModelFacts, changesLoras = false): Stage[] {
   const { sampling, denoisingStrength } = plan.passes[0];
-  const stages: Stage[] = [];
+  const stages: Stage[] = changesLoras ? [loraStage()] : [];
   const count = encoding.items.length;
   if (count > 0) stages.push({ phase: 'encode', image: 0, total: count, weight: count * encodeCost(facts) });
   stages.push(promptStage());

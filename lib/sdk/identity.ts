@@ -1,6 +1,8 @@
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileSha256, modelFileFields, readModelHeaders } from '../model/index.js';
 import type { NativeModelFiles } from '../native/index.js';
+import { stampOf } from '../weights/index.js';
 import type { ComponentIdentity } from './types.js';
 
 /**
@@ -24,4 +26,20 @@ export async function identifyFiles(files: NativeModelFiles, signal?: AbortSigna
 async function filesOf(path: string, role: string, signal?: AbortSignal): Promise<string[]> {
   if (!(await stat(path)).isDirectory()) return [path];
   return (await readModelHeaders(path, role, signal)).map(({ header }) => header.path);
+}
+
+/** Stamps of all files of a model, by absolute path: they change when a file is replaced. */
+export async function fileStamps(files: NativeModelFiles): Promise<Map<string, string>> {
+  const stamps = new Map<string, string>();
+  for (const path of Object.values(files) as string[]) {
+    const isDirectory = await stat(path).then(
+      (info) => info.isDirectory(),
+      () => false,
+    );
+    const names = isDirectory ? await readdir(path, { recursive: true }) : [];
+    const parts = names.filter((name) => name.endsWith('.safetensors')).map((name) => join(path, name));
+    // A file that has gone since is the load's to report.
+    for (const file of isDirectory ? parts : [path]) stamps.set(file, await stampOf(file).catch(() => ''));
+  }
+  return stamps;
 }

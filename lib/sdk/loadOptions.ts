@@ -55,6 +55,9 @@ const spec = {
   vaeDecodeOnly: off,
   taesdPreviewOnly: off,
   conditioningCacheBytes: integer({ min: 0, default: 64 * 1024 * 1024 }),
+  loraMode: oneOf(['auto', 'merge', 'runtime'] as const, { default: 'auto' }),
+  loraBackup: oneOf(['file', 'ram', 'device'] as const, { default: 'file' }),
+  loraCacheBytes: integer({ min: 0, default: 0 }),
   signal: optional(signal()),
   onProgress: optional(func<(event: ProgressEvent) => void>()),
 } as const;

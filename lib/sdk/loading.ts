@@ -10,9 +10,11 @@ import {
   runJob,
 } from '../native/index.js';
 import { ProgressTracker } from '../pipeline/index.js';
+import type { LoraDirectories } from '../weights/index.js';
 import type { MemoryLedger } from '../memory/index.js';
 import { admitLoad, explainLoad } from './loadMemory.js';
 import { type CheckedLoadOptions, nativeLoadOptions } from './loadOptions.js';
+import { fileStamps } from './identity.js';
 import { Model } from './model.js';
 import { modelFacts, modelName } from './modelInfo.js';
 
@@ -20,6 +22,7 @@ export interface LoadContext {
   readonly loaded: Pick<LoadedAddon, 'addon'>;
   readonly device: string;
   readonly threads: number;
+  readonly loraDirectories: LoraDirectories;
   readonly ledger: MemoryLedger;
   readonly onDispose: (model: Model) => void;
 }
@@ -55,6 +58,8 @@ export async function loadModel(
   const resolved = embedded ? await unpackEmbedded(tracker, signal) : await resolveFiles(options, signal);
   signal.throwIfAborted();
   const { files } = resolved;
+  const stamps = await fileStamps(files);
+  signal.throwIfAborted();
   const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
   const memory = { addon: context.loaded.addon, ledger: context.ledger };
   const place = await admitLoad(memory, request, signal).catch((error: unknown) => {
@@ -84,6 +89,13 @@ export async function loadModel(
       files,
       caption,
       cacheBytes: options.conditioningCacheBytes,
+      loras: {
+        mode: options.loraMode,
+        backup: options.loraBackup,
+        cacheBytes: options.loraCacheBytes,
+        directories: context.loraDirectories,
+      },
+      stamps,
       ledger: context.ledger,
       onDispose: (model) => {
         forget();

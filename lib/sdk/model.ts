@@ -2,6 +2,7 @@ import type { NativeModel, NativeModelFiles } from '../native/index.js';
 import type { MemoryLedger } from '../memory/index.js';
 import { boolean, checkOptions, optional, signal as abortSignal } from '../options/index.js';
 import type { InfotextModel } from '../image/index.js';
+import { type WeightsDigest, type WeightsMemory, type WeightsOptions, WeightsState } from '../weights/index.js';
 import {
   type Conditioning,
   ConditioningCache,
@@ -38,7 +39,9 @@ import {
 } from '../pipeline/index.js';
 import { disposeAbort, disposedError, type DisposeOptions, freeNative } from './disposal.js';
 import { identifyFiles } from './identity.js';
+import { Loras } from './loras.js';
 import { publicInfo } from './modelInfo.js';
+import { type DigestOptions, releaseBackups, weightsDigest, weightsMemory } from './weights.js';
 import type { ComponentIdentity, ModelInfo } from './types.js';
 
 /** What a runtime hands to a model it has loaded. */
@@ -49,6 +52,10 @@ export interface ModelInit {
   /** What captions say of the model; hashes are added when they become known. */
   readonly caption: InfotextModel;
   readonly cacheBytes: number;
+  /** How LoRAs reach the weights. */
+  readonly loras: WeightsOptions;
+  /** The model's files and their stamps from before they were loaded. */
+  readonly stamps: ReadonlyMap<string, string>;
   readonly ledger: MemoryLedger;
   readonly onDispose: (model: Model) => void;
 }
@@ -62,6 +69,8 @@ export class Model {
   readonly info: ModelInfo;
   /** The VAE space of this model's latents. */
   readonly latentSpace: LatentSpace;
+  /** LoRAs in the weights. */
+  readonly loras: Loras;
   /** Jobs that wait and run. */
   readonly queue: QueueView;
   readonly #pipeline: PipelineModel;
@@ -72,7 +81,7 @@ export class Model {
   #disposed: Promise<void> | undefined;
 
   /** Not for callers; use `runtime.loadModel`. */
-  constructor({ native, facts, files, caption, cacheBytes, ledger, onDispose }: ModelInit) {
+  constructor({ native, facts, files, caption, cacheBytes, loras, stamps, ledger, onDispose }: ModelInit) {
     this.info = publicInfo(facts, files);
     this.latentSpace = facts.space;
     this.#queue = new JobQueue(facts.name);
@@ -81,8 +90,10 @@ export class Model {
     this.#caption = caption;
     this.#onDispose = onDispose;
     const cache = new ConditioningCache(cacheBytes);
+    const weights = new WeightsState({ ...loras, native, architecture: facts.architecture, checkpoint: stamps });
     const memory = { ledger, cache: new MeasureCache() };
-    this.#pipeline = { native, facts, cache, memory, queue: this.#queue, describe: () => this.#caption };
+    this.#pipeline = { native, facts, cache, memory, weights, queue: this.#queue, describe: () => this.#caption };
+    this.loras = new Loras(this.#pipeline);
   }
 
   /** Makes pictures from a prompt. */
@@ -156,6 +167,27 @@ export class Model {
   /** Noise levels of a schedule: steps + 1 numbers, decreasing, the last 0. */
   sigmas(options: SigmasOptions = {}): Promise<Float32Array> {
     return sigmasOf(this.#pipeline, options);
+  }
+
+  /**
+   * SHA-256 over the bytes of all weights in memory now, to prove that they are what was loaded.
+   * @param options `perTensor`: the hash of every tensor as well.
+   */
+  weightsDigest(options: DigestOptions = {}): Promise<WeightsDigest> {
+    return weightsDigest(this.#pipeline, options);
+  }
+
+  /** Bytes that LoRAs cost beside the weights: backups by policy, merged tensors that are kept, LoRA files. */
+  memory(): Promise<WeightsMemory> {
+    return weightsMemory(this.#pipeline);
+  }
+
+  /**
+   * Frees merged tensors that are kept, and backups in memory where the checkpoint's file still has the same bytes.
+   * @returns bytes freed.
+   */
+  releaseBackups(): Promise<number> {
+    return releaseBackups(this.#pipeline);
   }
 
   /**

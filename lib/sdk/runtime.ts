@@ -3,6 +3,7 @@ import { checkUpscalerFile } from '../model/index.js';
 import { loadAddon, type LoadedAddon, type LogSource, ownVersion, runJob, sourceOf } from '../native/index.js';
 import { availableMemory, host, MemoryLedger, processRss, totalOf } from '../memory/index.js';
 import {
+  arrayOf,
   boolean,
   byteSize,
   checkOptions,
@@ -13,8 +14,10 @@ import {
   optional,
   signal,
   text,
+  withDefault,
 } from '../options/index.js';
 import { notify, type ProgressEvent, ProgressTracker } from '../pipeline/index.js';
+import { LoraDirectories } from '../weights/index.js';
 import { chooseDevice, findDevice, listDevices } from './devices.js';
 import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
 import { type CheckedIsolation, isolationSpec, openIsolated, resolveIsolation } from './isolation.js';
@@ -45,6 +48,7 @@ const runtimeSpec = {
   threads: integer({ min: 0, max: 1024, default: 0 }),
   memoryLimit: optional(byteSize()),
   logLevel: oneOf(logLevels, { default: 'warn' }),
+  loraDirectories: withDefault(arrayOf(filePath(), { max: 1024 }), []),
   logger: optional(func<(level: LogLevel, message: string, source: LogSource) => void>()),
   isolation: isolationSpec,
 } as const;
@@ -93,7 +97,8 @@ export async function openRuntime(
     available: (name) => deviceMemory(loaded, name),
     rss: () => (loaded.engine === undefined ? process.memoryUsage.rss() : processRss(loaded.engine.pid)),
   });
-  return new Runtime(loaded, chosen, threads, logger !== undefined, ledger);
+  const directories = new LoraDirectories(checked.loraDirectories);
+  return new Runtime(loaded, chosen, threads, logger !== undefined, ledger, directories);
 }
 
 /** Free bytes of a device; the CPU's are those of the system and of the process's control groups. */
@@ -130,6 +135,7 @@ export class Runtime {
   readonly #loaded: LoadedAddon;
   readonly #threads: number;
   readonly #logs: boolean;
+  readonly #loraDirectories: LoraDirectories;
   readonly #ledger: MemoryLedger;
   readonly #loading = new Set<Promise<unknown>>();
   readonly #stop = new AbortController();
@@ -138,7 +144,15 @@ export class Runtime {
   #disposed: Promise<void> | undefined;
 
   /** Not for callers; use `createRuntime`. */
-  constructor(loaded: LoadedAddon, device: DeviceInfo, threads: number, logs: boolean, ledger: MemoryLedger) {
+  constructor(
+    loaded: LoadedAddon,
+    device: DeviceInfo,
+    threads: number,
+    logs: boolean,
+    ledger: MemoryLedger,
+    loraDirectories: LoraDirectories,
+  ) {
+    this.#loraDirectories = loraDirectories;
     this.#loaded = loaded;
     this.#threads = threads;
     this.#logs = logs;
@@ -180,7 +194,10 @@ export class Runtime {
     return this.#track(checked.signal, async (stop) => {
       const onDispose = (model: Model): void => void this.#models.delete(model);
       const model = await loadModel(
-        { loaded: this.#loaded, device, threads: this.#threads, ledger: this.#ledger, onDispose },
+        {
+          ...{ loaded: this.#loaded, device, threads: this.#threads, ledger: this.#ledger, onDispose },
+          loraDirectories: this.#loraDirectories,
+        },
         { ...checked, device },
         stop,
       );

@@ -2,6 +2,7 @@ import type { LogSource } from '../native/index.js';
 import type { Prediction, Rng, Sampler, Schedule, WeightType } from '../options/index.js';
 import type { ModelDefaults } from '../pipeline/defaults.js';
 import type { ProgressEvent } from '../pipeline/events.js';
+import type { LoraBackup, LoraMode } from '../weights/index.js';
 import type { IsolationMode, IsolationOptions } from './isolation.js';
 
 export type { IsolationMode, IsolationOptions, LogSource };
@@ -29,6 +30,8 @@ export interface RuntimeOptions {
   readonly memoryLimit?: number | string | undefined;
   /** Engine messages below this level are dropped. Default: `warn`. */
   readonly logLevel?: LogLevel | undefined;
+  /** Directories that are searched, with all below them, for the names of LoRAs. Default: none. */
+  readonly loraDirectories?: readonly (string | URL)[] | undefined;
   /** Receives the engine's messages of this thread, with the job that each belongs to. Default: none, messages are dropped. */
   readonly logger?: ((level: LogLevel, message: string, source: LogSource) => void) | undefined;
   /**
@@ -125,6 +128,20 @@ export interface LoadModelOptions extends ModelFileOptions {
   readonly taesdPreviewOnly?: boolean | undefined;
   /** Most conditioning to keep in memory, bytes; 0 turns the cache off. Default: 64 MiB. */
   readonly conditioningCacheBytes?: number | undefined;
+  /**
+   * How LoRAs reach the weights. `merge`: they become part of the weights, so that pictures take no longer than without.
+   * `runtime`: the weights stay as they are and every step takes a little longer. `auto`: `runtime` where the weights that
+   * a set changes are quantised, `merge` otherwise. Default: `auto`.
+   */
+  readonly loraMode?: LoraMode | undefined;
+  /**
+   * Where the originals of changed tensors come from. `file`: from the checkpoint again, which costs no memory; its
+   * content is checked. `ram`: copies in host memory, for as long as a tensor is changed. `device`: copies beside the
+   * tensor. Default: `file`.
+   */
+  readonly loraBackup?: LoraBackup | undefined;
+  /** Most merged tensors to keep in memory, bytes, so that going back to a set is a copy. Default: 0. */
+  readonly loraCacheBytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Events of phase `load`, with bytes. */
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined;

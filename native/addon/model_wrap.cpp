@@ -13,6 +13,14 @@ Napi::Function ModelWrap::define(Napi::Env env) {
        InstanceMethod<&ModelWrap::countTokens>("countTokens"), InstanceMethod<&ModelWrap::sigmas>("sigmas"),
        InstanceMethod<&ModelWrap::sample>("sample"), InstanceMethod<&ModelWrap::encodeImages>("encodeImages"),
        InstanceMethod<&ModelWrap::decodeLatent>("decodeLatent"),
+       InstanceMethod<&ModelWrap::tensors>("tensors"),
+       InstanceMethod<&ModelWrap::convertNames>("convertNames"),
+       InstanceMethod<&ModelWrap::applyWeights>("applyWeights"),
+       InstanceMethod<&ModelWrap::applyRuntime>("applyRuntime"),
+       InstanceMethod<&ModelWrap::weightsDigest>("weightsDigest"),
+       InstanceMethod<&ModelWrap::readTensor>("readTensor"),
+       InstanceMethod<&ModelWrap::weightsMemory>("weightsMemory"),
+       InstanceMethod<&ModelWrap::releaseBackups>("releaseBackups"),
        InstanceMethod<&ModelWrap::measure>("measure"), InstanceMethod<&ModelWrap::dispose>("dispose")});
 }
 
@@ -102,6 +110,73 @@ Napi::Value ModelWrap::decodeLatent(const Napi::CallbackInfo& info) {
       [](Napi::Env env, Image&& image) { return toJs(env, std::move(image)); });
 }
 
+Napi::Value ModelWrap::tensors(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
+  return start(
+      info, [](Model& model, Job& /*job*/) { return model.tensors(); },
+      [](Napi::Env env, const std::vector<TensorHeader>& list) { return toJs(env, list); });
+}
+
+Napi::Value ModelWrap::convertNames(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
+  const std::vector<std::string> names = readNames(info[0]);
+  return start(
+      info, [names](Model& model, Job& /*job*/) { return model.convertNames(names); },
+      [](Napi::Env env, const std::vector<std::string>& list) { return toJs(env, list); });
+}
+
+Napi::Value ModelWrap::applyWeights(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
+  auto plan = std::make_shared<lora::WeightsPlan>(readWeightsPlan(info[0]));
+  return start(
+      info, [plan](Model& model, Job& job) { return model.applyWeights(*plan, job); },
+      [](Napi::Env env, const lora::WeightsResult& result) { return toJs(env, result); });
+}
+
+Napi::Value ModelWrap::applyRuntime(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
+  auto plan = std::make_shared<lora::WeightsPlan>(readWeightsPlan(info[0]));
+  return start(
+      info, [plan](Model& model, Job& job) { return model.applyRuntime(*plan, job); },
+      [](Napi::Env env, const lora::WeightsResult& result) { return toJs(env, result); });
+}
+
+Napi::Value ModelWrap::weightsDigest(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
+  return start(
+      info, [](Model& model, Job& job) { return model.weightsDigest(job); },
+      [](Napi::Env env, const std::vector<lora::TensorDigest>& digests) { return toJs(env, digests); });
+}
+
+Napi::Value ModelWrap::readTensor(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
+  if (!info[0].IsString())
+    throw makeError(info.Env(), ErrorCode::InvalidOption, "\"name\" must be a string.");
+  const std::string name = info[0].As<Napi::String>().Utf8Value();
+  return start(
+      info, [name](Model& model, Job& /*job*/) { return model.readTensor(name); },
+      [](Napi::Env env, const std::vector<uint8_t>& bytes) -> Napi::Value {
+        Napi::Uint8Array array = Napi::Uint8Array::New(env, bytes.size());
+        std::copy(bytes.begin(), bytes.end(), array.Data());
+        return array;
+      });
+}
+
+Napi::Value ModelWrap::weightsMemory(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
+  return start(
+      info, [](Model& model, Job& /*job*/) { return model.weightsMemory(); },
+      [](Napi::Env env, const lora::WeightsMemory& memory) { return toJs(env, memory); });
+}
+
+Napi::Value ModelWrap::releaseBackups(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
+  const bool fromFile = info[0].IsBoolean() && info[0].As<Napi::Boolean>();
+  return start(
+      info, [fromFile](Model& model, Job& /*job*/) { return model.releaseBackups(fromFile); },
+      [](Napi::Env env, uint64_t bytes) -> Napi::Value {
+        return Napi::Number::New(env, static_cast<double>(bytes));
+      });
 Napi::Value ModelWrap::measure(const Napi::CallbackInfo& info) {
   requireLive(info.Env());
   auto params = std::make_shared<MeasureParams>(readMeasure(info[0], facts_));

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "lora/spec.h"
 #include "types.h"
 
 namespace nd::addon {
@@ -46,6 +47,8 @@ EncodePromptParams readEncodePrompt(const Napi::Value& value);
 SigmaParams readSigmas(const Napi::Value& value);
 EncodeImageParams readEncodeImages(const Napi::Value& value, const ModelInfo& info);
 DecodeParams readDecode(const Napi::Value& value, const ModelInfo& info);
+lora::WeightsPlan readWeightsPlan(const Napi::Value& value);
+std::vector<std::string> readNames(const Napi::Value& value);
 MeasureParams readMeasure(const Napi::Value& value, const ModelInfo& info);
 // Conditionings are unwrapped by the caller.
 SampleParams readSample(const Napi::Value& value, const ModelInfo& info);

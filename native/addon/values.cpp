@@ -9,6 +9,8 @@ const char* phaseName(Phase phase) {
   switch (phase) {
     case Phase::Load:
       return "load";
+    case Phase::Lora:
+      return "lora";
     case Phase::Encode:
       return "encode";
     case Phase::Sample:
@@ -139,6 +141,51 @@ Napi::Value toJs(Napi::Env env, const LoadMemory& memory) {
   object.Set("readBuffers", number(env, memory.readBuffers));
   object.Set("mapped", number(env, memory.mapped));
   return object;
+}
+
+Napi::Value toJs(Napi::Env env, const std::vector<TensorHeader>& tensors) {
+  Napi::Array array = Napi::Array::New(env, tensors.size());
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", tensors[i].name);
+    entry.Set("type", tensors[i].type);
+    entry.Set("shape", shapeToJs(env, tensors[i].shape));
+    array.Set(static_cast<uint32_t>(i), entry);
+  }
+  return array;
+}
+
+Napi::Value toJs(Napi::Env env, const lora::WeightsResult& result) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("merged", static_cast<double>(result.merged));
+  object.Set("restored", static_cast<double>(result.restored));
+  object.Set("copied", static_cast<double>(result.copied));
+  object.Set("bytes", static_cast<double>(result.bytes));
+  object.Set("seconds", result.seconds);
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const lora::WeightsMemory& memory) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("ramBackup", static_cast<double>(memory.ramBackup));
+  object.Set("deviceBackup", static_cast<double>(memory.deviceBackup));
+  object.Set("cache", static_cast<double>(memory.cache));
+  object.Set("loraFiles", static_cast<double>(memory.loraFiles));
+  object.Set("changedTensors", static_cast<double>(memory.changedTensors));
+  return object;
+}
+
+Napi::Value toJs(Napi::Env env, const std::vector<lora::TensorDigest>& digests) {
+  Napi::Array array = Napi::Array::New(env, digests.size());
+  for (size_t i = 0; i < digests.size(); ++i) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", digests[i].name);
+    entry.Set("type", digests[i].type);
+    entry.Set("shape", shapeToJs(env, digests[i].shape));
+    entry.Set("sha256", digests[i].sha256);
+    array.Set(static_cast<uint32_t>(i), entry);
+  }
+  return array;
 }
 
 Napi::Value toJs(Napi::Env env, const Inspection& inspection) {

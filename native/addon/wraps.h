@@ -35,6 +35,14 @@ class ModelWrap : public Napi::ObjectWrap<ModelWrap> {
   Napi::Value sample(const Napi::CallbackInfo& info);
   Napi::Value encodeImages(const Napi::CallbackInfo& info);
   Napi::Value decodeLatent(const Napi::CallbackInfo& info);
+  Napi::Value tensors(const Napi::CallbackInfo& info);
+  Napi::Value convertNames(const Napi::CallbackInfo& info);
+  Napi::Value applyWeights(const Napi::CallbackInfo& info);
+  Napi::Value applyRuntime(const Napi::CallbackInfo& info);
+  Napi::Value weightsDigest(const Napi::CallbackInfo& info);
+  Napi::Value readTensor(const Napi::CallbackInfo& info);
+  Napi::Value weightsMemory(const Napi::CallbackInfo& info);
+  Napi::Value releaseBackups(const Napi::CallbackInfo& info);
   Napi::Value measure(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 

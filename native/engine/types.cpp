@@ -27,6 +27,8 @@ const char* errorCodeName(ErrorCode code) {
       return "ERR_ENGINE";
     case ErrorCode::InvalidOption:
       return "ERR_INVALID_OPTION";
+    case ErrorCode::ModelChanged:
+      return "ERR_MODEL_CHANGED";
     case ErrorCode::InvalidPrompt:
       return "ERR_INVALID_PROMPT";
     case ErrorCode::ModelCorrupt:

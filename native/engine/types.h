@@ -18,6 +18,7 @@ enum class ErrorCode {
   Disposed,
   Engine,
   InvalidOption,
+  ModelChanged,
   InvalidPrompt,
   ModelCorrupt,
   ModelNotFound,
@@ -61,7 +62,7 @@ struct Tensor {
   std::vector<float> data;
 };
 
-enum class Phase { Load, Encode, Sample, Decode, Tile, Upscale };
+enum class Phase { Load, Lora, Encode, Sample, Decode, Tile, Upscale };
 
 struct Progress {
   Phase phase = Phase::Load;

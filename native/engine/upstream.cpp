@@ -4,6 +4,8 @@
 #include "upstream.h"
 
 #include "log.h"
+#include "lora/weights.h"
+#include "zip.h"
 #include "model_file/check.h"
 #include "prompt_attention.h"
 #include "work_size.h"
@@ -107,4 +109,6 @@
 #include "upstream/image.inl"
 #include "upstream/measure.inl"
 #include "upstream/upscale.inl"
+#include "upstream/lora_weights.inl"
+#include "upstream/runtime_lora.inl"
 #include "upstream/tables.inl"

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "job.h"
+#include "lora/spec.h"
 #include "types.h"
 
 namespace nd {
@@ -48,6 +49,20 @@ class Model {
   Image decodeLatent(const DecodeParams& params, Job& job);
   // What those operations would allocate for such a job. Nothing is computed and no graph gets memory.
   JobMemory measure(const MeasureParams& params, Job& job);
+
+  // Tensors of the weights that were loaded, with their types and shapes in memory.
+  std::vector<TensorHeader> tensors();
+  // The engine's names of the modules of LoRA files: "te_…", "unet_…" or dotted; see upstream/lora.inl.
+  std::vector<std::string> convertNames(const std::vector<std::string>& names);
+  // Whole or not at all: what it throws leaves every tensor as it was.
+  lora::WeightsResult applyWeights(const lora::WeightsPlan& plan, Job& job);
+  // The engine's own way for LoRAs: weights are left alone, deltas are added while a graph runs.
+  lora::WeightsResult applyRuntime(const lora::WeightsPlan& plan, Job& job);
+  std::vector<lora::TensorDigest> weightsDigest(Job& job);
+  // Bytes of one tensor as they are in memory.
+  std::vector<uint8_t> readTensor(const std::string& name);
+  lora::WeightsMemory weightsMemory();
+  uint64_t releaseBackups(bool fromFile);
 
  private:
   struct Impl;

@@ -17,6 +17,9 @@ import type {
   NativeSampleParams,
   NativeSigmaParams,
   NativeTensor,
+  NativeTensorInfo,
+  NativeWeightsPlan,
+  NativeWeightsResult,
   NativeTokenCount,
 } from '../../lib/native/contract.js';
 
@@ -32,6 +35,14 @@ export interface FakeParams {
   encodeImages: NativeEncodeImageParams;
   decodeLatent: NativeDecodeParams;
   upscale: NativeImage;
+  tensors: undefined;
+  convertNames: readonly string[];
+  applyWeights: NativeWeightsPlan;
+  applyRuntime: NativeWeightsPlan;
+  weightsDigest: undefined;
+  readTensor: string;
+  weightsMemory: undefined;
+  releaseBackups: boolean;
   inspect: unknown;
 }
 
@@ -62,6 +73,8 @@ export interface FakeConditioning extends NativeConditioning {
 export interface FakeOptions {
   readonly info?: Partial<NativeModelInfo>;
   readonly devices?: readonly NativeDevice[];
+  /** Tensors of every model. */
+  readonly tensors?: readonly NativeTensorInfo[];
   /** Bytes of every conditioning. */
   readonly conditioningBytes?: number;
   /** Words of a prompt that its text encoder reads. Default: all. */
@@ -189,6 +202,17 @@ export class FakeAddon {
           const [, , height = 0, width = 0] = params.latent.shape;
           return picture(width * info.scaleFactor, height * info.scaleFactor, params.latent.data[0] ?? 0);
         }),
+      tensors: () => this.#job('tensors', undefined, id, null, () => [...(this.#options.tensors ?? [])]),
+      convertNames: (names) => this.#job('convertNames', names, id, null, () => [...names]),
+      applyWeights: (plan, onEvent) => this.#job('applyWeights', plan, id, onEvent, () => fakeResult(plan)),
+      applyRuntime: (plan, onEvent) => this.#job('applyRuntime', plan, id, onEvent, () => fakeResult(plan)),
+      weightsDigest: () => this.#job('weightsDigest', undefined, id, null, () => []),
+      readTensor: (name) => this.#job('readTensor', name, id, null, () => new Uint8Array(4)),
+      weightsMemory: () =>
+        this.#job('weightsMemory', undefined, id, null, () => ({
+          ...{ ramBackup: 0, deviceBackup: 0, cache: 0, loraFiles: 0, changedTensors: 0 },
+        })),
+      releaseBackups: (fromFile) => this.#job('releaseBackups', fromFile, id, null, () => 0),
       measure: (params) =>
         this.#job('measure', params, id, null, () => ({ ...noMemory, ...this.#options.memory?.(params) })),
       dispose: () => {
@@ -269,6 +293,11 @@ export class FakeAddon {
       },
     };
   }
+}
+
+function fakeResult({ targets }: NativeWeightsPlan): NativeWeightsResult {
+  const merged = targets.filter(({ deltas }) => deltas.length > 0).length;
+  return { merged, restored: targets.length - merged, copied: 0, bytes: 0, seconds: 0 };
 }
 
 /** A text encoder whose tokens are words. */

@@ -8,6 +8,7 @@ import type { ModelMemory } from '../../lib/pipeline/admission.js';
 import { MeasureCache } from '../../lib/pipeline/measure.js';
 import { ConditioningCache } from '../../lib/pipeline/conditioningCache.js';
 import type { PipelineModel } from '../../lib/pipeline/modes.js';
+import { LoraDirectories, WeightsState } from '../../lib/weights/index.js';
 import { JobQueue } from '../../lib/pipeline/queue.js';
 import type { LatentSpace } from '../../lib/pipeline/space.js';
 import type { LoadModelOptions, RuntimeOptions } from '../../lib/sdk/types.js';
@@ -28,20 +29,33 @@ export function fakeFacts(change: Partial<ModelFacts> = {}): ModelFacts {
 }
 
 /** The pipeline over a fake addon, without files and runtime. */
-export function fakePipeline(options: FakeOptions & { facts?: Partial<ModelFacts>; cacheBytes?: number } = {}): {
+export function fakePipeline(
+  options: FakeOptions & { facts?: Partial<ModelFacts>; cacheBytes?: number; loraDirectories?: string[] } = {},
+): {
   fake: FakeAddon;
   model: PipelineModel;
 } {
   const fake = new FakeAddon(options);
   const facts = fakeFacts({ ...options.info, ...options.facts });
   const cache = new ConditioningCache(options.cacheBytes ?? 1e6);
+  const native = fake.model();
+  const weights = new WeightsState({
+    native,
+    architecture: facts.architecture,
+    checkpoint: new Map(),
+    mode: 'auto',
+    backup: 'file',
+    cacheBytes: 0,
+    directories: new LoraDirectories(options.loraDirectories ?? []),
+  });
   return {
     fake,
     model: {
-      native: fake.model(),
+      native,
       facts,
       cache,
       memory: fakeMemory(),
+      weights,
       queue: new JobQueue(),
       describe: () => ({ model: 'fake' }),
     },

@@ -2,6 +2,7 @@ import type { ProgressEvent } from '../../pipeline/events.js';
 
 const labels: Readonly<Record<ProgressEvent['phase'], string>> = {
   load: 'load',
+  lora: 'loras',
   encode: 'encode',
   sample: 'sample',
   decode: 'decode',

@@ -3,6 +3,12 @@
 
 namespace nd::upstream {
 
+// Where the weights of a model were read from.
+struct Sources {
+  std::vector<std::string> files;
+  std::map<std::string, TensorStorage> tensors;
+};
+
 // What a job allocates in ggml: see memory.inl.
 struct MemoryMeter {
   bool dry = false;       // sizes are taken; nothing is allocated or computed
@@ -51,6 +57,7 @@ struct ActiveJob {
   std::string loadError;                  // set by JobLoader, thrown after the engine has cleaned up
   ErrorCode loadErrorCode = ErrorCode::ModelCorrupt;
   int64_t lastReport = 0;
+  std::shared_ptr<Sources> sources;  // set by JobLoader
 };
 
 inline thread_local ActiveJob* active = nullptr;

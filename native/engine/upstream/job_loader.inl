@@ -27,12 +27,16 @@ class JobLoader : public CheckedLoader {
   bool load_tensors(std::map<std::string, ggml_tensor*>& wanted, const std::set<std::string>& ignored,
                     int threads, bool mmap = false) {
     if (!check(wanted)) return false;
+    active->sources = std::make_shared<Sources>();
+    active->sources->files = file_paths_;
     // Both are for the model's weights; a ControlNet's come through here later.
     const auto companions = std::exchange(active->checkCompanions, nullptr);
     const auto weightsKnown = std::exchange(active->onWeightsKnown, nullptr);
     if (companions) companions();
     for (const auto& [name, storage] : get_tensor_storage_map()) {
-      if (wanted.count(name) != 0) active->bytesTotal += static_cast<uint64_t>(storage.nbytes_to_read());
+      if (wanted.count(name) == 0) continue;
+      active->sources->tensors[name] = storage;
+      active->bytesTotal += static_cast<uint64_t>(storage.nbytes_to_read());
     }
     active->readBuffers = readBufferBytes(wanted, threads);
     active->mapped = mmap ? active->bytesTotal : 0;

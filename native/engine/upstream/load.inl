@@ -2,6 +2,10 @@
 
 namespace nd {
 
+namespace upstream {
+class RuntimeLoras;
+}
+
 struct Conditioning::Impl {
   SDCondition value;
 };
@@ -10,7 +14,9 @@ struct Model::Impl {
   StableDiffusionGGML sd;
   sd_ctx_t context{&sd};
   bool hasTaesd = false;
-  bool loaded = false;
+  std::shared_ptr<upstream::Sources> sources;
+  std::unique_ptr<lora::Weights> weights;  // made when first asked for
+  std::shared_ptr<upstream::RuntimeLoras> runtimeLoras;
 };
 
 namespace upstream {
@@ -106,6 +112,7 @@ std::unique_ptr<Model> Model::load(const LoadOptions& options, Job& job) {
     active.onWeightsKnown = [&] { return upstream::placeWeights(impl->sd, active, options.memoryBudget); };
     if (!impl->sd.init(&params)) upstream::throwLoadFailure(active);
     job.throwIfCancelled();
+    impl->sources = active.sources;
     return std::unique_ptr<Model>(new Model(std::move(impl)));
   });
 }

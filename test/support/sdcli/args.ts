@@ -9,6 +9,7 @@ export type ParityRequest = Omit<
   | 'image'
   | 'refImages'
   | 'controlImage'
+  | 'loras'
   | 'signal'
   | 'onProgress'
   | 'onPreview'
@@ -82,6 +83,9 @@ const loadFlags: Flags<ParityLoad> = {
   rng: text('--rng'),
   samplerRng: text('--sampler-rng'),
   taesdPreviewOnly: flag('--taesd-preview-only'),
+  loraMode: none,
+  loraBackup: none,
+  loraCacheBytes: none,
 };
 
 type PlainRequest = Omit<ParityRequest, 'image' | 'mask' | 'refImages' | 'controlImage'>;

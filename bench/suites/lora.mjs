@@ -1,0 +1,65 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runChild, runSdCliLora } from '../tools/processes.mjs';
+import { goal, median, row } from '../tools/statistics.mjs';
+import { removeFolder, writeSyntheticSd1 } from '../tools/synthetic.mjs';
+
+/**
+ * Merging a LoRA of 232 modules of rank 16 into a checkpoint of SD 1.5's shape, against the engine's own merge of the
+ * same file (sd-cli, its line "lora … applied, taking …") and against loading the checkpoint, in one run.
+ */
+export const lora = {
+  name: 'lora',
+  title: 'LoRA: merge, change, restore, against the engine',
+  async run(input, { quick, repeat = quick ? 2 : 7 }) {
+    const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-bench-'));
+    try {
+      const files = await writeSyntheticSd1(folder, 16, [1, 2]);
+      const request = { ...input, ...files, repeat };
+      const plain = await runChild(new URL('../children/lora.mjs', import.meta.url), { ...request, cacheBytes: 0 });
+      const kept = await runChild(new URL('../children/lora.mjs', import.meta.url), {
+        ...request,
+        cacheBytes: 2 ** 31,
+      });
+      const engine = [];
+      for (let turn = 0; turn < (quick ? 1 : 3); turn++) engine.push(await runSdCliLora(input, files, folder));
+      return report(files, plain, kept, engine, repeat);
+    } finally {
+      removeFolder(folder);
+    }
+  },
+};
+
+const mib = 2 ** 20;
+const largest = 10_240 * 1_280 * 2;
+
+function report(files, plain, kept, engine, repeat) {
+  const merge = median(plain.merge);
+  const ratio = (value, of) => value / of;
+  return {
+    compared:
+      `${files.modules} modules of rank 16, f16 weights, one process for each row of ours; the digest after is the digest before.\n` +
+      "engine merge: sd-cli's own line on the same file. load: runtime.loadModel of the same checkpoint, files in the page cache.",
+    modules: plain.modules,
+    repeat,
+    rows: [
+      row('load', 'ms', [plain.load, kept.load]),
+      row('merge', 'ms', plain.merge),
+      row('change', 'ms', plain.change),
+      row('restore', 'ms', plain.restore),
+      row('same set', 'ms', plain.same),
+      row('kept set', 'ms', kept.copied),
+      row('engine merge', 'ms', engine),
+      row('extra memory', 'MiB', [plain.extra / mib]),
+    ],
+    goals: [
+      goal('merge / engine merge', ratio(merge, median(engine)), '<=', 0.1, 'x'),
+      goal('merge / load', ratio(merge, Math.min(plain.load, kept.load)), '<=', 0.4, 'x'),
+      goal('restore / merge', ratio(median(plain.restore), merge), '<=', 0.5, 'x'),
+      goal('kept set / merge', ratio(median(kept.copied), median(kept.merge)), '<=', 0.3, 'x'),
+      goal('same set', median(plain.same), '<=', 1, 'ms'),
+      goal('extra memory', plain.extra / mib, '<=', 64 + largest / mib, 'MiB'),
+    ],
+  };
+}

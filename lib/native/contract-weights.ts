@@ -1,0 +1,87 @@
+// The part of the contract that is about changed weights; `contract.ts` has the rules.
+
+/** A tensor of a loaded model. Type as ggml names it, shape outermost dimension first. */
+export interface NativeTensorInfo {
+  readonly name: string;
+  readonly type: string;
+  readonly shape: readonly number[];
+}
+
+/** A file of deltas. */
+export interface NativeLoraFile {
+  /** SHA-256 of its content. */
+  readonly id: string;
+  /** Absolute. */
+  readonly path: string;
+  /** `size:mtimeNs:inode` at the time it was hashed; another stamp when it is read is an error. */
+  readonly stamp: string;
+}
+
+/** A tensor of such a file: dtype as safetensors or ggml names it. */
+export interface NativeLoraPart {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+}
+
+/** One change of one tensor; `native/engine/lora/delta.cpp` has the formulas and the names of the parts. */
+export interface NativeDelta {
+  /** Index in {@link NativeWeightsPlan.files}. */
+  readonly file: number;
+  readonly kind: 'lora' | 'loha' | 'lokr' | 'full' | 'ia3' | 'glora' | 'oft' | 'boft';
+  /** The user's weight. */
+  readonly multiplier: number;
+  /** alpha / rank; for oft and boft the bound of the blocks' norm, 0: none. */
+  readonly scale: number;
+  /** Rows of the tensor that it changes. */
+  readonly rowOffset: number;
+  readonly rows: number;
+  /** lora: ranks used, 0: all. */
+  readonly rank: number;
+  /** ia3: on input; glora: the older order of factors. */
+  readonly flag: boolean;
+  readonly parts: Readonly<Record<string, NativeLoraPart>>;
+}
+
+/** What a tensor shall be: its original plus all deltas, added in this order. Without deltas: the original. */
+export interface NativeTarget {
+  readonly tensor: string;
+  /** Names this state by content; empty: the original. */
+  readonly key: string;
+  /** The tensor seen as a matrix of that many rows. */
+  readonly rows: number;
+  readonly deltas: readonly NativeDelta[];
+}
+
+export interface NativeWeightsPlan {
+  /** Where originals of tensors that are changed for the first time are kept. */
+  readonly backup: 'file' | 'ram' | 'device';
+  /** Compare the checkpoint with what was loaded before anything is touched. */
+  readonly verify: boolean;
+  /** Most bytes of merged tensors to keep. */
+  readonly cacheBytes: number;
+  readonly files: readonly NativeLoraFile[];
+  readonly targets: readonly NativeTarget[];
+}
+
+export interface NativeWeightsResult {
+  /** Tensors computed, put back, and copied from those that were kept. */
+  readonly merged: number;
+  readonly restored: number;
+  readonly copied: number;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+export interface NativeWeightsMemory {
+  readonly ramBackup: number;
+  readonly deviceBackup: number;
+  readonly cache: number;
+  readonly loraFiles: number;
+  readonly changedTensors: number;
+}
+
+export interface NativeTensorDigest extends NativeTensorInfo {
+  readonly sha256: string;
+}

@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import { boolean, checkOptions } from '../options/index.js';
+import { jobSpec, type PipelineModel } from '../pipeline/index.js';
+import type { WeightsDigest, WeightsMemory } from '../weights/index.js';
+
+export interface DigestOptions {
+  /** Hashes of every tensor as well. Default: false. */
+  readonly perTensor?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export async function weightsDigest(model: PipelineModel, given: unknown): Promise<WeightsDigest> {
+  const { perTensor, signal } = checkOptions('weightsDigest', given, {
+    perTensor: boolean({ default: false }),
+    signal: jobSpec.signal,
+  });
+  const { queue, native, weights } = model;
+  return queue.enqueue('weightsDigest', { signal }, async (scope) => {
+    await weights.apply(undefined, scope, null);
+    const tensors = await scope.run(() => native.weightsDigest());
+    const hash = createHash('sha256');
+    for (const { name, type, shape, sha256 } of tensors)
+      hash.update(`${name}\n${type}\n${shape.join('x')}\n${sha256}\n`);
+    const digest = { sha256: hash.digest('hex'), tensors: tensors.length };
+    if (!perTensor) return digest;
+    return { ...digest, perTensor: Object.fromEntries(tensors.map(({ name, sha256 }) => [name, sha256])) };
+  });
+}
+
+export async function weightsMemory(model: PipelineModel): Promise<WeightsMemory> {
+  return model.queue.enqueue('memory', {}, async (scope) => {
+    const memory = await scope.run(() => model.native.weightsMemory());
+    return {
+      backups: { file: 0, ram: memory.ramBackup, device: memory.deviceBackup },
+      mergedCache: memory.cache,
+      loraFiles: memory.loraFiles,
+      changedTensors: memory.changedTensors,
+    };
+  });
+}
+
+export async function releaseBackups(model: PipelineModel): Promise<number> {
+  return model.queue.enqueue('memory', {}, (scope) => scope.run(() => model.native.releaseBackups(true)));
+}

@@ -1,0 +1,16 @@
+export { LoraDirectories } from './directories.js';
+export { stampOf } from './loraFile.js';
+export { type CheckedLora, lorasSpec } from './spec.js';
+export { emptySet, type PreparedSet, type WeightsOptions, WeightsState } from './state.js';
+export { formatLoraTag, type LoraTag, parseLoraTags } from './tags.js';
+export type {
+  BlockWeights,
+  DeltaKind,
+  LoraBackup,
+  LoraFileReport,
+  LoraInput,
+  LoraMode,
+  LoraReport,
+  WeightsDigest,
+  WeightsMemory,
+} from './types.js';

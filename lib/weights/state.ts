@@ -1,0 +1,293 @@
+import { createHash } from 'node:crypto';
+import { DiffusionError } from '../errors/index.js';
+import type {
+  JobScope,
+  NativeEvent,
+  NativeJob,
+  NativeModel,
+  NativeTarget,
+  NativeWeightsResult,
+} from '../native/index.js';
+import type { LoraDirectories } from './directories.js';
+import { type LoraFile, openLora, stampOf } from './loraFile.js';
+import { type MappedLora, mapLora } from './mapping.js';
+import { planSet, type SetPlan } from './plan.js';
+import { type CheckedLora, resolveLoras } from './spec.js';
+import type { LoraTag } from './tags.js';
+import { componentOf, TensorIndex } from './tensorIndex.js';
+import type { LoraBackup, LoraMode, LoraReport, ResolvedLora } from './types.js';
+
+export interface WeightsOptions {
+  readonly mode: LoraMode;
+  readonly backup: LoraBackup;
+  /** Bytes of merged tensors to keep. */
+  readonly cacheBytes: number;
+  readonly directories: LoraDirectories;
+}
+
+export interface WeightsInit extends WeightsOptions {
+  readonly native: NativeModel;
+  readonly architecture: string;
+  /** Files of the model, with their stamps from before they were loaded. */
+  readonly checkpoint: ReadonlyMap<string, string>;
+}
+
+/** A set whose files are known by content. */
+export interface PreparedSet {
+  readonly loras: readonly { readonly lora: ResolvedLora; readonly file: LoraFile }[];
+  /** The same key, the same set. */
+  readonly key: string;
+}
+
+export const emptySet: PreparedSet = { loras: [], key: '[]' };
+
+const emptyResult: NativeWeightsResult = { merged: 0, restored: 0, copied: 0, bytes: 0, seconds: 0 };
+
+/**
+ * Which LoRAs are in the weights of one model. All changes happen inside jobs of the model's queue, one at a time. The
+ * set of the model (`base`) holds for every job that does not bring its own.
+ */
+export class WeightsState {
+  readonly #init: WeightsInit;
+  #stamps: ReadonlyMap<string, string>;
+  #index: Promise<TensorIndex> | undefined;
+  readonly #mapped = new Map<string, MappedLora>();
+  /** State of every tensor that is not the original. */
+  #states = new Map<string, NativeTarget>();
+  #runtimeKey = '';
+  #current: PreparedSet = emptySet;
+  #report: LoraReport;
+  #base: PreparedSet = emptySet;
+  #textEncoderKey = '';
+
+  constructor(init: WeightsInit) {
+    this.#init = init;
+    this.#stamps = init.checkpoint;
+    this.#report = this.#reportOf('merge', 'No LoRA is set.', undefined, emptyResult);
+  }
+
+  /** The set of the model. */
+  get base(): readonly ResolvedLora[] {
+    return this.#base.loras.map(({ lora }) => lora);
+  }
+
+  get baseSet(): PreparedSet {
+    return this.#base;
+  }
+
+  /** What the last change did. */
+  get report(): LoraReport {
+    return this.#report;
+  }
+
+  /** Changes with the LoRAs of the text encoders; a part of keys of encoded prompts. Empty: none. */
+  get textEncoderKey(): string {
+    return this.#textEncoderKey;
+  }
+
+  /** Finds, hashes and reads the headers of a set's files. May run while its job waits. */
+  async prepare(
+    list: readonly CheckedLora[],
+    tags: readonly LoraTag[],
+    signal: AbortSignal | undefined,
+  ): Promise<PreparedSet> {
+    const resolved = await resolveLoras(list, tags, this.#init.directories, signal);
+    const loras: { lora: ResolvedLora; file: LoraFile }[] = [];
+    for (const [index, lora] of resolved.entries()) {
+      loras.push({ lora, file: await openLora(lora.path, `loras[${String(index)}]`, signal) });
+    }
+    const parts = loras.map(({ lora, file }) => {
+      const { unetWeight, textEncoderWeight, blockWeights, dyn } = lora;
+      return JSON.stringify([file.sha256, unetWeight, textEncoderWeight, blockWeights ?? null, dyn]);
+    });
+    return { loras, key: JSON.stringify(parts.sort()) };
+  }
+
+  /** Makes a set the model's own and brings the weights to it. Whole or not at all. */
+  async setBase(
+    set: PreparedSet,
+    scope: JobScope,
+    onEvent: ((event: NativeEvent) => void) | null,
+  ): Promise<LoraReport> {
+    const report = await this.apply(set, scope, onEvent);
+    this.#base = set;
+    return report;
+  }
+
+  /** Whether {@link apply} would have nothing to do. */
+  isCurrent(set: PreparedSet | undefined): boolean {
+    return (set ?? this.#base).key === this.#current.key;
+  }
+
+  /**
+   * Brings the weights to a set, or to the model's own. What throws has changed nothing.
+   * @throws DiffusionError `ERR_LORA_INCOMPATIBLE`, `ERR_MODEL_CHANGED`, `ERR_MODEL_CORRUPT`.
+   */
+  async apply(
+    wanted: PreparedSet | undefined,
+    scope: JobScope,
+    onEvent: ((event: NativeEvent) => void) | null,
+  ): Promise<LoraReport> {
+    const set = wanted ?? this.#base;
+    if (set.key === this.#current.key) return this.#report;
+    const plan = await this.#plan(set, scope);
+    const { mode, reason } = chooseMode(this.#init.mode, plan, await this.#tensorIndex(scope));
+    const merged = mode === 'merge' ? plan.targets : new Map<string, NativeTarget>();
+    const changes = difference(this.#states, merged);
+    // Told as well, so that the last plan says everything: the engine passes over what is there already.
+    const unchanged = [...merged.values()].filter(({ tensor, key }) => this.#states.get(tensor)?.key === key);
+    const runtimeKey = mode === 'runtime' && plan.targets.size > 0 ? set.key : '';
+    const verified = changes.length > 0 ? await this.#lookAtCheckpoint() : undefined;
+    scope.check();
+    const { native, backup, cacheBytes } = this.#init;
+    const request = { backup, verify: verified?.isNew ?? false, cacheBytes, files: plan.files } as const;
+    let result = emptyResult;
+    /** `commit` also when the result comes after an abort: the weights are then between two sets until the next job. */
+    const run = async (start: () => NativeJob<NativeWeightsResult>, commit: () => void): Promise<void> => {
+      const between = (): void => {
+        commit();
+        this.#current = betweenSets;
+      };
+      const { seconds, ...counts } = await scope.run(start, between);
+      between();
+      result = { ...counts, seconds: result.seconds + seconds };
+    };
+    if (this.#runtimeKey !== runtimeKey) {
+      const targets = mode === 'runtime' ? [...plan.targets.values()] : [];
+      await run(
+        () => native.applyRuntime({ ...request, targets }, onEvent),
+        () => {
+          this.#runtimeKey = runtimeKey;
+        },
+      );
+    }
+    if (changes.length > 0) {
+      await run(
+        () => native.applyWeights({ ...request, targets: [...changes, ...unchanged] }, onEvent),
+        () => {
+          this.#states = new Map(merged);
+          if (verified !== undefined) this.#stamps = verified.stamps;
+        },
+      );
+    }
+    this.#current = set;
+    this.#textEncoderKey = textEncoderKey(plan.targets);
+    this.#report = this.#reportOf(mode, reason, plan, result);
+    return this.#report;
+  }
+
+  async #plan(set: PreparedSet, scope: JobScope): Promise<SetPlan> {
+    if (set.loras.length === 0) return { files: [], targets: new Map(), reports: [], warnings: [], notAtRuntime: [] };
+    const index = await this.#tensorIndex(scope);
+    const loras: { lora: ResolvedLora; mapped: MappedLora }[] = [];
+    for (const { lora, file } of set.loras) {
+      let mapped = this.#mapped.get(file.sha256);
+      if (mapped?.file.path !== file.path || mapped.file.stamp !== file.stamp) {
+        mapped = await mapLora(file, index, this.#init.native, scope);
+        this.#remember(mapped);
+      }
+      loras.push({ lora, mapped });
+    }
+    return planSet(loras, index, this.#init.architecture);
+  }
+
+  #remember(mapped: MappedLora): void {
+    const most = 32;
+    this.#mapped.delete(mapped.file.sha256);
+    this.#mapped.set(mapped.file.sha256, mapped);
+    for (const oldest of this.#mapped.keys()) {
+      if (this.#mapped.size <= most) break;
+      this.#mapped.delete(oldest);
+    }
+  }
+
+  async #tensorIndex(scope: JobScope): Promise<TensorIndex> {
+    this.#index ??= scope.run(() => this.#init.native.tensors()).then((tensors) => new TensorIndex(tensors));
+    try {
+      return await this.#index;
+    } catch (error) {
+      this.#index = undefined;
+      throw error;
+    }
+  }
+
+  /** Stamps of the checkpoint's files now, and whether one is not as it was. */
+  async #lookAtCheckpoint(): Promise<{ stamps: ReadonlyMap<string, string>; isNew: boolean } | undefined> {
+    if (this.#init.backup !== 'file') return undefined;
+    const stamps = new Map<string, string>();
+    for (const path of this.#stamps.keys()) {
+      const stamp = await stampOf(path).catch(() => undefined);
+      if (stamp === undefined) throw changed(path, 'it is gone');
+      stamps.set(path, stamp);
+    }
+    return { stamps, isNew: [...stamps].some(([path, stamp]) => stamp !== this.#stamps.get(path)) };
+  }
+
+  #reportOf(
+    mode: 'merge' | 'runtime',
+    reason: string,
+    plan: SetPlan | undefined,
+    result: NativeWeightsResult,
+  ): LoraReport {
+    const { merged, restored, copied, seconds } = result;
+    return Object.freeze({
+      mode,
+      reason,
+      backup: this.#init.backup,
+      files: plan?.reports ?? [],
+      tensors: mode === 'merge' ? this.#states.size : 0,
+      ...{ merged, restored, copied, seconds },
+      warnings: plan?.warnings ?? [],
+    });
+  }
+}
+
+/** No set has this key: whichever comes next has to be brought about. */
+const betweenSets: PreparedSet = { loras: [], key: '' };
+
+/** The one rule of how a set reaches the weights. */
+function chooseMode(
+  mode: LoraMode,
+  plan: SetPlan,
+  index: TensorIndex,
+): { readonly mode: 'merge' | 'runtime'; readonly reason: string } {
+  const faults = plan.notAtRuntime.join(', ');
+  if (mode === 'merge') return { mode, reason: 'The option loraMode says so.' };
+  if (mode === 'runtime') {
+    if (faults === '') return { mode, reason: 'The option loraMode says so.' };
+    const hint = "Load the model with loraMode: 'auto' or 'merge'.";
+    const message = `The set has deltas that cannot be added at run time: ${faults}. ${hint}`;
+    throw new DiffusionError('ERR_LORA_INCOMPATIBLE', message, { field: 'loraMode', given: mode, hint });
+  }
+  const quantised = [...plan.targets.keys()].some(
+    (name) => !['f32', 'f16', 'bf16'].includes(index.tensor(name)?.type ?? 'f32'),
+  );
+  if (plan.targets.size === 0) return { mode: 'merge', reason: 'No LoRA is set.' };
+  if (!quantised) return { mode: 'merge', reason: 'The weights are not quantised.' };
+  if (faults !== '')
+    return { mode: 'merge', reason: `The weights are quantised, but at run time there is no ${faults}.` };
+  return { mode: 'runtime', reason: 'The weights are quantised.' };
+}
+
+function difference(now: ReadonlyMap<string, NativeTarget>, wanted: ReadonlyMap<string, NativeTarget>): NativeTarget[] {
+  const changes = [...wanted.values()].filter(({ tensor, key }) => now.get(tensor)?.key !== key);
+  for (const [tensor, { rows }] of now) {
+    if (!wanted.has(tensor)) changes.push({ tensor, key: '', rows, deltas: [] });
+  }
+  return changes;
+}
+
+function textEncoderKey(targets: ReadonlyMap<string, NativeTarget>): string {
+  const parts = [...targets.values()].filter(({ tensor }) => componentOf(tensor) === 'textEncoder');
+  if (parts.length === 0) return '';
+  const hash = createHash('sha256');
+  for (const { tensor, key } of parts.sort((a, b) => (a.tensor < b.tensor ? -1 : 1)))
+    hash.update(`${tensor}\n${key}\n`);
+  return hash.digest('base64');
+}
+
+function changed(path: string, what: string): DiffusionError {
+  const hint = "Put the file back, or load the model anew with loraBackup: 'ram'.";
+  const message = `The file ${path} is not the one that was loaded: ${what}. Nothing was changed. ${hint}`;
+  return new DiffusionError('ERR_MODEL_CHANGED', message, { given: path, hint });
+}
