@@ -1,5 +1,7 @@
 // The part of the contract that is about changed weights; `contract.ts` has the rules.
 
+import type { NativeEvent, NativeJob } from './contract.js';
+
 /** A tensor of a loaded model. Type as ggml names it, shape outermost dimension first. */
 export interface NativeTensorInfo {
   readonly name: string;
@@ -84,4 +86,23 @@ export interface NativeWeightsMemory {
 
 export interface NativeTensorDigest extends NativeTensorInfo {
   readonly sha256: string;
+}
+
+/** Operations of a model on its weights. */
+export interface NativeWeights {
+  /** Tensors of the weights in memory. */
+  tensors(): NativeJob<NativeTensorInfo[]>;
+  /** The engine's names of modules of LoRA files: `unet_down_blocks_0_…lora_down.weight` gives `model.diffusion_model.….weight.lora_down`. */
+  convertNames(names: readonly string[]): NativeJob<string[]>;
+  /** Brings the tensors of the plan to their states, or leaves all as they were. */
+  applyWeights(plan: NativeWeightsPlan, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeWeightsResult>;
+  /** Adds the deltas while graphs run and leaves weights alone. The plan holds all LoRAs; an empty one ends it. */
+  applyRuntime(plan: NativeWeightsPlan, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeWeightsResult>;
+  /** In order of names. */
+  weightsDigest(): NativeJob<NativeTensorDigest[]>;
+  /** Bytes of one tensor as they are in memory. */
+  readTensor(name: string): NativeJob<Uint8Array>;
+  weightsMemory(): NativeJob<NativeWeightsMemory>;
+  /** Drops merged tensors that are kept and, with `fromFile`, backups that the checkpoint still has. Gives bytes. */
+  releaseBackups(fromFile: boolean): NativeJob<number>;
 }

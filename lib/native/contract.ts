@@ -10,13 +10,7 @@
  *   good message, in TypeScript first.
  */
 
-import type {
-  NativeTensorDigest,
-  NativeTensorInfo,
-  NativeWeightsMemory,
-  NativeWeightsPlan,
-  NativeWeightsResult,
-} from './contract-weights.js';
+import type { NativeWeights } from './contract-weights.js';
 
 export type * from './contract-weights.js';
 import type { NativeUpscaler, NativeUpscalerOptions } from './contractUpscaler.js';
@@ -338,7 +332,7 @@ export interface NativeDecodeParams {
   readonly memoryBudget: number;
 }
 
-export interface NativeModel {
+export interface NativeModel extends NativeWeights {
   readonly info: NativeModelInfo;
   encodePrompt(
     params: NativeEncodePromptParams,
@@ -353,21 +347,6 @@ export interface NativeModel {
     onEvent: ((event: NativeEvent) => void) | null,
   ): NativeJob<NativeTensor[]>;
   decodeLatent(params: NativeDecodeParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeImage>;
-  /** Tensors of the weights in memory. */
-  tensors(): NativeJob<NativeTensorInfo[]>;
-  /** The engine's names of modules of LoRA files: `unet_down_blocks_0_…lora_down.weight` gives `model.diffusion_model.….weight.lora_down`. */
-  convertNames(names: readonly string[]): NativeJob<string[]>;
-  /** Brings the tensors of the plan to their states, or leaves all as they were. */
-  applyWeights(plan: NativeWeightsPlan, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeWeightsResult>;
-  /** Adds the deltas while graphs run and leaves weights alone. The plan holds all LoRAs; an empty one ends it. */
-  applyRuntime(plan: NativeWeightsPlan, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeWeightsResult>;
-  /** In order of names. */
-  weightsDigest(): NativeJob<NativeTensorDigest[]>;
-  /** Bytes of one tensor as they are in memory. */
-  readTensor(name: string): NativeJob<Uint8Array>;
-  weightsMemory(): NativeJob<NativeWeightsMemory>;
-  /** Drops merged tensors that are kept and, with `fromFile`, backups that the checkpoint still has. Gives bytes. */
-  releaseBackups(fromFile: boolean): NativeJob<number>;
   /** What the operations above would allocate for a job of this shape, from their own graphs; nothing is computed. */
   measure(params: NativeMeasureParams): NativeJob<NativeJobMemory>;
   /** Waits for running work, frees the weights, ends the thread. Idempotent. */

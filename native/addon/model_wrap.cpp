@@ -177,6 +177,8 @@ Napi::Value ModelWrap::releaseBackups(const Napi::CallbackInfo& info) {
       [](Napi::Env env, uint64_t bytes) -> Napi::Value {
         return Napi::Number::New(env, static_cast<double>(bytes));
       });
+}
+
 Napi::Value ModelWrap::measure(const Napi::CallbackInfo& info) {
   requireLive(info.Env());
   auto params = std::make_shared<MeasureParams>(readMeasure(info[0], facts_));
