@@ -12,7 +12,6 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { build } from 'esbuild';
 import { buildDir, root } from './tools/paths.mjs';
 import { Stop, entry, say, since } from './tools/say.mjs';
 import { theilSen } from './tools/slope.mjs';
@@ -32,6 +31,8 @@ export async function leak(milliseconds) {
   const start = performance.now();
   const reports = join(buildDir, 'reports');
   mkdirSync(reports, { recursive: true });
+  // Loaded here and not above: `npm test` starts before node_modules exists.
+  const { build } = await import('esbuild');
   // The maker of small upscaler files is TypeScript, shared with the tests.
   const upscaler = join(reports, 'upscaler.mjs');
   await build({
