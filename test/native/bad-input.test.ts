@@ -68,13 +68,15 @@ describe('a bad file', () => {
   });
 
   it('as every other file of a model, and as an upscaler', async () => {
-    const { checkpoint = '' } = fixture.model.info.files;
+    const { checkpoint = '', taesd = '' } = fixture.model.info.files;
     for (const { name } of badFiles) {
       for (const role of roles) {
-        const files = { checkpoint, [role]: at(name) };
+        const files = { checkpoint, taesd, [role]: at(name) };
         const error = await failure(fixture.runtime.loadModel(files));
         expect(fileCodes).toContain(error.code);
         expect(error.field).toBe(role);
+        // Sound, and of no use to a whole model: the addon passes its tensors over, only TypeScript knows what it is.
+        if (name === 'lora.safetensors') continue;
         const raw = await rejection(addon.loadModel(loadOptions(files), null).promise);
         expect(fileCodes).toContain(codeOf(raw));
       }

@@ -94,7 +94,8 @@ inline void checkControlNet(StableDiffusionGGML& sd, const std::string& file) {
   std::map<std::string, ggml_tensor*> wanted;
   sd.control_net->control_net.get_param_tensors(wanted);
   if (!loader.check(wanted))
-    throw EngineError(active->loadErrorCode, "The ControlNet does not fit: " + active->loadError);
+    throw EngineError(active->loadErrorCode,
+                      "The ControlNet \"" + file + "\" does not fit: " + active->loadError);
 }
 
 }  // namespace upstream

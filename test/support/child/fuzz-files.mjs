@@ -1,15 +1,15 @@
 // Opens every file of a list, through the package or through the raw addon, and says before and after each what came.
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { join } from 'node:path';
 import { say } from './common.mjs';
 
 const [list, dist] = process.argv.slice(2);
 const { createRuntime, DiffusionError, inspectModel } = await import(pathToFileURL(join(dist, 'index.js')).href);
-const { loadAddon } = await import(pathToFileURL(join(dist, 'native', 'index.js')).href);
-const { addon } = loadAddon();
 const { cases, valid, options } = JSON.parse(readFileSync(list, 'utf8'));
 const runtime = await createRuntime({ backend: 'cpu', threads: 1 });
+const addon = createRequire(import.meta.url)(runtime.binary);
 
 /** What the addon rejects with is a plain Error with a code; what the package rejects with is a DiffusionError. */
 async function outcome(raw, work) {
