@@ -36,7 +36,12 @@ export async function writeSyntheticSd1(folder, rank, seeds) {
     else if (text !== null) modules[`lora_te_${text[1].replaceAll('.', '_')}`] = [shape[0], shape[1]];
   }
   const loras = seeds.map((seed) =>
-    writeLora(join(folder, `lora${seed}.safetensors`), lowRank(modules, { seed, rank, alpha: rank, size: 0.01 }), {}, 'F16'),
+    writeLora(
+      join(folder, `lora${seed}.safetensors`),
+      lowRank(modules, { seed, rank, alpha: rank, size: 0.01 }),
+      {},
+      'F16',
+    ),
   );
   return { checkpoint, loras, modules: Object.keys(modules).length };
 }

@@ -49,7 +49,9 @@ lora::DeltaSpec readDelta(const Napi::Value& value, const std::string& name) {
   const Napi::Array keys = reader.value("parts").As<Napi::Object>().GetPropertyNames();
   for (uint32_t i = 0; i < keys.Length(); ++i) {
     const std::string key = Napi::Value(keys[i]).ToString().Utf8Value();
-    delta.parts[key] = readPart(parts.value(key.c_str()), name + ".parts." + key);
+    std::string where = name;
+    where.append(".parts.").append(key);
+    delta.parts[key] = readPart(parts.value(key.c_str()), where);
   }
   return delta;
 }

@@ -243,8 +243,7 @@ std::unique_ptr<Delta> makePlain(const DeltaSpec& spec, const LoraFile& file, co
   if (spec.kind == "full") return std::make_unique<FullDelta>(spec, file, columns);
   if (spec.kind == "ia3") return std::make_unique<Ia3Delta>(spec, file, columns);
   if (spec.kind == "glora") return std::make_unique<GloraDelta>(spec, file, columns);
-  if (spec.kind == "oft" || spec.kind == "boft")
-    return makeTurn(spec, file, original, columns);
+  if (spec.kind == "oft" || spec.kind == "boft") return makeTurn(spec, file, original, columns);
   throw EngineError(ErrorCode::InvalidOption, "There is no kind of delta \"" + spec.kind + "\".");
 }
 

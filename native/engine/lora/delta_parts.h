@@ -37,8 +37,9 @@ inline Matrix matrixOf(const DeltaSpec& spec, const LoraFile& file, const char* 
 }
 
 // Kinds that look at the whole tensor; delta.cpp chooses.
-std::unique_ptr<Delta> makeTurn(const DeltaSpec& spec, const LoraFile& file, const float* original, size_t columns);
-std::unique_ptr<Delta> makeDora(const DeltaSpec& spec, const LoraFile& file, const float* original, size_t columns,
-                                std::unique_ptr<Delta> inner);
+std::unique_ptr<Delta> makeTurn(const DeltaSpec& spec, const LoraFile& file, const float* original,
+                                size_t columns);
+std::unique_ptr<Delta> makeDora(const DeltaSpec& spec, const LoraFile& file, const float* original,
+                                size_t columns, std::unique_ptr<Delta> inner);
 
 }  // namespace nd::lora

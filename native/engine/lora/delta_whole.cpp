@@ -162,12 +162,13 @@ class DoraDelta : public Delta {
 
 }  // namespace
 
-std::unique_ptr<Delta> makeTurn(const DeltaSpec& spec, const LoraFile& file, const float* original, size_t columns) {
+std::unique_ptr<Delta> makeTurn(const DeltaSpec& spec, const LoraFile& file, const float* original,
+                                size_t columns) {
   return std::make_unique<TurnDelta>(spec, file, original, columns);
 }
 
-std::unique_ptr<Delta> makeDora(const DeltaSpec& spec, const LoraFile& file, const float* original, size_t columns,
-                                std::unique_ptr<Delta> inner) {
+std::unique_ptr<Delta> makeDora(const DeltaSpec& spec, const LoraFile& file, const float* original,
+                                size_t columns, std::unique_ptr<Delta> inner) {
   return std::make_unique<DoraDelta>(spec, file, original, columns, std::move(inner));
 }
 

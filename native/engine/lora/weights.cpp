@@ -58,7 +58,8 @@ std::vector<Weights::Change> Weights::changesOf(const WeightsPlan& plan) {
       change.after = std::move(recipe);
     }
     if (!change.before && !change.after) continue;
-    if (change.before && change.after && change.before->spec.key == target.key) continue;  // it is there already
+    if (change.before && change.after && change.before->spec.key == target.key)
+      continue;  // it is there already
     change.first = !change.before && !state.hasBackup();
     change.started.assign(blockCount(change.shape), 0);
     changes.push_back(std::move(change));
