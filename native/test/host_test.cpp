@@ -74,6 +74,7 @@ void postingRacesWithShutdown() {
     Host host;
     std::atomic<int> accepted{0};
     std::vector<std::thread> threads;
+    threads.reserve(5);
     for (int i = 0; i < 3; ++i) {
       threads.emplace_back([&] {
         for (int j = 0; j < 20; ++j) {
@@ -92,6 +93,7 @@ void environmentsEndBesideEachOther() {
   const int environments = 4;
   Tally tally;
   std::vector<std::thread> threads;
+  threads.reserve(environments);
   for (int i = 0; i < environments; ++i) {
     threads.emplace_back([&] {
       const int environment = 0;  // its address is its name
