@@ -75,8 +75,7 @@ inline void addSlices(FilledLora& lora, const RuntimeTarget& target,
   size_t index = 0;
   int64_t at = 0;
   const auto next = [&] {
-    const std::string key =
-        index == 0 ? target.spec.tensor : target.spec.tensor + "." + std::to_string(index);
+    std::string key = index == 0 ? target.spec.tensor : target.spec.tensor + "." + std::to_string(index);
     ++index;
     return key;
   };
@@ -101,8 +100,8 @@ inline void addFactor(FilledLora& lora, const std::string& name, const lora::Par
   std::vector<float> values = file.floats(part);
   for (float& value : values) value = static_cast<float>(static_cast<double>(value) * scale);
   const int64_t rows = part.shape.at(0);
-  lora.set(lora.add(name, GGML_TYPE_F32, {static_cast<int64_t>(values.size()) / rows, rows}),
-           std::move(values));
+  const int64_t columns = static_cast<int64_t>(values.size()) / rows;
+  lora.set(lora.add(name, GGML_TYPE_F32, {columns, rows}), std::move(values));
 }
 
 // One target's deltas of one file. lib/weights gives only kinds that this way has.
