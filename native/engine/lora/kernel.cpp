@@ -7,6 +7,7 @@
 #include "ggml.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
+#include <cpuid.h>
 #include <immintrin.h>
 #define ND_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define ND_AVX2_INLINE __attribute__((target("avx2,fma,f16c"), always_inline)) inline
@@ -224,9 +225,18 @@ ND_AVX2 void streamWide(const uint8_t* from, uint8_t* to, size_t count) {
   _mm_sfence();
 }
 
+// Not every compiler's __builtin_cpu_supports knows the name.
+bool hasF16c() {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
 bool isWide() {
-  static const bool wide = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
-                           __builtin_cpu_supports("f16c") != 0;
+  static const bool wide =
+      __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 && hasF16c();
   return wide;
 }
 

@@ -211,8 +211,8 @@ void Weights::verify(const std::vector<Change>& changes, Job& job) {
   };
   for (const Change& change : changes) add(change.name, *change.state, *change.tensor);
   for (auto& [name, state] : states_) {
-    const bool listed =
-        std::any_of(changes.begin(), changes.end(), [&](const Change& c) { return c.state == &state; });
+    const bool listed = std::any_of(changes.begin(), changes.end(),
+                                    [&known = state](const Change& c) { return c.state == &known; });
     if (!listed && state.now) add(name, state, *tensors_.at(name));
   }
   const std::vector<Unit> units = unitsOf<Change, Unit>(all);
