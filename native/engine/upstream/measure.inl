@@ -62,7 +62,8 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
       sample.cfgScale = prompts.size() > 1 ? 2.0F : 1.0F;
       sample.eta = sample.flowShift = NAN;
       sample.imageCfgScale = params.imageGuidance ? 3.0F : NAN;
-      if (params.concat && info_.concatChannels > 0) {
+      // A model that reads channels beside the latent asserts that they are there, whatever the job brings.
+      if (info_.concatChannels > 0) {
         sample.concat = upstream::zeroTensor(info_.concatChannels, height, width);
         sample.uncondConcat = sample.concat;
       }
