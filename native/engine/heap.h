@@ -3,8 +3,8 @@
 
 namespace nd {
 
-// Gives free pages back to the system. glibc keeps those of every thread's arena, and each model has a thread
-// of its own: after some dozens of loads and disposals that was half as much again as the whole idle process.
+// Gives free pages back to the system: glibc keeps those of every thread's arena, and each model has a thread of
+// its own. A precaution; what it saves has not been measured.
 void trimHeap();
 
 }  // namespace nd
