@@ -3,8 +3,8 @@
 
 namespace nd {
 
-// Gives free pages back to the system: glibc keeps those of every thread's arena, and each model has a thread of
-// its own. A precaution; what it saves has not been measured.
+// Gives free pages back to the system: glibc keeps those of every thread's arena, and each model has a thread
+// of its own. A precaution; what it saves has not been measured.
 void trimHeap();
 
 }  // namespace nd
