@@ -131,6 +131,7 @@ export class EngineProcess {
   kill(verdict: string): void {
     if (this.#dead) return;
     this.#verdict ??= verdict;
+    this.#hold();
     this.#child.kill('SIGKILL');
   }
 
@@ -159,7 +160,7 @@ export class EngineProcess {
       const timer = setTimeout(() => {
         this.#finish();
       }, lastWords);
-      if (this.#calls.size === 0) timer.unref();
+      if (!this.#waited) timer.unref();
       child.on('close', () => {
         clearTimeout(timer);
         this.#finish();
@@ -223,9 +224,14 @@ export class EngineProcess {
     this.#hold();
   }
 
-  /** Keeps this process alive while the engine starts or calls run. */
+  /** Somebody waits: for the engine to start, for a call, or for the end that was ordered. */
+  get #waited(): boolean {
+    return this.#calls.size > 0 || this.facts === undefined || this.#verdict !== undefined;
+  }
+
+  /** Keeps this process alive while somebody waits. */
   #hold(): void {
-    if (this.#calls.size > 0 || this.facts === undefined) this.#child.ref();
+    if (this.#waited) this.#child.ref();
     else this.#child.unref();
   }
 

@@ -62,6 +62,13 @@ describe('the isolated engine', () => {
     expect(end.stderr.match(/Debugger listening/g)).toHaveLength(1);
   });
 
+  it('is waited for by dispose, though nothing else keeps the process alive', async () => {
+    const end = await runChild('isolated-dispose.mjs', []);
+    expect(end.code, describeEnd(end)).toBe(0);
+    expect(said(end, 'disposed')).toBe(true);
+    await expectGone(said(end, 'engine') as number);
+  });
+
   it('ends with the worker thread that started it', async () => {
     const end = await runChild('isolated.mjs', ['busy', 'terminate', file(), 'worker']);
     expect(said(end, 'worker'), describeEnd(end)).toBe(1);
