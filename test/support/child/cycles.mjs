@@ -54,5 +54,5 @@ async function memory() {
 const round = await kinds[kind]();
 for (let i = 1; i <= Number(count); i++) {
   await round(i);
-  if (i === Number(settled) || i === Number(count) || (process.env.TRACE && i % 20 === 0)) say({ after: i, ...(await memory()) });
+  if (i === Number(settled) || i === Number(count)) say({ after: i, ...(await memory()) });
 }
