@@ -96,16 +96,11 @@ function checkRole(field: ModelFileField, headers: readonly ModelFileHeader[]): 
 }
 
 /**
- * Turns the paths of a model into absolute ones and checks the header of every file, so that nothing damaged reaches
- * the native side. Other keys of `options` are left alone.
+ * The absolute paths of a model's files. Other keys of `options` are left alone.
  *
- * @throws DiffusionError naming the field: `ERR_INVALID_OPTION`, `ERR_MODEL_NOT_FOUND`, `ERR_MODEL_CORRUPT` or
- * `ERR_MODEL_UNSUPPORTED`; the signal's reason when it is aborted.
+ * @throws DiffusionError `ERR_INVALID_OPTION`, naming the field.
  */
-export async function resolveModelFiles(
-  options: ModelFileOptions,
-  { signal }: { readonly signal?: AbortSignal | undefined } = {},
-): Promise<NativeModelFiles> {
+export function modelFilePaths(options: ModelFileOptions): NativeModelFiles {
   if (options.checkpoint === undefined && options.diffusionModel === undefined) {
     throw invalidOption('checkpoint', undefined, 'the path of a checkpoint, or "diffusionModel" with its companions');
   }
@@ -114,6 +109,17 @@ export async function resolveModelFiles(
     const value = options[field];
     if (value !== undefined) paths[field] = modelPath(value, field);
   }
+  return paths;
+}
+
+/**
+ * Checks the header of every file of a model and what it is given for. The addon checks files once more before its
+ * engine reads them; this check has the better messages.
+ *
+ * @throws DiffusionError naming the field: `ERR_INVALID_OPTION`, `ERR_MODEL_NOT_FOUND`, `ERR_MODEL_CORRUPT` or
+ * `ERR_MODEL_UNSUPPORTED`; the signal's reason when it is aborted.
+ */
+export async function checkModelFiles(paths: NativeModelFiles, signal?: AbortSignal): Promise<void> {
   for (const field of modelFileFields) {
     const path = paths[field];
     if (path === undefined) continue;
@@ -123,5 +129,4 @@ export async function resolveModelFiles(
     }
     checkRole(field, headers);
   }
-  return paths;
 }

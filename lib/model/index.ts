@@ -1,12 +1,13 @@
 export { cacheDir } from './cacheDir.js';
 export * from './embedded/index.js';
 export {
+  checkModelFiles,
   type ModelFileField,
   type ModelFileOptions,
   type ModelPath,
   modelFileFields,
+  modelFilePaths,
   readModelHeaders,
-  resolveModelFiles,
 } from './files.js';
 export { type Metadata, readHeader, type TensorHeader } from './format/index.js';
 export { fileSha256, type FileSha256Options } from './identity.js';

@@ -30,16 +30,23 @@ async function filesOf(path: string, role: string, signal?: AbortSignal): Promis
 
 /** Stamps of all files of a model, by absolute path: they change when a file is replaced. */
 export async function fileStamps(files: NativeModelFiles): Promise<Map<string, string>> {
-  const stamps = new Map<string, string>();
-  for (const path of Object.values(files) as string[]) {
-    const isDirectory = await stat(path).then(
-      (info) => info.isDirectory(),
-      () => false,
-    );
-    const names = isDirectory ? await readdir(path, { recursive: true }) : [];
-    const parts = names.filter((name) => name.endsWith('.safetensors')).map((name) => join(path, name));
-    // A file that has gone since is the load's to report.
-    for (const file of isDirectory ? parts : [path]) stamps.set(file, await stampOf(file).catch(() => ''));
-  }
-  return stamps;
+  const paths = Object.values(files) as string[];
+  const stamps = await Promise.all(paths.map(async (path) => Promise.all((await partsOf(path)).map(stamped))));
+  return new Map(stamps.flat());
+}
+
+/** The file, or the weights of a diffusers directory. */
+async function partsOf(path: string): Promise<string[]> {
+  const isDirectory = await stat(path).then(
+    (info) => info.isDirectory(),
+    () => false,
+  );
+  if (!isDirectory) return [path];
+  const names = await readdir(path, { recursive: true });
+  return names.filter((name) => name.endsWith('.safetensors')).map((name) => join(path, name));
+}
+
+/** A file that has gone since is the load's to report. */
+async function stamped(file: string): Promise<readonly [file: string, stamp: string]> {
+  return [file, await stampOf(file).catch(() => '')];
 }

@@ -1,5 +1,5 @@
 import { DiffusionError } from '../errors/index.js';
-import { ensureEmbeddedModel, resolveModelFiles } from '../model/index.js';
+import { checkModelFiles, ensureEmbeddedModel, modelFilePaths } from '../model/index.js';
 import type { InfotextModel } from '../image/index.js';
 import {
   type LoadedAddon,
@@ -12,6 +12,7 @@ import {
 import { ProgressTracker } from '../pipeline/index.js';
 import type { LoraDirectories } from '../weights/index.js';
 import type { MemoryLedger } from '../memory/index.js';
+import { besideCheck } from './besideCheck.js';
 import { admitLoad, explainLoad } from './loadMemory.js';
 import { type CheckedLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import { fileStamps } from './identity.js';
@@ -34,51 +35,53 @@ interface ResolvedFiles {
   readonly sha256?: string;
 }
 
-/** The files of a load; the embedded model's are made when they are not there. */
+/** The files of a load, checked; the embedded model's are made when they are not there. */
 export async function findFiles(options: CheckedLoadOptions, signal: AbortSignal): Promise<NativeModelFiles> {
-  const embedded = options.checkpoint === undefined && options.diffusionModel === undefined;
   const tracker = new ProgressTracker([{ phase: 'load', image: 0, total: 0, weight: 1 }], 0, options);
-  return (embedded ? await unpackEmbedded(tracker, signal) : await resolveFiles(options, signal)).files;
+  const { files, embedded } = await resolveFiles(options, tracker, signal);
+  if (!embedded) await checkModelFiles(files, signal);
+  return files;
 }
 
-/** Finds or makes the files, then has the addon load them. */
+function isEmbedded({ checkpoint, diffusionModel }: CheckedLoadOptions): boolean {
+  return checkpoint === undefined && diffusionModel === undefined;
+}
+
+async function resolveFiles(
+  options: CheckedLoadOptions,
+  tracker: ProgressTracker,
+  signal: AbortSignal,
+): Promise<ResolvedFiles> {
+  return isEmbedded(options)
+    ? await unpackEmbedded(tracker, signal)
+    : { files: modelFilePaths(options), embedded: false };
+}
+
+/**
+ * Finds or makes the files, then has the addon load them. Their headers are checked in TypeScript meanwhile: the addon
+ * checks them as well, before its engine reads them, but has less to say of what is wrong.
+ */
 export async function loadModel(
   context: LoadContext,
   options: CheckedLoadOptions,
   signal: AbortSignal,
 ): Promise<Model> {
   signal.throwIfAborted();
-  const embedded = options.checkpoint === undefined && options.diffusionModel === undefined;
   // Unpacking the embedded model takes about as long as loading it, and only the first time.
-  const stages = [
-    ...(embedded ? [{ phase: 'load', image: 0, total: 0, weight: 1 } as const] : []),
-    { phase: 'load', image: 0, total: 0, weight: 1 } as const,
-  ];
-  const tracker = new ProgressTracker(stages, 0, options);
-  const resolved = embedded ? await unpackEmbedded(tracker, signal) : await resolveFiles(options, signal);
+  const stage = { phase: 'load', image: 0, total: 0, weight: 1 } as const;
+  const tracker = new ProgressTracker(isEmbedded(options) ? [stage, stage] : [stage], 0, options);
+  const resolved = await resolveFiles(options, tracker, signal);
+  const { files, embedded } = resolved;
   signal.throwIfAborted();
-  const { files } = resolved;
   const stamps = await fileStamps(files);
   signal.throwIfAborted();
-  const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
-  const memory = { addon: context.loaded.addon, ledger: context.ledger };
-  const place = await admitLoad(memory, request, signal).catch((error: unknown) => {
-    throw withField(error, files);
-  });
-  const source = { model: modelName(files, embedded), kind: 'load' };
-  const native = await tracker.stage(async (onEvent) => {
-    const wanted = { ...request, memoryBudget: place.memoryBudget };
-    const start = () => context.loaded.addon.loadModel(wanted, onEvent);
-    const { promise, settled } = runJob(start, signal, discard, source);
-    try {
-      return await promise;
-    } catch (error) {
-      // After an abort the native side holds what it was given a little longer.
-      void settled.then(place.release);
-      throw withField(await explainLoad(memory, request, error, signal), files);
-    }
-  });
-  const forget = place.settle(native.info.components);
+  const check = (stop: AbortSignal) => (embedded ? Promise.resolve() : checkModelFiles(files, stop));
+  const { native, forget } = await besideCheck(
+    check,
+    (stop) => loadNative(context, options, resolved, tracker, stop),
+    signal,
+    giveUp,
+  );
   try {
     const facts = await modelFacts(native.info, files, embedded);
     signal.throwIfAborted();
@@ -103,14 +106,43 @@ export async function loadModel(
       },
     });
   } catch (error) {
-    discard(native);
-    forget();
+    giveUp({ native, forget });
     throw error;
   }
 }
 
-async function resolveFiles(options: CheckedLoadOptions, signal: AbortSignal): Promise<ResolvedFiles> {
-  return { files: await resolveModelFiles(options, { signal }), embedded: false };
+interface LoadedWeights {
+  readonly native: NativeModel;
+  /** Gives their memory back to the ledger. */
+  readonly forget: () => void;
+}
+
+async function loadNative(
+  context: LoadContext,
+  options: CheckedLoadOptions,
+  { files, embedded }: ResolvedFiles,
+  tracker: ProgressTracker,
+  signal: AbortSignal,
+): Promise<LoadedWeights> {
+  const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
+  const memory = { addon: context.loaded.addon, ledger: context.ledger };
+  const place = await admitLoad(memory, request, signal).catch((error: unknown) => {
+    throw withField(error, files);
+  });
+  const source = { model: modelName(files, embedded), kind: 'load' };
+  const native = await tracker.stage(async (onEvent) => {
+    const wanted = { ...request, memoryBudget: place.memoryBudget };
+    const start = () => context.loaded.addon.loadModel(wanted, onEvent);
+    const { promise, settled } = runJob(start, signal, free, source);
+    try {
+      return await promise;
+    } catch (error) {
+      // After an abort the native side holds what it was given a little longer.
+      void settled.then(place.release);
+      throw withField(await explainLoad(memory, request, error, signal), files);
+    }
+  });
+  return { native, forget: place.settle(native.info.components) };
 }
 
 async function unpackEmbedded(tracker: ProgressTracker, signal: AbortSignal): Promise<ResolvedFiles> {
@@ -137,8 +169,13 @@ function withField(error: unknown, files: NativeModelFiles): unknown {
 }
 
 /** A model that nobody waits for any more. Its failure to be freed has nobody to be told to. */
-function discard(native: NativeModel): void {
+function free(native: NativeModel): void {
   native.dispose().catch(() => undefined);
+}
+
+function giveUp({ native, forget }: LoadedWeights): void {
+  free(native);
+  forget();
 }
 
 function captionOf(options: CheckedLoadOptions, { files, embedded, sha256 }: ResolvedFiles): InfotextModel {

@@ -21,6 +21,7 @@ import { LoraDirectories } from '../weights/index.js';
 import { chooseDevice, findDevice, listDevices } from './devices.js';
 import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
 import { type CheckedIsolation, isolationSpec, openIsolated, resolveIsolation } from './isolation.js';
+import { linkAbort } from './linkedAbort.js';
 import { findFiles, loadModel } from './loading.js';
 import { loadNeed, measureLoad } from './loadMemory.js';
 import { checkLoadOptions, nativeLoadOptions } from './loadOptions.js';
@@ -298,24 +299,14 @@ export class Runtime {
   /** Runs a load under the caller's signal and the runtime's own. */
   async #track<T>(given: AbortSignal | undefined, load: (stop: AbortSignal) => Promise<T>): Promise<T> {
     given?.throwIfAborted();
-    const controller = new AbortController();
-    const sources = [given, this.#stop.signal].filter((source) => source !== undefined);
-    const links = sources.map((source) => {
-      const onAbort = (): void => {
-        controller.abort(source.reason);
-      };
-      source.addEventListener('abort', onAbort, { once: true });
-      return (): void => {
-        source.removeEventListener('abort', onAbort);
-      };
-    });
+    const { controller, unlink } = linkAbort([given, this.#stop.signal]);
     const work = load(controller.signal);
     this.#loading.add(work);
     try {
       return await work;
     } finally {
       this.#loading.delete(work);
-      for (const unlink of links) unlink();
+      unlink();
     }
   }
 

@@ -3,6 +3,7 @@
 // are in upstream/*.inl, in order.
 #include "upstream.h"
 
+#include "heap.h"
 #include "log.h"
 #include "lora/weights.h"
 #include "zip.h"

@@ -2,8 +2,9 @@ import { mkdir, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { resolveModelFiles } from '../../lib/model/files.js';
+import { checkModelFiles, modelFilePaths, type ModelFileOptions } from '../../lib/model/files.js';
 import { readHeader } from '../../lib/model/format/index.js';
+import type { NativeModelFiles } from '../../lib/native/index.js';
 import { failure, safetensors, safetensorsOf, u64, Workshop } from '../support/formatFixtures.js';
 
 const shop = new Workshop();
@@ -87,7 +88,13 @@ describe('a file of another kind', () => {
   });
 });
 
-describe('resolveModelFiles', () => {
+async function resolveModelFiles(options: ModelFileOptions, signal?: AbortSignal): Promise<NativeModelFiles> {
+  const paths = modelFilePaths(options);
+  await checkModelFiles(paths, signal);
+  return paths;
+}
+
+describe('the files of a model', () => {
   it('gives absolute paths of strings and file: URL objects, and leaves other options alone', async () => {
     const vae = await shop.file(safetensorsOf({ 'decoder.conv_in.weight': [4, 4] }), 'vae.safetensors');
     const options = { checkpoint: relative(process.cwd(), good), vae: pathToFileURL(vae), taesd: undefined, prompt: 7 };
@@ -163,6 +170,6 @@ describe('resolveModelFiles', () => {
 
   it('rejects with the reason of an aborted signal', async () => {
     const reason = new Error('stop');
-    await expect(resolveModelFiles({ checkpoint: good }, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    await expect(resolveModelFiles({ checkpoint: good }, AbortSignal.abort(reason))).rejects.toBe(reason);
   });
 });

@@ -3,6 +3,7 @@ import { corrupt, quote } from './errors.js';
 import { JsonError, JsonScanner } from './json.js';
 import { checkLayout, elementCount } from './layout.js';
 import { breathe, type Source } from './source.js';
+import { parseUsual, type SafetensorsEntry as Entry } from './safetensors-usual.js';
 import { limits, type FileHeader, type Metadata, type MetadataValue, type TensorHeader } from './types.js';
 
 /** The eight bytes before the JSON: its length, little endian. */
@@ -10,13 +11,6 @@ const prefix = 8;
 
 // eslint-disable-next-line no-control-regex -- these are what is looked for
 const controlCharacter = /[\0-\x1f]/;
-
-interface Entry {
-  readonly dtype: string;
-  readonly shape: readonly number[];
-  readonly begin: number;
-  readonly end: number;
-}
 
 function integers(json: JsonScanner, what: string, max: number): number[] {
   const values: number[] = [];
@@ -99,7 +93,9 @@ function tensor(name: string, given: Entry, at: number, dataStart: number, dataB
   return { name, dtype: given.dtype, shape: given.shape, offset: dataStart + given.begin, bytes };
 }
 
-async function parse(source: Source, header: Buffer): Promise<Pick<FileHeader, 'tensors' | 'metadata'>> {
+type Contents = Pick<FileHeader, 'tensors' | 'metadata'>;
+
+async function scan(source: Source, header: Buffer): Promise<Contents> {
   const json = new JsonScanner(header);
   const dataStart = prefix + header.length;
   const tensors: TensorHeader[] = [];
@@ -124,8 +120,15 @@ async function parse(source: Source, header: Buffer): Promise<Pick<FileHeader, '
     json.expect('}', 'at the end of the header');
   }
   if (json.peek() !== undefined) throw new JsonError('there is text after the end of the header', json.at);
-  checkLayout(source, tensors, { from: dataStart, to: source.size });
   return { tensors, metadata: meta };
+}
+
+async function parse(source: Source, header: Buffer): Promise<Contents> {
+  const dataStart = prefix + header.length;
+  const usual = parseUsual(header, (name, given) => tensor(name, given, 0, dataStart, source.size - dataStart));
+  const contents = usual ?? (await scan(source, header));
+  checkLayout(source, contents.tensors, { from: dataStart, to: source.size });
+  return contents;
 }
 
 /** Reads a safetensors header. Format: https://huggingface.co/docs/safetensors. Weights must fill the rest of the file without holes. */

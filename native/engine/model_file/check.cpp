@@ -9,24 +9,31 @@
 namespace nd {
 namespace {
 
-void checkFile(const std::string& path) {
+Container checkFile(const std::string& path) {
   model_file::Source source(path);
   constexpr uint64_t shortest = 9;
   if (source.size() < shortest) source.corrupt("it has only " + std::to_string(source.size()) + " bytes");
   std::array<char, 4> head{};
   source.read(0, head.data(), head.size(), "its first bytes");
-  // In the engine's order, so that nothing is checked as one format and read as another.
-  if (std::memcmp(head.data(), "GGUF", head.size()) == 0) return model_file::checkGguf(source);
-  if (model_file::checkSafetensors(source)) return;
-  if (std::memcmp(head.data(), "PK\x03\x04", head.size()) == 0) return model_file::checkTorchZip(source);
+  // In the engine's order, so that nothing is taken for another format than the engine would take it for.
+  if (std::memcmp(head.data(), "GGUF", head.size()) == 0) {
+    model_file::checkGguf(source);
+    return Container::Gguf;
+  }
+  if (model_file::checkSafetensors(source)) return Container::Safetensors;
+  if (std::memcmp(head.data(), "PK\x03\x04", head.size()) == 0) {
+    model_file::checkTorchZip(source);
+    return Container::TorchZip;
+  }
   const bool pickle = head[0] == '\x80' && head[1] >= 2 && head[1] <= 5;
-  if (pickle) return model_file::checkTorchLegacy(source);
-  source.unsupported("its first bytes are of no known model format");
+  if (!pickle) source.unsupported("its first bytes are of no known model format");
+  model_file::checkTorchLegacy(source);
+  return Container::TorchLegacy;
 }
 
 }  // namespace
 
-void checkModelFile(const std::string& path) {
+Container checkModelFile(const std::string& path) {
   namespace fs = std::filesystem;
   std::error_code error;
   if (!fs::is_directory(path, error)) return checkFile(path);
@@ -43,6 +50,7 @@ void checkModelFile(const std::string& path) {
     }
     needed = false;
   }
+  return Container::Diffusers;
 }
 
 bool hasExcessiveBlock(const std::string& name) {

@@ -13,9 +13,12 @@ inline constexpr int kMaxBlocks = 512;
 inline constexpr size_t kMaxTensorName = 1024;
 inline constexpr size_t kMaxTensors = 262'144;
 
+// How the engine reads a file.
+enum class Container { Diffusers, Gguf, Safetensors, TorchZip, TorchLegacy };
+
 // Throws EngineError: ModelNotFound, ModelCorrupt or ModelUnsupported, naming the file and what is wrong with
 // it. A directory is taken for a diffusers model, as the engine does.
-void checkModelFile(const std::string& path);
+Container checkModelFile(const std::string& path);
 
 // "name.12.weight" with a number that no network has.
 bool hasExcessiveBlock(const std::string& name);

@@ -58,6 +58,7 @@ struct ActiveJob {
   ErrorCode loadErrorCode = ErrorCode::ModelCorrupt;
   int64_t lastReport = 0;
   std::shared_ptr<Sources> sources;  // set by JobLoader
+  std::map<std::string, Container> checked;  // model files that are sound
 };
 
 inline thread_local ActiveJob* active = nullptr;

@@ -3,12 +3,19 @@
 
 namespace nd::upstream {
 
+// Once in a job, however often the engine opens the file.
+inline Container checkOnce(const std::string& file) {
+  if (active == nullptr) return checkModelFile(file);
+  const auto known = active->checked.find(file);
+  if (known != active->checked.end()) return known->second;
+  return active->checked[file] = checkModelFile(file);
+}
+
 class CheckedLoader : public ModelLoader {
  public:
   // These hide the engine's functions of the same names and forms.
   bool init_from_file(const std::string& file, const std::string& prefix = "") {
-    checkModelFile(file);
-    if (!ModelLoader::init_from_file(file, prefix)) {
+    if (!open(checkOnce(file), file, prefix)) {
       const std::string why = takeErrorLines();
       throw EngineError(ErrorCode::ModelCorrupt, "The engine cannot read the header of \"" + file + "\"" +
                                                      (why.empty() ? "." : ": " + why));
@@ -40,6 +47,23 @@ class CheckedLoader : public ModelLoader {
   }
 
  private:
+  // The engine would find the container out by reading the whole header once more.
+  bool open(Container container, const std::string& file, const std::string& prefix) {
+    switch (container) {
+      case Container::Diffusers:
+        return init_from_diffusers_file(file, prefix);
+      case Container::Gguf:
+        return init_from_gguf_file(file, prefix);
+      case Container::Safetensors:
+        return init_from_safetensors_file(file, prefix);
+      case Container::TorchZip:
+        return init_from_torch_zip_file(file, prefix);
+      case Container::TorchLegacy:
+        return init_from_torch_legacy_file(file, prefix);
+    }
+    return false;
+  }
+
   [[noreturn]] static void corrupt(const std::string& file, const std::string& name,
                                    const std::string& what) {
     throw EngineError(ErrorCode::ModelCorrupt,

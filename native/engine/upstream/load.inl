@@ -82,7 +82,7 @@ inline void checkFiles(const ModelFiles& files) {
   for (const std::string* file :
        {&files.checkpoint, &files.diffusionModel, &files.vae, &files.taesd, &files.clipL, &files.clipG,
         &files.clipVision, &files.t5xxl, &files.llm, &files.llmVision, &files.controlNet}) {
-    if (!file->empty()) checkModelFile(*file);
+    if (!file->empty()) checkOnce(*file);
   }
 }
 
@@ -105,6 +105,8 @@ std::unique_ptr<Model> Model::load(const LoadOptions& options, Job& job) {
   const sd_ctx_params_t params = upstream::engineParams(options);
   upstream::ActiveJob active{job, Phase::Load, options.device};
   return upstream::runOperation(active, "load the model", [&] {
+    constexpr size_t tokenizers = size_t{40} << 20;
+    growHeap(tokenizers);
     auto impl = std::make_unique<Impl>();
     impl->hasTaesd = !options.files.taesd.empty() && !options.taesdPreviewOnly;
     upstream::checkFiles(options.files);

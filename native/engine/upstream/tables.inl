@@ -55,7 +55,7 @@ Inspection inspect(const ModelFiles& files) {
   upstream::addFile(loader, files.llmVision, "text_encoders.llm.visual.");
   upstream::addFile(loader, files.vae, "vae.");
   upstream::addFile(loader, files.taesd, "tae.");
-  if (!files.controlNet.empty()) checkModelFile(files.controlNet);
+  if (!files.controlNet.empty()) upstream::checkOnce(files.controlNet);
   loader.convert_tensors_name();
   Inspection inspection;
   const SDVersion version = loader.get_sd_version();
