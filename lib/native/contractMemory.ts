@@ -14,8 +14,6 @@ export interface NativeMeasureParams extends NativeSize {
   readonly prompts: readonly NativeEncodePromptParams[];
   /** Guidance towards a picture: a third evaluation. */
   readonly imageGuidance: boolean;
-  /** Channels beside the latent are read, where the model has some. */
-  readonly concat: boolean;
   /** The ControlNet runs. */
   readonly control: boolean;
   readonly references: readonly NativeSize[];

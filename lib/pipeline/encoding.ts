@@ -19,13 +19,13 @@ import type { ModelFacts } from './facts.js';
 import { readInputs } from './inputs.js';
 import { Latent } from './latent.js';
 import { notify } from './listeners.js';
-import { untiled } from './measure.js';
+import { emptyShape, untiled } from './measure.js';
 import type { PipelineModel } from './modes.js';
 import type { DecodedImages } from './operations.js';
 import { ProgressTracker } from './progress.js';
 import { acquireConditioning, negativeParams, positiveParams } from './prompts.js';
 import { resolveTiling } from './sampling.js';
-import { emptyShape, inputBytes } from './shape.js';
+import { inputBytes } from './shape.js';
 import { sameSpace } from './space.js';
 import { imageInput, jobSpec, promptSpec, tilingSpec } from './spec.js';
 import { decodeCost, encodeCost, promptStage } from './stages.js';
@@ -80,7 +80,7 @@ export async function encodePrompt(model: PipelineModel, given: unknown): Promis
     const stages = negativePrompt === null ? [promptStage()] : [promptStage(), promptStage()];
     const tracker = new ProgressTracker(stages, 1, options);
     const wanted = [positiveParams(parts), ...(negativePrompt === null ? [] : [negativeParams(parts, facts)])];
-    const shape = { ...emptyShape(width, height), prompts: wanted, inputBytes: inputBytes(refImages) };
+    const shape = { ...emptyShape({ width, height }), prompts: wanted, inputBytes: inputBytes(refImages) };
     return admitted(model, scope, shape, untiled, async ({ memoryBudget }) => {
       const leases: Lease[] = [];
       try {
@@ -128,7 +128,7 @@ export async function encodeImage(model: PipelineModel, given: unknown): Promise
       options,
     );
     const { width, height } = image;
-    const shape = { ...emptyShape(width, height), encode: [{ width, height }], inputBytes: inputBytes([image]) };
+    const shape = { ...emptyShape({ width, height }), encode: [{ width, height }], inputBytes: inputBytes([image]) };
     return admitted(model, scope, shape, resolveTiling(options.tiling), async ({ tilings, memoryBudget }) => {
       const params = { images: [{ image, mask: null }], seed, tiling: tilings.encode, memoryBudget };
       const [latent] = await tracker.stage((onEvent) => scope.run(() => native.encodeImages(params, onEvent)));
@@ -159,7 +159,7 @@ export async function decodeLatent(model: PipelineModel, given: unknown): Promis
       (_, i) => ({ phase: 'decode', image: i + 1, total: 1, weight }) as const,
     );
     const tracker = new ProgressTracker(stages, latent.batch, options);
-    const shape = { ...emptyShape(latent.width, latent.height), decode: true, pictures: latent.batch };
+    const shape = { ...emptyShape(latent), decode: true, pictures: latent.batch };
     return admitted(model, scope, shape, resolveTiling(options.tiling), async ({ tilings, memoryBudget }) => {
       const images: GeneratedImage[] = [];
       for (let index = 0; index < latent.batch; index++) {

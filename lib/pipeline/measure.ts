@@ -1,6 +1,5 @@
 import type {
   JobScope,
-  NativeEncodePromptParams,
   NativeGraphMemory,
   NativeJobMemory,
   NativeMeasureParams,
@@ -9,23 +8,33 @@ import type {
   NativeTiling,
 } from '../native/index.js';
 
+type TilingKey = 'previewTiling' | 'encodeTiling' | 'decodeTiling';
+
 /** What decides the memory of a job. Sizes in pixels. */
-export interface JobShape extends NativeSize {
-  /** With the prompt first; empty: nothing is sampled. */
-  readonly prompts: readonly NativeEncodePromptParams[];
-  readonly imageGuidance: boolean;
-  readonly concat: boolean;
-  readonly control: boolean;
-  /** Latents that the diffusion model reads beside its own. */
-  readonly references: readonly NativeSize[];
-  /** The engine's name: `none`, `proj`, `tae`, `vae`. */
-  readonly preview: string;
-  readonly encode: readonly NativeSize[];
-  readonly decode: boolean;
+export interface JobShape extends Omit<NativeMeasureParams, TilingKey> {
   /** Pictures that are made and handed out. */
   readonly pictures: number;
   /** Bytes of the pictures that were given, decoded. */
   readonly inputBytes: number;
+}
+
+/** A job of this size that does nothing. */
+export function emptyShape({ width, height }: NativeSize): JobShape {
+  return { ...emptyParams({ width, height }), pictures: 0, inputBytes: 0 };
+}
+
+function emptyParams({ width, height }: NativeSize): Omit<NativeMeasureParams, TilingKey> {
+  return {
+    width,
+    height,
+    prompts: [],
+    imageGuidance: false,
+    control: false,
+    references: [],
+    preview: 'none',
+    encode: [],
+    decode: false,
+  };
 }
 
 /** How the VAE works in a job. */
@@ -45,24 +54,11 @@ export class MeasureCache {
 
   /** Memory of a job from the engine's own graphs; `scope` runs what was not measured before. */
   async measure(native: NativeModel, scope: JobScope, shape: JobShape, tilings: Tilings): Promise<NativeJobMemory> {
-    const { width, height, prompts, imageGuidance, concat, control, references, preview } = shape;
-    const nothing: NativeMeasureParams = {
-      width,
-      height,
-      prompts: [],
-      imageGuidance: false,
-      concat: false,
-      control: false,
-      references: [],
-      preview: 'none',
-      previewTiling: untiled,
-      encode: [],
-      encodeTiling: untiled,
-      decode: false,
-      decodeTiling: untiled,
-    };
+    const { prompts, imageGuidance, control, references, preview } = shape;
+    const untiledAll = { previewTiling: untiled, encodeTiling: untiled, decodeTiling: untiled };
+    const nothing: NativeMeasureParams = { ...emptyParams(shape), ...untiledAll };
     const previewTiling = preview === 'vae' || preview === 'tae' ? tilings.decode : untiled;
-    const sampling = { ...nothing, prompts, imageGuidance, concat, control, references, preview, previewTiling };
+    const sampling = { ...nothing, prompts, imageGuidance, control, references, preview, previewTiling };
     const run = (params: NativeMeasureParams): Promise<NativeJobMemory> => this.#one(native, scope, params);
     const sampled = prompts.length === 0 ? undefined : await run(sampling);
     const encoded =

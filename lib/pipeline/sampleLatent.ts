@@ -26,7 +26,8 @@ import { ProgressTracker } from './progress.js';
 import { positiveParams } from './prompts.js';
 import { sampleParams } from './sampleParams.js';
 import { resolveSampling } from './sampling.js';
-import { emptyShape, inputBytes } from './shape.js';
+import { emptyShape } from './measure.js';
+import { inputBytes } from './shape.js';
 import { jobSpec, samplingSpec } from './spec.js';
 import { effectiveSteps, img2imgSigmas } from './steps.js';
 
@@ -84,10 +85,9 @@ export async function sampleLatent(model: PipelineModel, given: unknown): Promis
     const uncond = needsUncond(sampling);
     const placeholder = positiveParams({ prompt: '', negativePrompt: '', clipSkip: -1, width, height, refImages: [] });
     const shape = {
-      ...emptyShape(width, height),
+      ...emptyShape({ width, height }),
       prompts: uncond ? [placeholder, placeholder] : [placeholder],
       imageGuidance: sampling.imageCfgScale !== sampling.cfgScale,
-      concat: facts.isInpaint || facts.isEdit || facts.isControl,
       control: facts.hasControlNet && inputs.controlImage !== null,
       references: facts.isDit ? refLatents.map((ref) => ({ width: ref.width, height: ref.height })) : [],
       preview: preview.mode,

@@ -2,7 +2,7 @@ import type { NativeImage } from '../native/index.js';
 import type { ModelFacts } from './facts.js';
 import type { Inputs } from './inputs.js';
 import { planEncoding } from './latents.js';
-import type { JobShape } from './measure.js';
+import { emptyShape, type JobShape } from './measure.js';
 import { needsUncond, type Plan } from './plan.js';
 import { negativeParams, positiveParams } from './prompts.js';
 
@@ -14,10 +14,9 @@ export function shapeOf(plan: Plan, inputs: Inputs, facts: ModelFacts): JobShape
   const { items, refs } = planEncoding(pass, inputs, facts);
   const encode = items.map(({ image }) => ({ width: image.width, height: image.height }));
   return {
-    ...emptyShape(width, height),
+    ...emptyShape(pass),
     prompts: [positiveParams(parts), ...(needsUncond(sampling) ? [negativeParams(parts, facts)] : [])],
     imageGuidance: sampling.imageCfgScale !== sampling.cfgScale,
-    concat: facts.isInpaint || facts.isEdit || facts.isControl,
     control: facts.hasControlNet && inputs.controlImage !== null,
     references: facts.isDit ? refs.map((index) => encode[index] ?? { width, height }) : [],
     preview: plan.preview.mode,
@@ -25,24 +24,6 @@ export function shapeOf(plan: Plan, inputs: Inputs, facts: ModelFacts): JobShape
     decode: true,
     pictures: plan.seeds.length,
     inputBytes: inputBytes([inputs.image, inputs.mask, inputs.controlImage, ...inputs.refImages]),
-  };
-}
-
-/** A job of this size that does nothing. */
-export function emptyShape(width: number, height: number): JobShape {
-  return {
-    width,
-    height,
-    prompts: [],
-    imageGuidance: false,
-    concat: false,
-    control: false,
-    references: [],
-    preview: 'none',
-    encode: [],
-    decode: false,
-    pictures: 0,
-    inputBytes: 0,
   };
 }
 

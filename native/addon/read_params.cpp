@@ -295,7 +295,6 @@ MeasureParams readMeasure(const Napi::Value& value, const ModelInfo& info) {
   for (uint32_t i = 0; i < prompts.Length() && i < 2; ++i)
     params.prompts.push_back(readEncodePrompt(prompts[i]));
   params.imageGuidance = reader.flag("imageGuidance");
-  params.concat = reader.flag("concat");
   params.control = reader.flag("control");
   params.references = readSizes(reader, "references", info.scaleFactor);
   params.preview = reader.text("preview");

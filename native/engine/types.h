@@ -236,7 +236,6 @@ struct MeasureParams {
   std::vector<EncodePromptParams>
       prompts;  // empty: no text encoder, no sampling; the second: without the prompt
   bool imageGuidance = false;
-  bool concat = false;
   bool control = false;
   std::vector<std::pair<int, int>> references;
   std::string preview;

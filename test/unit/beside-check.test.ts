@@ -9,16 +9,19 @@ const stopped = (signal: AbortSignal) =>
     });
   });
 const refuse = (message: string) => () => Promise.reject(new Error(message));
+const unwanted = () => {
+  expect.unreachable();
+};
 const pass = () => Promise.resolve();
 
 describe('work beside its check', () => {
   it('counts when both succeed', async () => {
-    await expect(besideCheck(pass, () => Promise.resolve(7), never, expect.unreachable)).resolves.toBe(7);
+    await expect(besideCheck(pass, () => Promise.resolve(7), never, unwanted)).resolves.toBe(7);
   });
 
   it('is aborted by a failed check, whose error is the one that is told', async () => {
-    await expect(besideCheck(refuse('check'), stopped, never, expect.unreachable)).rejects.toThrow('check');
-    await expect(besideCheck(refuse('check'), refuse('work'), never, expect.unreachable)).rejects.toThrow('check');
+    await expect(besideCheck(refuse('check'), stopped, never, unwanted)).rejects.toThrow('check');
+    await expect(besideCheck(refuse('check'), refuse('work'), never, unwanted)).rejects.toThrow('check');
   });
 
   it('is discarded when it ends before the check fails', async () => {
@@ -35,12 +38,12 @@ describe('work beside its check', () => {
   });
 
   it('fails with its own error when the check passes, and with the reason of the signal', async () => {
-    await expect(besideCheck(pass, refuse('work'), never, expect.unreachable)).rejects.toThrow('work');
+    await expect(besideCheck(pass, refuse('work'), never, unwanted)).rejects.toThrow('work');
     const controller = new AbortController();
     const reason = new Error('stop');
-    const work = besideCheck(stopped, stopped, controller.signal, expect.unreachable);
+    const work = besideCheck(stopped, stopped, controller.signal, unwanted);
     controller.abort(reason);
     await expect(work).rejects.toBe(reason);
-    await expect(besideCheck(stopped, stopped, AbortSignal.abort(reason), expect.unreachable)).rejects.toBe(reason);
+    await expect(besideCheck(stopped, stopped, AbortSignal.abort(reason), unwanted)).rejects.toBe(reason);
   });
 });

@@ -57,7 +57,7 @@ struct ActiveJob {
   std::string loadError;                  // set by JobLoader, thrown after the engine has cleaned up
   ErrorCode loadErrorCode = ErrorCode::ModelCorrupt;
   int64_t lastReport = 0;
-  std::shared_ptr<Sources> sources;  // set by JobLoader
+  std::shared_ptr<Sources> sources;          // set by JobLoader
   std::map<std::string, Container> checked;  // model files that are sound
 };
 
