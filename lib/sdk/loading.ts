@@ -78,7 +78,7 @@ export async function loadModel(
   const check = (stop: AbortSignal) => (embedded ? Promise.resolve() : checkModelFiles(files, stop));
   const { native, forget } = await besideCheck(
     check,
-    (stop) => loadNative(context, options, resolved, tracker, stop),
+    (stop) => loadNative(context, options, resolved, tracker, { stop, caller: signal }),
     signal,
     giveUp,
   );
@@ -122,7 +122,7 @@ async function loadNative(
   options: CheckedLoadOptions,
   { files, embedded }: ResolvedFiles,
   tracker: ProgressTracker,
-  signal: AbortSignal,
+  { stop: signal, caller }: { readonly stop: AbortSignal; readonly caller: AbortSignal },
 ): Promise<LoadedWeights> {
   const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
   const memory = { addon: context.loaded.addon, ledger: context.ledger };
@@ -137,8 +137,10 @@ async function loadNative(
     try {
       return await promise;
     } catch (error) {
-      // After an abort the native side holds what it was given a little longer.
+      // After an abort the native side holds what it was given a little longer. Only a caller who aborts hears of it at
+      // once; one whose files are refused has the memory back.
       void settled.then(place.release);
+      if (!caller.aborted) await settled;
       throw withField(await explainLoad(memory, request, error, signal), files);
     }
   });

@@ -104,7 +104,7 @@ std::unique_ptr<Model> Model::load(const LoadOptions& options, Job& job) {
   upstream::checkDevice(options.device);
   const sd_ctx_params_t params = upstream::engineParams(options);
   upstream::ActiveJob active{job, Phase::Load, options.device};
-  return upstream::runOperation(active, "load the model", [&] {
+  const auto load = [&] {
     constexpr size_t tokenizers = size_t{40} << 20;
     growHeap(tokenizers);
     auto impl = std::make_unique<Impl>();
@@ -117,7 +117,13 @@ std::unique_ptr<Model> Model::load(const LoadOptions& options, Job& job) {
     job.throwIfCancelled();
     impl->sources = active.sources;
     return std::unique_ptr<Model>(new Model(std::move(impl)));
-  });
+  };
+  try {
+    return upstream::runOperation(active, "load the model", load);
+  } catch (...) {
+    trimHeap();  // a load that fails leaves as many free pages behind as a model that is disposed of
+    throw;
+  }
 }
 
 Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)), info_(describe()) {}
