@@ -1,5 +1,6 @@
 // One cell of the exit matrix (test/native/exit-matrix.test.ts): `node matrix.mjs THREAD STATE WAY FILES`. The main
 // thread, or a worker thread that it starts, comes into the state; then the process or the worker ends in the way.
+import { once } from 'node:events';
 import { setImmediate } from 'node:timers';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { say, waitForever } from './common.mjs';
@@ -27,13 +28,19 @@ if (isMainThread && thread === 'worker') {
   const ended = new Promise((resolve) => worker.on('exit', resolve));
   await new Promise((resolve) => worker.once('message', resolve));
   say({ ready: state, at: Date.now() });
+  worker.postMessage('go');
   if (way === 'terminate') await worker.terminate();
   else if (way.startsWith('main ')) ways[way.slice('main '.length)]();
   say({ workerExit: await ended, at: Date.now() });
 } else {
   await states[state]({ files: JSON.parse(files), long: way !== 'return' });
   if (isMainThread) say({ ready: state, at: Date.now() });
-  else parentPort.postMessage('ready');
+  else {
+    // An error of the worker comes through another port than its messages and may overtake them.
+    const told = once(parentPort, 'message');
+    parentPort.postMessage('ready');
+    await told;
+  }
   // The others come from outside.
   (ways[way] ?? waitForever)();
 }

@@ -1,6 +1,7 @@
 // A worker thread with a model of its own: `workerData` says what it does before it tells its parent `ready`.
 import { parentPort, workerData } from 'node:worker_threads';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createRuntime } from '../../../dist/index.js';
 import { firstEvent, fits, mapped } from './common.mjs';
 
@@ -31,7 +32,10 @@ if (state === 'unmapped') {
   }
   if (state === 'disposed') await model.dispose();
 }
+// An error comes through another port than messages and may overtake them: this one waits for its parent's word.
+const told = end === 'throw' ? once(parentPort, 'message') : undefined;
 tell({ ready: state });
+await told;
 if (end === 'exit') process.exit(5);
 if (end === 'throw') throw new Error('thrown in the worker on purpose');
 // Otherwise the worker ends by itself, if nothing keeps it, or is terminated.

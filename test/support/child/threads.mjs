@@ -26,6 +26,7 @@ const ready = new Promise((resolve, reject) => {
 const ended = new Promise((resolve) => worker.on('exit', resolve));
 await ready;
 say({ ready: state, at: Date.now() });
+worker.postMessage('go');
 if (end === 'process.exit') process.exit(3);
 if (end === 'terminate') await worker.terminate();
 say({ workerExit: await ended, at: Date.now() });
