@@ -18,8 +18,8 @@ export interface JobNeed {
 }
 
 const float = 4;
-/** Descriptions of graphs and JavaScript's garbage, as far as a load's freed pages do not hold them; measured. */
-const overhead = 2 ** 20;
+/** Descriptions of graphs, threads' heaps and JavaScript's garbage; measured. */
+const overhead = 4 * 2 ** 20;
 
 interface Stage {
   readonly part: 'textEncoder' | 'diffusion' | 'vaeEncode' | 'vaeDecode';

@@ -63,7 +63,7 @@ describe('memoryLimit', () => {
   it('holds: the measured growth stays under it, in tiles where the whole picture does not fit', async () => {
     const request = { ...apple, width: 256, height: 256 };
     const free = await only({ request });
-    const limit = Math.round(free.sinceStart - free.estimate.job * 0.3);
+    const limit = Math.round(free.sinceStart - free.estimate.job * 0.25);
     const [small, large, again, refused] = await jobs({
       runtime: { memoryLimit: limit },
       requests: [

@@ -5,6 +5,7 @@ describe(`resident memory after ${String(count)} rounds is within 2 % of what it
   // At once: a process measures itself alone, and each works on one thread.
   it.concurrent.each([
     ['generations', 'pictures'],
+    ['loads', 'loads and disposals'],
     ['aborts', 'aborted jobs'],
   ])('%s: %s', (kind) => cycle(kind));
 });

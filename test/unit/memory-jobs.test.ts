@@ -65,19 +65,19 @@ describe('the memory of a job', () => {
   });
 
   it('that does not decodes in the largest tiles that fit, and says so', async () => {
-    const { fake, model } = limited(66 * mib);
+    const { fake, model } = limited(69 * mib);
     const { warnings, images } = await runMode(model, 'txt2img', request);
     const used = fake.of('decodeLatent')[0]?.params.tiling;
     expect(used).toMatchObject({ enabled: true, tileSizeX: 56, tileSizeY: 56 });
     expect(warnings).toMatchObject([{ code: 'tiled' }]);
     expect(images[0]?.parameters).toMatchObject({ tiling: { tileSize: { x: 56, y: 56 } } });
-    const smaller = limited(56 * mib);
+    const smaller = limited(59 * mib);
     await runMode(smaller.model, 'txt2img', request);
     expect(smaller.fake.of('decodeLatent')[0]?.params.tiling.tileSizeX).toBeLessThan(56);
   });
 
   it('keeps an explicit tiling, and is refused when that does not fit', async () => {
-    const { fake, model } = limited(66 * mib);
+    const { fake, model } = limited(69 * mib);
     const refused = runMode(model, 'txt2img', { ...request, tiling: false });
     await expect(refused).rejects.toMatchObject({ code: 'ERR_OUT_OF_MEMORY' });
     await expect(refused).rejects.toThrow(/VAE decode 6\d MiB.*tiling: 'auto'.*smaller: 384x384/);

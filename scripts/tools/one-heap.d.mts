@@ -1,0 +1,4 @@
+export const oneHeap: {
+  readonly env: Readonly<Record<string, string>>;
+  readonly nodeOptions: readonly string[];
+};
