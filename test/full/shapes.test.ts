@@ -59,7 +59,7 @@ const cases = [
     beside: { llm: { kind: 'qwen3-z', gguf: 'q4_0' } },
   },
   { kind: 'ovis-narrow', architecture: 'Ovis Image', latentChannels: 16, beside: { llm: { kind: 'qwen3-ovis' } } },
-  { kind: 'ernie-narrow', architecture: 'Ernie Image', latentChannels: 128, beside: { llm: { kind: 'ministral' } } },
+  { kind: 'ernie-short', architecture: 'Ernie Image', latentChannels: 128, beside: { llm: { kind: 'ministral' } } },
   {
     kind: 'anima-short',
     architecture: 'Anima',

@@ -78,8 +78,8 @@ export const ditKinds = {
     zImage(root.at('model.diffusion_model'));
     imageVae(root);
   },
-  'ernie-narrow': (root) => {
-    ernieImage(root.at('model.diffusion_model'), 256, 2, languageModels.ministral.width);
+  'ernie-short': (root) => {
+    ernieImage(root.at('model.diffusion_model'), 4096, 2, languageModels.ministral.width);
     vaeOf(vae32)(root);
   },
   'anima-short': (root) => {

@@ -57,7 +57,7 @@ export function zImage(root: Tensors): void {
   root.linear('final_layer.adaLN_modulation.1', 256, width);
 }
 
-/** ERNIE-Image (ernie_image.hpp, which reads every size from the tensors). */
+/** ERNIE-Image (ernie_image.hpp: 32 heads of at least 128, so the width is 4096; depth from the tensors). */
 export function ernieImage(root: Tensors, width: number, depth: number, contextWidth: number): void {
   root.conv('x_embedder.proj', 128, width, 1);
   root.linear('text_proj', contextWidth, width, false);
@@ -67,8 +67,8 @@ export function ernieImage(root: Tensors, width: number, depth: number, contextW
     const layer = root.at(`layers.${String(i)}`);
     for (const part of ['to_q', 'to_k', 'to_v', 'to_out.0'])
       layer.linear(`self_attention.${part}`, width, width, false);
-    layer.add('self_attention.norm_q.weight', [128], one);
-    layer.add('self_attention.norm_k.weight', [128], one);
+    layer.add('self_attention.norm_q.weight', [width / 32], one);
+    layer.add('self_attention.norm_k.weight', [width / 32], one);
     layer.linear('mlp.gate_proj', width, 3 * width, false);
     layer.linear('mlp.up_proj', width, 3 * width, false);
     layer.linear('mlp.linear_fc2', 3 * width, width, false);
