@@ -74,7 +74,6 @@ export async function loadModel(
   const { files, embedded } = resolved;
   signal.throwIfAborted();
   const stamps = await fileStamps(files);
-  signal.throwIfAborted();
   const check = (stop: AbortSignal) => (embedded ? Promise.resolve() : checkModelFiles(files, stop));
   const { native, forget } = await besideCheck(
     check,
