@@ -66,7 +66,7 @@ Napi::Value loadModelJs(const Napi::CallbackInfo& info) {
   return startJob(
       env, host, info[1], Napi::Object(),
       [raw, options](Job& job) {
-        raw->model = Model::load(options, job);
+        raw->object = Model::load(options, job);
         return true;
       },
       [weak](Napi::Env e, bool /*loaded*/) { return ModelWrap::make(e, weak.lock()); });
@@ -82,7 +82,7 @@ Napi::Value loadUpscalerJs(const Napi::CallbackInfo& info) {
   return startJob(
       env, host, info[1], Napi::Object(),
       [raw, options](Job& job) {
-        raw->upscaler = Upscaler::load(options, job);
+        raw->object = Upscaler::load(options, job);
         return true;
       },
       [weak](Napi::Env e, bool /*loaded*/) { return UpscalerWrap::make(e, weak.lock()); });

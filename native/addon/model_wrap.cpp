@@ -30,7 +30,7 @@ Napi::Value ModelWrap::make(Napi::Env env, const std::shared_ptr<ModelHost>& hos
   Napi::Object object = EnvData::of(env).model.New({});
   ModelWrap* wrap = Unwrap(object);
   wrap->host_ = host;
-  wrap->facts_ = host->model->info();
+  wrap->facts_ = host->object->info();
   object.Set("info", toJs(env, wrap->facts_));
   return object;
 }
@@ -44,7 +44,7 @@ Napi::Value ModelWrap::start(const Napi::CallbackInfo& info, Work work, Convert 
   ModelHost* host = host_.get();
   return startJob(
       info.Env(), host_, info[1], info.This().As<Napi::Object>(),
-      [host, work = std::move(work)](Job& job) mutable { return work(*host->model, job); },
+      [host, work = std::move(work)](Job& job) mutable { return work(*host->object, job); },
       std::move(convert));
 }
 
@@ -192,7 +192,7 @@ Napi::Value ModelWrap::measure(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ModelWrap::dispose(const Napi::CallbackInfo& info) {
-  return disposeHost(info, host_, disposed_, [](ModelHost& host) { host.model.reset(); });
+  return disposeHost(info, host_, disposed_, [](ModelHost& host) { host.object.reset(); });
 }
 
 }  // namespace nd::addon

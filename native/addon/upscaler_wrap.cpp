@@ -17,7 +17,7 @@ UpscalerWrap::UpscalerWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
 Napi::Value UpscalerWrap::make(Napi::Env env, const std::shared_ptr<UpscalerHost>& host) {
   Napi::Object object = EnvData::of(env).upscaler.New({});
   Unwrap(object)->host_ = host;
-  object.Set("scale", host->upscaler->scale());
+  object.Set("scale", host->object->scale());
   return object;
 }
 
@@ -29,12 +29,12 @@ Napi::Value UpscalerWrap::upscale(const Napi::CallbackInfo& info) {
   UpscalerHost* host = host_.get();
   return startJob(
       env, host_, info[1], info.This().As<Napi::Object>(),
-      [host, image](Job& job) { return host->upscaler->upscale(*image, job); },
+      [host, image](Job& job) { return host->object->upscale(*image, job); },
       [](Napi::Env e, Image&& result) { return toJs(e, std::move(result)); });
 }
 
 Napi::Value UpscalerWrap::dispose(const Napi::CallbackInfo& info) {
-  return disposeHost(info, host_, disposed_, [](UpscalerHost& host) { host.upscaler.reset(); });
+  return disposeHost(info, host_, disposed_, [](UpscalerHost& host) { host.object.reset(); });
 }
 
 }  // namespace nd::addon

@@ -8,19 +8,26 @@
 #include <memory>
 
 #include "env_data.h"
+#include "heap.h"
 #include "upstream.h"
 
 namespace nd::addon {
 
-struct ModelHost : Host {
-  ~ModelHost() override { shutdown(); }  // the thread ends before the model goes
-  std::unique_ptr<Model> model;
+// A host whose object was not disposed of, e.g. that of a thread that was terminated, frees it here, after the
+// thread that used it has ended, and gives its pages back as dispose() does.
+template <typename Object>
+struct ObjectHost : Host {
+  ~ObjectHost() override {
+    shutdown();
+    if (object == nullptr) return;
+    object.reset();
+    trimHeap();
+  }
+  std::unique_ptr<Object> object;
 };
 
-struct UpscalerHost : Host {
-  ~UpscalerHost() override { shutdown(); }
-  std::unique_ptr<Upscaler> upscaler;
-};
+using ModelHost = ObjectHost<Model>;
+using UpscalerHost = ObjectHost<Upscaler>;
 
 class ModelWrap : public Napi::ObjectWrap<ModelWrap> {
  public:

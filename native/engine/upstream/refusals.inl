@@ -54,10 +54,14 @@ inline std::string fluxRefusal(SDVersion version, const String2TensorStorage& te
   return "The patches of this model have an unknown size: " + std::to_string(patch) + ".";
 }
 
+// The engine counts the heads before it has come to the width, so with the usual one.
 inline std::string ernieRefusal(const String2TensorStorage& tensors) {
+  constexpr int64_t usualWidth = 4096;
   const int64_t head = commonAxis(tensors, "layers.0.self_attention.norm_q.weight", 0);
-  if (head == 0 || head == headWidth) return {};
-  return "ERNIE-Image has heads 128 wide, this one has heads of " + std::to_string(head) + ".";
+  const int64_t width = commonAxis(tensors, "x_embedder.proj.weight", 3);
+  if ((head == 0 || head == headWidth) && (width == 0 || width == usualWidth)) return {};
+  return "ERNIE-Image is " + std::to_string(usualWidth) + " wide with heads of " + std::to_string(headWidth) +
+         "; this one is " + std::to_string(width) + " wide with heads of " + std::to_string(head) + ".";
 }
 
 // Before the text encoders are read, the engine asks for the version to learn whether they go with a UNet,
