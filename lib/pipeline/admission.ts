@@ -1,10 +1,9 @@
 import { formatBytes, type MemoryLedger, type Reservation, type Shortage } from '../memory/index.js';
 import type { JobScope, NativeModel, NativeTiling } from '../native/index.js';
-import type { PromptWarning } from './events.js';
+import type { HiresWarning, PromptWarning } from './events.js';
 import type { ModelFacts } from './facts.js';
 import { type JobShape, type MeasureCache, type Tilings, untiled } from './measure.js';
 import { jobNeed, type JobNeed } from './needs.js';
-import { refusal } from './refusal.js';
 import { largestThatFits, tileChoices } from './tiles.js';
 
 /** Memory of one model: the runtime's ledger, and what was measured. */
@@ -22,7 +21,7 @@ export interface TiledWarning {
 }
 
 /** Something about a result that its caller may want to know. */
-export type JobWarning = TiledWarning | PromptWarning;
+export type JobWarning = TiledWarning | PromptWarning | HiresWarning;
 
 export interface Admitter {
   readonly native: NativeModel;
@@ -31,14 +30,6 @@ export interface Admitter {
 }
 
 export type TilingChoice = NativeTiling | 'auto';
-
-export interface Admission {
-  readonly tilings: Tilings;
-  /** For the native operations: bytes that their graphs may take. */
-  readonly memoryBudget: number;
-  readonly warnings: readonly TiledWarning[];
-  readonly release: () => void;
-}
 
 /** Sizes of a shape with a tiling. */
 export async function measureNeed(
@@ -84,34 +75,11 @@ export async function chooseTilings(
   };
 }
 
-/**
- * Lets a job in: measures it, chooses its tiling and takes its memory from the ledger.
- * @throws DiffusionError `ERR_OUT_OF_MEMORY` with the numbers and the ways out, before anything was allocated.
- */
-export async function admit(
-  admitter: Admitter,
-  scope: JobScope,
-  shape: JobShape,
-  choice: TilingChoice,
-): Promise<Admission> {
-  const tilings = await chooseTilings(admitter, scope, shape, choice);
-  const need = await measureNeed(admitter, scope, shape, tilings);
-  const outcome = await admitter.memory.ledger.reserve(need.byDevice, scope.signal);
-  if (!isReservation(outcome)) throw await refusal(admitter, scope, shape, tilings, need, outcome);
-  const tiled = choice === 'auto' ? [tilings.encode, tilings.decode].filter(({ enabled }) => enabled) : [];
-  return {
-    tilings,
-    memoryBudget: admitter.memory.ledger.limit === undefined ? 0 : need.peak,
-    warnings: tiled.length === 0 ? [] : [tiledWarning(tilings, need)],
-    release: outcome.release,
-  };
-}
-
-function isReservation(outcome: Reservation | Shortage): outcome is Reservation {
+export function isReservation(outcome: Reservation | Shortage): outcome is Reservation {
   return 'release' in outcome;
 }
 
-function tiledWarning({ encode, decode }: Tilings, need: JobNeed): TiledWarning {
+export function tiledWarning({ encode, decode }: Tilings, need: JobNeed): TiledWarning {
   const verbs = [encode.enabled ? 'encodes' : '', decode.enabled ? 'decodes' : ''].filter((verb) => verb !== '');
   const { tileSizeX } = decode.enabled ? decode : encode;
   const message =

@@ -1,8 +1,16 @@
 import type { JobScope } from '../native/index.js';
-import { admit, type Admission, type Admitter, type TilingChoice } from './admission.js';
-import type { JobShape } from './measure.js';
+import type { Admitter, TiledWarning, TilingChoice } from './admission.js';
+import { admitPasses } from './admitPasses.js';
+import { type JobShape, type Tilings, untiled } from './measure.js';
 
-/** Runs work with its memory taken; given back when the native side has let go. */
+export interface Admission {
+  readonly tilings: Tilings;
+  /** For the native operations: bytes that their graphs may take. */
+  readonly memoryBudget: number;
+  readonly warnings: readonly TiledWarning[];
+}
+
+/** Runs work of one model with its memory taken; given back when the native side has let go. */
 export async function admitted<T>(
   admitter: Admitter,
   scope: JobScope,
@@ -10,11 +18,11 @@ export async function admitted<T>(
   choice: TilingChoice,
   work: (admission: Admission) => Promise<T>,
 ): Promise<T> {
-  const admission = await admit(admitter, scope, shape, choice);
+  const { tilings, release, ...admission } = await admitPasses([[{ admitter, shape }]], scope, choice);
   try {
     scope.check();
-    return await work(admission);
+    return await work({ ...admission, tilings: tilings[0] ?? { encode: untiled, decode: untiled } });
   } finally {
-    void scope.idle().then(admission.release);
+    void scope.idle().then(release);
   }
 }

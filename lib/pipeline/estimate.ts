@@ -1,9 +1,11 @@
 import { host } from '../memory/index.js';
 import { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed } from './admission.js';
-import { checkRequest, draftPlan } from './modes.js';
-import type { PipelineModel } from './modes.js';
-import { readInputs } from './inputs.js';
+import { draftRequest } from './draft.js';
+import { noInputs } from './inputs.js';
+import type { Tilings } from './measure.js';
+import { checkRequest, type PipelineModel } from './modes.js';
+import type { JobNeed } from './needs.js';
 import type { PassMode } from './request.js';
 import { shapeOf } from './shape.js';
 
@@ -35,7 +37,7 @@ export interface MemoryEstimate {
 }
 
 /**
- * What a request would take. The mode is that of its pictures: with `mask` inpaint, with `image` img2img.
+ * What a request would take, the largest of its passes. The mode is that of its pictures: with `mask` inpaint, with `image` img2img.
  * Runs beside the queue, after the native operation that runs now.
  */
 export async function estimateRequest(model: PipelineModel, request: unknown): Promise<MemoryEstimate> {
@@ -44,12 +46,20 @@ export async function estimateRequest(model: PipelineModel, request: unknown): P
   const options = checkRequest(modeOf(request), request, facts);
   const { signal } = options;
   signal?.throwIfAborted();
-  const inputs = await readInputs(options, options, facts, signal);
-  const { plan, tiling } = draftPlan(model, modeOf(request), options, inputs, options.onPreview !== undefined);
-  const shape = shapeOf(plan, inputs, facts);
+  const mode = modeOf(request);
+  const { plan, inputs, tiling } = await draftRequest(model, mode, options, options.onPreview !== undefined, signal);
   const scope = new JobScope(signal ?? new AbortController().signal);
-  const tilings = await chooseTilings(model, scope, shape, tiling);
-  const need = await measureNeed(model, scope, shape, tilings);
+  const needs: { readonly need: JobNeed; readonly tilings: Tilings }[] = [];
+  for (const [index, pass] of plan.passes.entries()) {
+    // A second model is measured when it is loaded.
+    if (Object.values(pass.parts).some((role) => role !== 'first')) continue;
+    const shape = shapeOf(pass, plan, inputs[index] ?? noInputs, facts);
+    const tilings = await chooseTilings(model, scope, shape, tiling);
+    needs.push({ tilings, need: await measureNeed(model, scope, shape, tilings) });
+  }
+  const [most] = needs.sort((a, b) => b.need.peak - a.need.peak);
+  if (most === undefined) throw new Error('A plan without passes');
+  const { need, tilings } = most;
   const weights = facts.components.reduce((sum, { bytes }) => sum + bytes, 0);
   const used = [tilings.decode, tilings.encode].find(({ enabled }) => enabled);
   const { textEncoder, diffusion, vaeEncode, vaeDecode, previews, images, peak } = need;

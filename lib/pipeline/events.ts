@@ -53,7 +53,7 @@ export interface ImageEvent {
 export interface PromptWarning {
   readonly type: 'warning';
   readonly code: 'cut';
-  readonly field: 'prompt' | 'negativePrompt';
+  readonly field: 'prompt' | 'negativePrompt' | 'hires.prompt' | 'hires.negativePrompt';
   /** The text encoder that cuts, e.g. `clipL`. */
   readonly encoder: string;
   /** Tokens of the prompt. */
@@ -66,14 +66,53 @@ export interface PromptWarning {
   readonly message: string;
 }
 
+/** Something that took time before a pass: weights were read or dropped, another model took over, a graph was compiled. */
+export interface ModelEvent {
+  readonly type: 'model';
+  /** `switch`: the next pass works with another model than the one before. */
+  readonly action: 'load' | 'unload' | 'switch' | 'compile';
+  /** Name of the model, as captions have it. */
+  readonly model: string;
+  /** Why, as a sentence. */
+  readonly reason: string;
+  /** What the last compiled graph was made for, and the new one; of `compile`. */
+  readonly before?: CompileKey | undefined;
+  readonly after?: CompileKey | undefined;
+  /** Milliseconds that it took. */
+  readonly ms: number;
+}
+
+/** What a compiled graph depends on, and nothing else: the mode of a pass is no part of it. */
+export interface CompileKey {
+  /** Identity of the weights. */
+  readonly weights: string;
+  /** Identity of the LoRA set in them. */
+  readonly loras: string;
+  /** Pixels. */
+  readonly width: number;
+  readonly height: number;
+  readonly device: string;
+  /** Type of the weights. */
+  readonly precision: string;
+}
+
+/** The second pass goes another way than asked for. It comes once for a job, before sampling. */
+export interface HiresWarning {
+  readonly type: 'warning';
+  /** `upscaler`: pixels are enlarged in place of latents; `loras`: those of the first pass do not go with the checkpoint. */
+  readonly code: 'upscaler' | 'loras';
+  readonly message: string;
+}
+
 /** What a stream yields. */
-export type GenerateEvent = ProgressEvent | PreviewEvent | ImageEvent | JobWarning;
+export type GenerateEvent = ProgressEvent | PreviewEvent | ImageEvent | ModelEvent | JobWarning;
 
 /** Kind of a job in the queue of a model. */
 export type JobKind =
   | 'txt2img'
   | 'img2img'
   | 'inpaint'
+  | 'hires'
   | 'encodePrompt'
   | 'sample'
   | 'encodeImage'

@@ -1,28 +1,30 @@
 import type { GeneratedImage } from '../image/index.js';
-import type { PreparedSet } from '../weights/index.js';
-import type { JobScope, NativeImage, NativeTensor } from '../native/index.js';
-import type { Lease } from './conditioningCache.js';
+import type { JobScope, NativeImage } from '../native/index.js';
 import type { JobWarning } from './admission.js';
-import type { ImageEvent, PromptWarning } from './events.js';
-import type { Inputs } from './inputs.js';
-import { type EncodePlan, planEncoding, prepareLatents, type PreparedLatents } from './latents.js';
+import type { Lease } from './conditioningCache.js';
+import type { Enter } from './enter.js';
+import type { ImageEvent, ModelEvent, PromptWarning } from './events.js';
+import { type Inputs, noInputs } from './inputs.js';
+import { planEncoding } from './latents.js';
 import { notify } from './listeners.js';
-import { needsUncond, type Pass, type Plan } from './plan.js';
+import { type JobModels, modelsOf } from './models.js';
+import { type PassJob, type PassResult, runPass } from './pass.js';
+import type { Pass, Plan } from './plan.js';
 import { ProgressTracker, type ProgressListeners } from './progress.js';
-import { acquireConditioning, type ModelContext, negativeParams, positiveParams } from './prompts.js';
 import type { JobTimings } from './request.js';
-import { sampleParams } from './sampleParams.js';
 import { generateStages } from './stages.js';
-import { img2imgSigmas } from './steps.js';
-import { type GivenPrompt, promptWarnings } from './tokens.js';
+import { passWarnings } from './tokens.js';
 
 export interface GenerateListeners extends ProgressListeners {
   readonly onImage?: ((event: ImageEvent) => void) | undefined;
   readonly onWarning?: ((warning: JobWarning) => void) | undefined;
+  readonly onModel?: ((event: ModelEvent) => void) | undefined;
 }
 
 export interface GenerateOutput {
   readonly images: readonly GeneratedImage[];
+  /** Of the last pass, one for each image. */
+  readonly results: readonly PassResult[];
   readonly timings: Omit<JobTimings, 'queued'>;
   readonly warnings: readonly PromptWarning[];
 }
@@ -30,55 +32,60 @@ export interface GenerateOutput {
 /** Makes the public image of pixels; `index` is the place in the batch, from 0. */
 export type Finish = (image: NativeImage, index: number) => GeneratedImage;
 
-/**
- * Carries a plan out: pictures to latents, prompts to conditioning, then sample and decode one image after the other.
- * The steps, their order and their seeds are those of the engine's `generate_image`, so the bytes are those of sd-cli;
- * only the decoding of an image comes right after its sampling, which changes no byte and shows it sooner.
- */
-export async function generate(
-  context: ModelContext,
-  scope: JobScope,
-  plan: Plan,
-  inputs: Inputs,
-  listeners: GenerateListeners,
-  finish: Finish,
-  loras?: PreparedSet,
-): Promise<GenerateOutput> {
-  const { native, facts, weights } = context;
-  const started = performance.now();
-  const [pass] = plan.passes;
-  const encoding = planEncoding(pass, inputs, facts);
-  const tracker = new ProgressTracker(
-    generateStages(plan, encoding, facts, !weights.isCurrent(loras)),
-    plan.seeds.length,
-    listeners,
-  );
-  const leases: Lease[] = [];
-  try {
-    if (!weights.isCurrent(loras)) await tracker.stage((onEvent) => weights.apply(loras, scope, onEvent));
-    const warnings = await checkPrompts(context, scope, plan, listeners);
-    const encoded = await encodeInputs(context, scope, tracker, plan, encoding);
-    const latents = prepareLatents(pass, inputs, facts, encoding, encoded);
-    await encodePrompts(context, scope, tracker, plan, inputs, leases);
-    const sigmas = await noiseLevels(context, scope, pass);
+/** What a job works with beside its plan. */
+export interface GenerateJob {
+  readonly models: JobModels;
+  /** Pictures of the request for each pass, at its size. */
+  readonly inputs: readonly Inputs[];
+  /** Results that the first pass of the plan begins with; of `model.hires`. */
+  readonly starts?: readonly PassResult[];
+  readonly listeners: GenerateListeners;
+  /** Loads the models of a pass and takes its memory. */
+  readonly enter: Enter;
+  readonly finish: Finish;
+}
 
-    const images: GeneratedImage[] = [];
-    for (const [index, seed] of plan.seeds.entries()) {
-      const latent = await sampleImage(context, scope, tracker, plan, latents, inputs, leases, sigmas, seed);
-      const decoded = await tracker.stage((onEvent) =>
-        scope.run(() => native.decodeLatent({ latent, tiling: plan.tiling, memoryBudget: plan.memoryBudget }, onEvent)),
-      );
-      scope.check();
-      const result = finish(decoded, index);
-      images.push(result);
-      notify(listeners.onImage, { type: 'image', image: index + 1, images: plan.seeds.length, result });
+/**
+ * Carries a plan out, pass by pass over the whole batch, so that a change of models or LoRAs between two passes is made
+ * once for a job and not once for an image. The steps of a pass, their order and their seeds are those of the engine's
+ * `generate_image`, so the bytes are those of sd-cli; only the decoding of an image comes right after its sampling,
+ * which changes no byte and shows it sooner.
+ */
+export async function generate(scope: JobScope, plan: Plan, job: GenerateJob): Promise<GenerateOutput> {
+  const { models, inputs, listeners, finish } = job;
+  const started = performance.now();
+  const passes = plan.passes.map((pass, index) => passJob(pass, index, plan, job));
+  const images: GeneratedImage[] = [];
+  const count = plan.passes[0].seeds.length;
+  const tracker = new ProgressTracker(generateStages(passes, models), count, listeners);
+  const leases: Lease[] = [];
+  const warnings: PromptWarning[] = [];
+  const check = async ({ pass, models: own }: PassJob, index: number): Promise<void> => {
+    for (const warning of await passWarnings(own.textEncoder, scope, pass, plan.strictPrompt, index > 0)) {
+      warnings.push(warning);
+      notify(listeners.onWarning, warning);
     }
-    const seconds = {
-      encode: tracker.seconds('encode'),
-      sample: tracker.seconds('sample'),
-      decode: tracker.seconds('decode'),
-    };
-    return { images, timings: { ...seconds, total: (performance.now() - started) / 1000 }, warnings };
+  };
+  try {
+    // Before anything is computed, as far as the text encoders are there.
+    const known = passes.map(({ models: own }) => own.textEncoder.presence?.loaded !== false);
+    for (const [index, pass] of passes.entries()) if (known[index] === true) await check(pass, index);
+    let results = job.starts ?? [];
+    for (const [index, pass] of passes.entries()) {
+      const before = known[index] === true ? undefined : () => check(pass, index);
+      const entered = { ...pass, ...(await job.enter(index, tracker)) };
+      results = await runPass(scope, tracker, entered, results, leases, before, (picture, image) => {
+        if (index < passes.length - 1) return;
+        const result = finish(picture, image);
+        images.push(result);
+        notify(listeners.onImage, { type: 'image', image: image + 1, images: count, result });
+      });
+    }
+    const seconds = (['load', 'lora', 'encode', 'sample', 'upscale', 'decode'] as const).map(
+      (phase) => [phase, tracker.seconds(phase)] as const,
+    );
+    const total = (performance.now() - started) / 1000;
+    return { images, results, timings: { ...(Object.fromEntries(seconds) as Phases), total }, warnings };
   } finally {
     // After an abort the native side may still read the conditioning.
     void scope.idle().then(() => {
@@ -87,88 +94,15 @@ export async function generate(
   }
 }
 
-/** Before anything is computed: a strict request should not cost the encoding of its pictures. */
-async function checkPrompts(
-  context: ModelContext,
-  scope: JobScope,
-  plan: Plan,
-  listeners: GenerateListeners,
-): Promise<readonly PromptWarning[]> {
-  const prompts: GivenPrompt[] = [{ field: 'prompt', text: plan.prompt }];
-  if (needsUncond(plan.passes[0].sampling)) prompts.push({ field: 'negativePrompt', text: plan.negativePrompt });
-  const warnings = await promptWarnings(context, scope, prompts, plan.strictPrompt);
-  for (const warning of warnings) notify(listeners.onWarning, warning);
-  return warnings;
+function passJob(pass: Pass, index: number, plan: Plan, { models, inputs, listeners }: GenerateJob): PassJob {
+  const own = modelsOf(pass, models);
+  const given = inputs[index] ?? noInputs;
+  const next = plan.passes[index + 1];
+  const encoding = planEncoding(pass, given, own.diffusionModel.facts);
+  // Pixels are wanted of the last pass, and of one whose pictures are enlarged.
+  const decoder = next?.start?.upscaler.kind === 'latent' ? null : own.vae;
+  const { preview, memoryBudget } = plan;
+  return { pass, models: own, inputs: given, encoding, preview, memoryBudget, decoder, listeners, of: models };
 }
 
-async function encodeInputs(
-  { native }: ModelContext,
-  scope: JobScope,
-  tracker: ProgressTracker,
-  plan: Plan,
-  { items }: EncodePlan,
-): Promise<NativeTensor[]> {
-  if (items.length === 0) return [];
-  const { encodeTiling: tiling, memoryBudget } = plan;
-  const params = { images: items, seed: plan.passes[0].sampling.seed, tiling, memoryBudget };
-  return tracker.stage((onEvent) => scope.run(() => native.encodeImages(params, onEvent)));
-}
-
-/** Positive first, then negative where guidance needs it. */
-async function encodePrompts(
-  context: ModelContext,
-  scope: JobScope,
-  tracker: ProgressTracker,
-  plan: Plan,
-  inputs: Inputs,
-  leases: Lease[],
-): Promise<void> {
-  const { width, height, sampling } = plan.passes[0];
-  const parts = { ...plan, width, height, refImages: inputs.refImages };
-  const wanted = [positiveParams(parts)];
-  if (needsUncond(sampling)) wanted.push(negativeParams(parts, context.facts));
-  for (const params of wanted) {
-    leases.push(
-      await tracker.stage((onEvent) => acquireConditioning(context, scope, params, onEvent, plan.memoryBudget)),
-    );
-    scope.check();
-  }
-}
-
-async function noiseLevels({ native }: ModelContext, scope: JobScope, pass: Pass): Promise<Float32Array> {
-  const { steps, sampler, schedule, flowShift, sigmas } = pass.sampling;
-  const { width, height } = pass;
-  const all = sigmas ?? (await scope.run(() => native.sigmas({ steps, schedule, sampler, width, height, flowShift })));
-  return pass.denoisingStrength === null ? all : img2imgSigmas(all, pass.denoisingStrength);
-}
-
-function sampleImage(
-  { native, facts }: ModelContext,
-  scope: JobScope,
-  tracker: ProgressTracker,
-  plan: Plan,
-  latents: PreparedLatents,
-  inputs: Inputs,
-  leases: readonly Lease[],
-  sigmas: Float32Array,
-  seed: number,
-): Promise<NativeTensor> {
-  const [cond, uncond] = leases;
-  if (cond === undefined) throw new Error('The prompt was not encoded');
-  const { sampling } = plan.passes[0];
-  const controlImage = facts.hasControlNet ? inputs.controlImage : null;
-  const params = sampleParams({
-    cond: cond.handle,
-    uncond: uncond?.handle ?? null,
-    latents,
-    noise: null,
-    seed,
-    sigmas,
-    controlImage,
-    sampling,
-    preview: plan.preview,
-    previewTiling: plan.tiling,
-    memoryBudget: plan.memoryBudget,
-  });
-  return tracker.stage((onEvent) => scope.run(() => native.sample(params, onEvent)));
-}
+type Phases = Omit<JobTimings, 'queued' | 'total'>;

@@ -24,6 +24,8 @@ export interface Inputs {
   readonly refImages: readonly NativeImage[];
 }
 
+export const noInputs: Inputs = Object.freeze({ image: null, mask: null, controlImage: null, refImages: [] });
+
 /** Refuses pictures that the model cannot use, before anything is read or queued. */
 export function checkImages(given: GivenImages, facts: ModelFacts): void {
   if (given.controlImage !== undefined && !facts.hasControlNet && !facts.isControl) {

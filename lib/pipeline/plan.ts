@@ -1,26 +1,42 @@
 import type { NativeTiling } from '../native/index.js';
+import type { PreparedSet } from '../weights/index.js';
 import type { ModelFacts } from './facts.js';
+import type { HiresSize, Upscaler } from './hires/index.js';
+import { untiled } from './measure.js';
 import type { Preview } from './preview.js';
 import type { PassMode } from './request.js';
 import type { Sampling } from './sampling.js';
-import { batchSeeds } from './seeds.js';
+
+/** Which model a part of a pass comes from: the one the job belongs to, or that of the hires checkpoint. */
+export type ModelRole = 'first' | 'second';
+
+/** Models that a pass works with. */
+export interface PassParts {
+  readonly diffusionModel: ModelRole;
+  readonly textEncoder: ModelRole;
+  readonly vae: ModelRole;
+}
+
+/** How a result of the pass before becomes the start of this one. */
+export interface Enlargement {
+  readonly upscaler: Upscaler;
+  readonly size: HiresSize;
+  /** VAE that decodes the pass before where pixels are enlarged. */
+  readonly decoder: ModelRole;
+}
 
 /**
- * One run of the sampler over one image of the batch. Plain, frozen data: the mode belongs to the pass and nothing
- * that compiles, loads or samples can change it.
+ * One run of the sampler over the images of a batch. Plain, frozen data: the mode belongs to the pass and nothing that
+ * compiles, loads, merges or samples can change it.
  */
 export interface Pass {
   readonly mode: PassMode;
+  readonly parts: PassParts;
+  /** Null: noise and the pictures of the request. Otherwise the results of the pass before. */
+  readonly start: Enlargement | null;
   /** Pixels. */
   readonly width: number;
   readonly height: number;
-  readonly sampling: Sampling;
-  /** Of img2img and inpaint; null for txt2img. */
-  readonly denoisingStrength: number | null;
-}
-
-/** Everything that is decided about a request before any native work. */
-export interface Plan {
   /** Without LoRA tags. */
   readonly prompt: string;
   /** As captions have it, with a tag for every LoRA. */
@@ -28,68 +44,65 @@ export interface Plan {
   readonly negativePrompt: string;
   /** -1: the architecture's. */
   readonly clipSkip: number;
-  /** Prompts that do not fit are errors. */
-  readonly strictPrompt: boolean;
-  /** In order; each begins with the latents of the one before. */
-  readonly passes: readonly [Pass, ...Pass[]];
+  /** LoRAs in the weights; undefined: those of the diffusion model's own set. */
+  readonly loras: PreparedSet | undefined;
+  readonly sampling: Sampling;
+  /** Seed of each image. */
   readonly seeds: readonly number[];
+  /** Of img2img and inpaint; null for txt2img. */
+  readonly denoisingStrength: number | null;
   /** Of decoding, and of previews that the VAE makes. */
   readonly tiling: NativeTiling;
   readonly encodeTiling: NativeTiling;
+}
+
+/** Everything that is decided about a request before any native work. */
+export interface Plan {
+  /** In order; each begins with the results of the one before. */
+  readonly passes: readonly [Pass, ...Pass[]];
+  /** Prompts that do not fit are errors. */
+  readonly strictPrompt: boolean;
   readonly preview: Preview;
   /** Bytes that the graphs of a native operation may take; 0: any. */
   readonly memoryBudget: number;
 }
 
-export interface PlanInput {
-  readonly mode: PassMode;
-  readonly prompt: string;
-  readonly taggedPrompt?: string;
-  readonly negativePrompt: string;
-  readonly clipSkip: number | undefined;
-  readonly strictPrompt: boolean;
-  readonly width: number;
-  readonly height: number;
-  readonly batchSize: number;
-  readonly denoisingStrength: number | undefined;
-  readonly sampling: Sampling;
-  readonly tiling: NativeTiling;
-  readonly encodeTiling: NativeTiling;
-  readonly preview: Preview;
-  readonly memoryBudget: number;
+export const ownParts: PassParts = Object.freeze({ diffusionModel: 'first', textEncoder: 'first', vae: 'first' });
+
+type PassInput = Omit<Pass, 'parts' | 'start' | 'taggedPrompt' | 'loras' | 'tiling' | 'encodeTiling'> &
+  Partial<Pick<Pass, 'parts' | 'start' | 'taggedPrompt' | 'loras'>>;
+
+export function makePass(input: PassInput): Pass {
+  return Object.freeze({
+    parts: ownParts,
+    start: null,
+    taggedPrompt: input.prompt,
+    loras: undefined,
+    tiling: untiled,
+    encodeTiling: untiled,
+    ...input,
+    sampling: Object.freeze(input.sampling),
+    seeds: Object.freeze(input.seeds),
+  });
 }
 
-export function makePlan(input: PlanInput): Plan {
-  const {
-    mode,
-    prompt,
-    negativePrompt,
-    clipSkip = -1,
-    strictPrompt,
-    width,
-    height,
-    sampling,
-    tiling,
-    encodeTiling,
-    preview,
-    memoryBudget,
-  } = input;
-  const denoisingStrength = mode === 'txt2img' ? null : (input.denoisingStrength ?? 0.75);
-  const pass: Pass = Object.freeze({ mode, width, height, sampling: Object.freeze(sampling), denoisingStrength });
-  const seeds = Object.freeze(batchSeeds(sampling.seed, input.batchSize));
-  return Object.freeze({
-    prompt,
-    taggedPrompt: input.taggedPrompt ?? prompt,
-    negativePrompt,
-    clipSkip,
-    strictPrompt,
-    passes: Object.freeze([pass] as const),
-    seeds,
-    tiling,
-    encodeTiling,
-    preview,
-    memoryBudget,
-  });
+export function makePlan({ passes, ...rest }: Omit<Plan, 'memoryBudget'>): Plan {
+  return Object.freeze({ ...rest, passes: Object.freeze(passes), memoryBudget: 0 });
+}
+
+/** The same plan with what memory has decided. */
+export function withMemory(
+  plan: Plan,
+  tilings: readonly { readonly decode: NativeTiling; readonly encode: NativeTiling }[],
+  memoryBudget: number,
+): Plan {
+  const tiled = (pass: Pass, index: number): Pass => {
+    const { decode = untiled, encode = untiled } = tilings[index] ?? {};
+    return Object.freeze({ ...pass, tiling: decode, encodeTiling: encode });
+  };
+  const [first, ...others] = plan.passes;
+  const passes = [tiled(first, 0), ...others.map((pass, index) => tiled(pass, index + 1))] as const;
+  return Object.freeze({ ...plan, passes: Object.freeze(passes), memoryBudget });
 }
 
 /** True when a prediction without the prompt is needed. */

@@ -67,14 +67,24 @@ export class ProgressTracker {
     return result;
   }
 
-  /** A stage that cost nothing, e.g. a prompt found in the cache. */
-  skip(): void {
-    this.#index++;
-    const stage = this.#stages[this.#index];
-    if (stage === undefined) return;
-    this.#doneWeight += stage.weight;
-    this.#share = 0;
-    this.#report(stage.phase, stage.total, stage.total, 0);
+  /**
+   * Runs work that was announced only if it was to be expected: the next stage where that has this phase, else beside
+   * the stages.
+   */
+  stageOf<T>(phase: Phase, work: (onEvent: (event: NativeEvent) => void) => Promise<T>): Promise<T> {
+    return this.#stages[this.#index + 1]?.phase === phase ? this.stage(work) : work(() => undefined);
+  }
+
+  /** Passes over announced stages of these phases that turned out to be needless. */
+  skip(...phases: Phase[]): void {
+    for (;;) {
+      const stage = this.#stages[this.#index + 1];
+      if (stage === undefined || !phases.includes(stage.phase)) return;
+      this.#index++;
+      this.#doneWeight += stage.weight;
+      this.#share = 0;
+      this.#report(stage.phase, stage.total, stage.total, 0);
+    }
   }
 
   #native(stage: Stage, event: NativeEvent): void {

@@ -1,8 +1,11 @@
 import type { JobScope, NativeEncodePromptParams, NativeEvent, NativeImage, NativeModel } from '../native/index.js';
 import type { WeightsState } from '../weights/index.js';
 import type { ModelMemory } from './admission.js';
+import type { Compiler } from './compile.js';
+import type { ModelEvent } from './events.js';
 import { type ConditioningCache, conditioningKey, type Lease } from './conditioningCache.js';
 import type { ModelFacts } from './facts.js';
+import type { JobQueue } from './queue.js';
 
 /** What the operations of one model work with. */
 export interface ModelContext {
@@ -12,6 +15,39 @@ export interface ModelContext {
   /** LoRAs in the weights. */
   readonly weights: WeightsState;
   readonly memory: ModelMemory;
+  /** One job at a time. */
+  readonly queue: JobQueue;
+  /** Whether the weights are in memory; undefined: always. */
+  readonly presence?: Presence | undefined;
+  /** Of backends that compile; undefined: the model samples as it is. */
+  readonly compiler?: Compiler | undefined;
+  /** What is loaded where: identity of the files, device and weight type. A part of keys of compiled graphs. */
+  readonly identity: ModelIdentity;
+  /** Tells the logger. */
+  readonly log?: ((event: ModelEvent) => void) | undefined;
+}
+
+export interface ModelIdentity {
+  readonly weights: string;
+  readonly device: string;
+  readonly precision: string;
+}
+
+/** Weights that can leave memory between two passes and come back. */
+export interface Presence {
+  readonly loaded: boolean;
+  /**
+   * Reads the weights. What others hold is dropped where there is no room: models that nobody uses, least lately used
+   * first, then those named.
+   * @param mayGo models that the job has no more use for.
+   */
+  load(
+    scope: JobScope,
+    onEvent: (event: NativeEvent) => void,
+    mayGo: readonly ModelContext[],
+    reason: string,
+    onModel: ((event: ModelEvent) => void) | undefined,
+  ): Promise<void>;
 }
 
 export interface PromptParts {

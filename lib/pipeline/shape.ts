@@ -3,28 +3,37 @@ import type { ModelFacts } from './facts.js';
 import type { Inputs } from './inputs.js';
 import { planEncoding } from './latents.js';
 import { emptyShape, type JobShape } from './measure.js';
-import { needsUncond, type Plan } from './plan.js';
+import { needsUncond, type Pass, type Plan } from './plan.js';
 import { negativeParams, positiveParams } from './prompts.js';
 
-/** What a plan with its pictures will take memory for. */
-export function shapeOf(plan: Plan, inputs: Inputs, facts: ModelFacts): JobShape {
-  const [pass] = plan.passes;
-  const { width, height, sampling } = pass;
-  const parts = { ...plan, width, height, refImages: inputs.refImages };
+/** What a pass with its pictures will take memory for. */
+export function shapeOf(pass: Pass, { preview }: Plan, inputs: Inputs, facts: ModelFacts, decode = true): JobShape {
+  const { width, height, sampling, start } = pass;
+  const parts = { ...pass, refImages: inputs.refImages };
   const { items, refs } = planEncoding(pass, inputs, facts);
   const encode = items.map(({ image }) => ({ width: image.width, height: image.height }));
+  const enlarged = start !== null && start.upscaler.kind !== 'latent';
+  const given = inputBytes([inputs.image, inputs.mask, inputs.controlImage, ...inputs.refImages]);
   return {
     ...emptyShape(pass),
     prompts: [positiveParams(parts), ...(needsUncond(sampling) ? [negativeParams(parts, facts)] : [])],
     imageGuidance: sampling.imageCfgScale !== sampling.cfgScale,
     control: facts.hasControlNet && inputs.controlImage !== null,
     references: facts.isDit ? refs.map((index) => encode[index] ?? { width, height }) : [],
-    preview: plan.preview.mode,
-    encode,
-    decode: true,
-    pictures: plan.seeds.length,
-    inputBytes: inputBytes([inputs.image, inputs.mask, inputs.controlImage, ...inputs.refImages]),
+    preview: preview.mode,
+    encode: enlarged ? [...encode, { width, height }] : encode,
+    decode,
+    pictures: decode ? pass.seeds.length : 0,
+    inputBytes: given + startBytes(pass),
   };
+}
+
+/** Results of the pass before, and the picture that is being made of one of them. */
+function startBytes({ start, width, height, seeds }: Pass): number {
+  if (start === null) return 0;
+  const { firstWidth, firstHeight } = start.size;
+  const latents = (seeds.length * firstWidth * firstHeight) / 4;
+  return start.upscaler.kind === 'latent' ? latents : latents + 3 * (seeds.length * firstWidth * firstHeight + 2 * width * height);
 }
 
 /** Pictures lie in JavaScript's memory and, while they are used, in a copy that belongs to the native job. */

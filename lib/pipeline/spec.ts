@@ -23,8 +23,9 @@ import {
 } from '../options/index.js';
 import { lorasSpec } from '../weights/index.js';
 import type { JobWarning } from './admission.js';
-import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
+import type { ModelEvent, PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
 import type { ModelFacts } from './facts.js';
+import { hiresSpec } from './hires/index.js';
 
 /** Any input that `readImage` takes; it checks the rest. */
 export function imageInput(): Checker<ImageInput> {
@@ -112,7 +113,12 @@ export function samplingSpec({ defaults }: ModelFacts) {
   } as const;
 }
 
+/** Of txt2img: the second pass as well. */
 export function txt2imgSpec(facts: ModelFacts) {
+  return { ...pictureSpec(facts), hires: optional(hiresSpec) } as const;
+}
+
+function pictureSpec(facts: ModelFacts) {
   const edge = () => optional(size({ multipleOf: facts.sizeMultiple }));
   return {
     prompt: prompt(),
@@ -124,13 +130,14 @@ export function txt2imgSpec(facts: ModelFacts) {
     tiling: optional(tilingSpec),
     refImages: optional(arrayOf(imageInput(), { max: 16 })),
     loras: optional(lorasSpec),
+    onModel: optional(func<(event: ModelEvent) => void>()),
     ...promptSpec,
     ...samplingSpec(facts),
   } as const;
 }
 
 export function img2imgSpec(facts: ModelFacts) {
-  return { ...txt2imgSpec(facts), image: imageInput(), denoisingStrength: share(0.75) } as const;
+  return { ...pictureSpec(facts), image: imageInput(), denoisingStrength: share(0.75) } as const;
 }
 
 export function inpaintSpec(facts: ModelFacts) {

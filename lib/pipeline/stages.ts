@@ -1,11 +1,13 @@
 import type { ModelFacts } from './facts.js';
-import type { EncodePlan } from './latents.js';
-import { evaluations, needsUncond, type Plan } from './plan.js';
+import type { JobModels } from './models.js';
+import type { PassJob } from './pass.js';
+import { evaluations, needsUncond, type Pass } from './plan.js';
 import type { Stage } from './progress.js';
-import { effectiveSteps } from './steps.js';
+import type { ModelContext } from './prompts.js';
+import { passSteps } from './steps.js';
 
 /** Cost in evaluations of the diffusion model at the same size, as measured on a CPU (SD1.5; the tiny coder: nano). */
-const cost = { loras: 0.3, prompt: 0.4, encodeImage: 2, decode: 4, tinyCoder: 0.6 };
+const cost = { load: 3, upscale: 8, loras: 0.3, prompt: 0.4, encodeImage: 2, decode: 4, tinyCoder: 0.6 };
 
 export function encodeCost(facts: Pick<ModelFacts, 'usesTaesd'>): number {
   return facts.usesTaesd ? cost.tinyCoder : cost.encodeImage;
@@ -24,19 +26,50 @@ export function loraStage(): Stage {
   return { phase: 'lora', image: 0, total: 1, weight: cost.loras };
 }
 
+/** Weights that are read from files. */
+function loadStage(): Stage {
+  return { phase: 'load', image: 0, total: 0, weight: cost.load };
+}
+
 /** Stages of a picture job in the order in which `generate` goes through them. */
-export function generateStages(plan: Plan, encoding: EncodePlan, facts: ModelFacts, changesLoras = false): Stage[] {
-  const { sampling, denoisingStrength } = plan.passes[0];
-  const stages: Stage[] = changesLoras ? [loraStage()] : [];
-  const count = encoding.items.length;
-  if (count > 0) stages.push({ phase: 'encode', image: 0, total: count, weight: count * encodeCost(facts) });
-  stages.push(promptStage());
-  if (needsUncond(sampling)) stages.push(promptStage());
-  const steps = effectiveSteps(sampling.steps, denoisingStrength ?? undefined);
-  for (const index of plan.seeds.keys()) {
-    const image = index + 1;
-    stages.push({ phase: 'sample', image, total: steps, weight: steps * evaluations(sampling) });
-    stages.push({ phase: 'decode', image, total: 1, weight: decodeCost(facts) });
+export function generateStages(passes: readonly PassJob[], models: JobModels): Stage[] {
+  const stages: Stage[] = [];
+  const loaded = new Set([models.first, models.second].filter((model) => model?.presence?.loaded !== false));
+  const sets = new Map<ModelContext, string>();
+  for (const { pass, models: own, encoding, decoder } of passes) {
+    for (const model of new Set(Object.values(own) as ModelContext[])) {
+      if (loaded.has(model)) continue;
+      loaded.add(model);
+      stages.push(loadStage());
+    }
+    const { weights } = own.diffusionModel;
+    const set = weights.keyOf(pass.loras);
+    const before = sets.get(own.diffusionModel);
+    if (before === undefined ? !weights.isCurrent(pass.loras) : before !== set) stages.push(loraStage());
+    sets.set(own.diffusionModel, set);
+    const count = encoding.items.length;
+    if (count > 0) stages.push({ phase: 'encode', image: 0, total: count, weight: count * encodeCost(own.vae.facts) });
+    stages.push(promptStage());
+    if (needsUncond(pass.sampling)) stages.push(promptStage());
+    const steps = passSteps(pass);
+    const pixels = passes[0]?.pass ?? pass;
+    const larger = (pass.width * pass.height) / (pixels.width * pixels.height);
+    for (const index of pass.seeds.keys()) {
+      const image = index + 1;
+      stages.push(...startStages(pass, own.vae, image, larger));
+      stages.push({ phase: 'sample', image, total: steps, weight: larger * steps * evaluations(pass.sampling) });
+      if (decoder !== null)
+        stages.push({ phase: 'decode', image, total: 1, weight: larger * decodeCost(decoder.facts) });
+    }
   }
   return stages;
+}
+
+/** A latent is enlarged at no cost worth telling; pixels are enlarged, then encoded. */
+function startStages({ start }: Pass, vae: ModelContext, image: number, larger: number): Stage[] {
+  if (start === null || start.upscaler.kind === 'latent') return [];
+  return [
+    { phase: 'upscale', image, total: 1, weight: start.upscaler.kind === 'model' ? cost.upscale * larger : 0.1 },
+    { phase: 'encode', image, total: 1, weight: larger * encodeCost(vae.facts) },
+  ];
 }

@@ -3,6 +3,7 @@ import type { JobScope, NativeTokenCount } from '../native/index.js';
 import { checkOptions, prompt as promptText } from '../options/index.js';
 import type { PromptWarning } from './events.js';
 import type { PipelineModel } from './modes.js';
+import { needsUncond, type Pass } from './plan.js';
 import type { ModelContext } from './prompts.js';
 import { jobSpec } from './spec.js';
 import type { CountTokensOptions, TokenCount } from './operations.js';
@@ -68,6 +69,20 @@ export async function promptWarnings(
     }
   }
   return warnings;
+}
+
+/** What the text encoder will not read of a pass's prompts; `later` marks those of a later pass of the job. */
+export function passWarnings(
+  context: ModelContext,
+  scope: JobScope,
+  pass: Pass,
+  strict: boolean,
+  later: boolean,
+): Promise<readonly PromptWarning[]> {
+  const prompts: GivenPrompt[] = [{ field: later ? 'hires.prompt' : 'prompt', text: pass.prompt }];
+  if (needsUncond(pass.sampling))
+    prompts.push({ field: later ? 'hires.negativePrompt' : 'negativePrompt', text: pass.negativePrompt });
+  return promptWarnings(context, scope, prompts, strict);
 }
 
 function shorten(text: string): string {

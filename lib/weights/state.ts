@@ -116,7 +116,12 @@ export class WeightsState {
 
   /** Whether {@link apply} would have nothing to do. */
   isCurrent(set: PreparedSet | undefined): boolean {
-    return (set ?? this.#base).key === this.#current.key;
+    return this.keyOf(set) === this.#current.key;
+  }
+
+  /** Identity of a set, or of the model's own: the same key, the same weights. */
+  keyOf(set: PreparedSet | undefined): string {
+    return (set ?? this.#base).key;
   }
 
   /**

@@ -1,0 +1,72 @@
+import type { JobScope } from '../native/index.js';
+import { type Admitter, chooseTilings, isReservation, measureNeed, type TiledWarning, tiledWarning } from './admission.js';
+import type { TilingChoice } from './admission.js';
+import type { JobShape, Tilings } from './measure.js';
+import { untiled } from './measure.js';
+import type { JobNeed } from './needs.js';
+import { refusal } from './refusal.js';
+
+/** What one model does in a pass. */
+export interface PassPart {
+  readonly admitter: Admitter;
+  readonly shape: JobShape;
+}
+
+/** Memory of passes that run one after the other. */
+export interface PassesAdmission {
+  /** For each pass. */
+  readonly tilings: readonly Tilings[];
+  readonly memoryBudget: number;
+  readonly warnings: readonly TiledWarning[];
+  readonly release: () => void;
+}
+
+interface Measured extends PassPart {
+  readonly tilings: Tilings;
+  readonly need: JobNeed;
+}
+
+/**
+ * Lets passes in together: each is measured and gets its tiling; what is reserved is the most that one of them takes,
+ * since one runs at a time.
+ * @param passes the parts of each pass.
+ * @throws DiffusionError `ERR_OUT_OF_MEMORY` before anything was allocated.
+ */
+export async function admitPasses(
+  passes: readonly (readonly PassPart[])[],
+  scope: JobScope,
+  choice: TilingChoice,
+): Promise<PassesAdmission> {
+  const measured: Measured[][] = [];
+  for (const parts of passes) {
+    const done: Measured[] = [];
+    for (const part of parts) {
+      const tilings = await chooseTilings(part.admitter, scope, part.shape, choice);
+      done.push({ ...part, tilings, need: await measureNeed(part.admitter, scope, part.shape, tilings) });
+    }
+    measured.push(done);
+  }
+  const all = measured.flat();
+  const byDevice = new Map<string, number>();
+  for (const { need } of all)
+    for (const [device, bytes] of need.byDevice) byDevice.set(device, Math.max(byDevice.get(device) ?? 0, bytes));
+  const [largest] = [...all].sort((a, b) => b.need.peak - a.need.peak);
+  if (largest === undefined) throw new Error('No pass to let in');
+  const { ledger } = largest.admitter.memory;
+  const outcome = await ledger.reserve(byDevice, scope.signal);
+  if (!isReservation(outcome)) {
+    const { admitter, shape, tilings, need } = largest;
+    throw await refusal(admitter, scope, shape, tilings, need, outcome);
+  }
+  const tiled = choice === 'auto' ? all.filter(({ tilings }) => tilings.encode.enabled || tilings.decode.enabled) : [];
+  return {
+    // The VAE may be another model's than the diffusion model.
+    tilings: measured.map((parts) => ({
+      encode: parts.find(({ shape }) => shape.encode.length > 0)?.tilings.encode ?? untiled,
+      decode: (parts.find(({ shape }) => shape.decode) ?? parts[0])?.tilings.decode ?? untiled,
+    })),
+    memoryBudget: ledger.limit === undefined ? 0 : Math.max(...all.map(({ need }) => need.peak)),
+    warnings: tiled.map(({ tilings, need }) => tiledWarning(tilings, need)),
+    release: outcome.release,
+  };
+}

@@ -1,0 +1,205 @@
+import type { ImageInput } from '../image/index.js';
+import { DiffusionError } from '../errors/index.js';
+import { emptySet, formatLoraTag, type LoraTag, parseLoraTags, type PreparedSet } from '../weights/index.js';
+import type { CheckedLora } from '../weights/index.js';
+import type { JobWarning, TilingChoice } from './admission.js';
+import { type CheckedHires, type HiresPrompts, resolveHires } from './hires/index.js';
+import type { ModelFacts } from './facts.js';
+import { type GivenImages, type Inputs, readInputs } from './inputs.js';
+import { type JobModels, modelOf } from './models.js';
+import type { CheckedRequest, PipelineModel } from './modes.js';
+import { makePass, makePlan, ownParts, type Pass, type PassParts, type Plan } from './plan.js';
+import { resolvePreview } from './preview.js';
+import type { PassResult } from './pass.js';
+import type { PassMode } from './request.js';
+import { resolveSampling, resolveTiling } from './sampling.js';
+import { batchSeeds } from './seeds.js';
+
+/** A request as a plan, with what it works on. */
+export interface Drafted {
+  readonly plan: Plan;
+  readonly models: JobModels;
+  /** For each pass. */
+  readonly inputs: readonly Inputs[];
+  readonly tiling: TilingChoice;
+  readonly warnings: readonly JobWarning[];
+  /** Options of the second pass, for captions. */
+  readonly hires?: CheckedHires | undefined;
+  /** What the plan begins with in place of noise, of `model.hires`. */
+  readonly starts?: readonly GivenStart[] | undefined;
+}
+
+export interface GivenStart {
+  readonly result: PassResult;
+  /** The request that made it; captions carry on from there. */
+  readonly request: Readonly<Record<string, unknown>>;
+}
+
+/** Reads the pictures and LoRA files of a request and decides everything but what depends on memory. */
+export async function draftRequest(
+  model: PipelineModel,
+  mode: PassMode,
+  options: CheckedRequest,
+  previews: boolean,
+  signal: AbortSignal | undefined,
+): Promise<Drafted> {
+  const { facts } = model;
+  const tagged = parseLoraTags(options.prompt);
+  const [inputs, loras] = await Promise.all([
+    readInputs(options, options, facts, signal),
+    preparedSet(model, options.loras, tagged.tags, signal),
+  ]);
+  const first = firstPass(mode, { ...options, prompt: tagged.prompt }, inputs, facts, loras);
+  const preview = resolvePreview(options.preview, previews, facts);
+  const common = { preview, strictPrompt: options.strictPrompt } as const;
+  const base = { tiling: resolveTiling(options.tiling), models: { first: model, enlarge: model.enlarge } };
+  const { hires } = options;
+  if (hires === undefined)
+    return { ...base, plan: makePlan({ ...common, passes: [first] }), inputs: [inputs], warnings: [] };
+  const second = await draftHires(model, first, hires, options, signal);
+  return {
+    ...base,
+    models: second.models,
+    plan: makePlan({ ...common, passes: [first, second.pass] }),
+    inputs: [inputs, second.inputs],
+    warnings: second.warnings,
+    hires,
+  };
+}
+
+export interface DraftedHires {
+  readonly pass: Pass;
+  readonly models: JobModels;
+  readonly inputs: Inputs;
+  readonly warnings: readonly JobWarning[];
+}
+
+/** The second pass, its checkpoint found and checked. */
+export async function draftHires(
+  model: PipelineModel,
+  first: Pass,
+  hires: CheckedHires,
+  options: CheckedRequest,
+  signal: AbortSignal | undefined,
+): Promise<DraftedHires> {
+  const opened = await openSecond(model, hires, signal);
+  const models: JobModels = { first: model, second: opened?.model, enlarge: model.enlarge };
+  const parts = opened?.parts ?? ownParts;
+  const factsOf = (role: PassParts[keyof PassParts]): ModelFacts => modelOf(role, models).facts;
+  const facts = {
+    diffusionModel: factsOf(parts.diffusionModel),
+    textEncoder: factsOf(parts.textEncoder),
+    vae: factsOf(parts.vae),
+  };
+  const { prompts, warnings } = await hiresPrompts(model, first, hires, facts.diffusionModel, signal);
+  const resolved = resolveHires({ hires, options, first, firstFacts: model.facts, facts, parts, prompts });
+  const { pass } = resolved;
+  const inputs = await readInputs(laterImages(options, facts.diffusionModel), pass, facts.diffusionModel, signal);
+  return { pass, models, inputs, warnings: [...warnings, ...resolved.warnings] };
+}
+
+/** Pictures that steer every pass; the start picture is that of the first only. */
+function laterImages({ controlImage, refImages }: GivenImages, facts: ModelFacts): GivenImages {
+  const control: { controlImage?: ImageInput } =
+    controlImage !== undefined && (facts.hasControlNet || facts.isControl) ? { controlImage } : {};
+  return { ...control, ...(refImages !== undefined && (facts.isDit || facts.isEdit) ? { refImages } : {}) };
+}
+
+async function openSecond(
+  model: PipelineModel,
+  { checkpoint, modules }: CheckedHires,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly model: PipelineModel; readonly parts: PassParts } | undefined> {
+  if (checkpoint === undefined && (modules === undefined || modules === 'same')) return undefined;
+  if (model.openSecond === undefined) {
+    const hint = 'Load the model with runtime.loadModel.';
+    throw new DiffusionError('ERR_MODEL_UNSUPPORTED', `This model cannot open a hires checkpoint. ${hint}`, { hint });
+  }
+  return model.openSecond({ checkpoint, modules: modules ?? 'built-in' }, signal);
+}
+
+/** Without a prompt of its own the second pass has that of the first, with its LoRAs, which another kind of model cannot use. */
+async function hiresPrompts(
+  model: PipelineModel,
+  first: Pass,
+  hires: CheckedHires,
+  facts: ModelFacts,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly prompts: HiresPrompts; readonly warnings: readonly JobWarning[] }> {
+  const given = hires.prompt === undefined || hires.prompt.trim() === '' ? undefined : parseLoraTags(hires.prompt);
+  const negative = hires.negativePrompt === undefined || hires.negativePrompt === '' ? undefined : hires.negativePrompt;
+  const texts = {
+    prompt: given?.prompt ?? first.prompt,
+    taggedPrompt: given?.prompt ?? first.prompt,
+    negativePrompt: negative ?? first.negativePrompt,
+  };
+  const own =
+    hires.loras === undefined && (given?.tags.length ?? 0) === 0
+      ? undefined
+      : await preparedSet(model, hires.loras, given?.tags ?? [], signal);
+  if (own !== undefined) return { prompts: { ...texts, loras: own }, warnings: [] };
+  const inherited = first.loras ?? model.weights.baseSet;
+  if (facts.architecture === model.facts.architecture) {
+    const sameModel = hires.checkpoint === undefined;
+    return { prompts: { ...texts, loras: sameModel ? first.loras : inherited }, warnings: [] };
+  }
+  if (inherited.loras.length === 0) return { prompts: { ...texts, loras: emptySet }, warnings: [] };
+  const names = inherited.loras.map(({ lora }) => lora.name).join(', ');
+  const message = `The LoRAs of the first pass (${names}) are for "${model.facts.architecture}"; the second pass is "${facts.architecture}" and goes without. Give it its own with hires.loras.`;
+  return {
+    prompts: { ...texts, loras: emptySet },
+    warnings: [{ type: 'warning', code: 'loras', message }],
+  };
+}
+
+/** The set that a request brings; undefined: the model's own holds. */
+async function preparedSet(
+  { weights }: PipelineModel,
+  loras: readonly CheckedLora[] | undefined,
+  tags: readonly LoraTag[],
+  signal: AbortSignal | undefined,
+): Promise<PreparedSet | undefined> {
+  if (loras === undefined && tags.length === 0) return undefined;
+  if ((loras ?? []).length === 0 && tags.length === 0) return emptySet;
+  return weights.prepare(loras ?? [], tags, signal);
+}
+
+export function firstPass(
+  mode: PassMode,
+  options: CheckedRequest,
+  { width, height }: { readonly width: number; readonly height: number },
+  facts: ModelFacts,
+  loras?: PreparedSet,
+): Pass {
+  const { prompt, negativePrompt, clipSkip = -1, batchSize, denoisingStrength = 0.75 } = options;
+  const sampling = withoutImage(resolveSampling(options, facts), options, facts);
+  return makePass({
+    ...{ mode, width, height, prompt, negativePrompt, clipSkip, loras, sampling },
+    seeds: batchSeeds(sampling.seed, batchSize),
+    denoisingStrength: mode === 'txt2img' ? null : denoisingStrength,
+  });
+}
+
+/** The plan with a tag for every LoRA in its prompts, so that a caption makes the picture again. */
+export function labelled(plan: Plan, models: JobModels): Plan {
+  const label = (pass: Pass): Pass => {
+    const { baseSet } = modelOf(pass.parts.diffusionModel, models).weights;
+    const tags = (pass.loras ?? baseSet).loras.map(({ lora }) => formatLoraTag(lora));
+    return tags.length === 0
+      ? pass
+      : Object.freeze({ ...pass, taggedPrompt: `${pass.prompt.trimEnd()} ${tags.join(' ')}` });
+  };
+  const [first, ...others] = plan.passes;
+  return Object.freeze({ ...plan, passes: Object.freeze([label(first), ...others.map(label)] as const) });
+}
+
+/** An edit model without a reference sees a black one; guidance towards that would be guidance towards nothing. */
+function withoutImage(
+  sampling: ReturnType<typeof resolveSampling>,
+  options: GivenImages,
+  facts: ModelFacts,
+): typeof sampling {
+  return facts.isEdit && (options.refImages ?? []).length === 0
+    ? { ...sampling, imageCfgScale: sampling.cfgScale }
+    : sampling;
+}

@@ -1,0 +1,164 @@
+import type { JobScope } from '../native/index.js';
+import type { TiledWarning } from './admission.js';
+import { admitPasses, type PassesAdmission, type PassPart } from './admitPasses.js';
+import type { Drafted } from './draft.js';
+import type { GenerateListeners } from './generate.js';
+import { noInputs } from './inputs.js';
+import { notify } from './listeners.js';
+import { modelsOf, type PassModels } from './models.js';
+import { type Pass, type Plan, withMemory } from './plan.js';
+import type { ProgressTracker } from './progress.js';
+import type { ModelContext } from './prompts.js';
+import type { JobQueue } from './queue.js';
+import { shapeOf } from './shape.js';
+
+/** A pass with its memory taken and its models loaded. */
+export interface EnteredPass {
+  readonly pass: Pass;
+  readonly memoryBudget: number;
+}
+
+export type Enter = (index: number, tracker: ProgressTracker) => Promise<EnteredPass>;
+
+export interface Entered {
+  readonly enter: Enter;
+  /** The plan with what memory has decided so far. */
+  readonly plan: () => Plan;
+  /** Gives everything back as soon as the native side has let go. */
+  readonly leave: () => void;
+}
+
+/**
+ * Models and memory of a job's passes. Passes of the job's own model are let in together, before the first step; those
+ * of a second model when it takes over: the first gives its memory back, the second is loaded if it is not there, and
+ * belongs to this job until its end.
+ */
+export function enterPasses(
+  scope: JobScope,
+  job: Drafted,
+  listeners: GenerateListeners,
+  warn: (warning: TiledWarning) => void,
+): Entered {
+  const { models, plan: draft } = job;
+  let plan = draft;
+  let admission: PassesAdmission | undefined;
+  let from = 0;
+  let taken = false;
+  let unlock: (() => void) | undefined;
+
+  const admit = async (indices: readonly number[]): Promise<void> => {
+    admission = await admitPasses(
+      indices.map((index) => partsOf(job, index)),
+      scope,
+      job.tiling,
+    );
+    for (const warning of admission.warnings) warn(warning);
+    const tilings = draft.passes.map((pass, index) => {
+      const found = admission?.tilings[index - from];
+      return found ?? { decode: pass.tiling, encode: pass.encodeTiling };
+    });
+    plan = withMemory(draft, tilings, admission.memoryBudget);
+  };
+  const enter: Enter = async (index, tracker) => {
+    const pass = draft.passes[index];
+    if (pass === undefined) throw new RangeError('No such pass');
+    const own = modelsOf(pass, models);
+    if (usesFirst(pass)) {
+      if (admission === undefined) {
+        await loadModels(scope, tracker, own, [], 'The job needs it.', listeners);
+        await admit([...draft.passes.keys()].filter((other) => usesFirst(draft.passes[other])));
+      }
+    } else if (!taken) {
+      taken = true;
+      // Nothing of the first pass runs any more.
+      await scope.idle();
+      admission?.release();
+      const { second } = models;
+      if (second?.queue !== undefined) unlock = await lock(second.queue, scope);
+      const used = new Set(Object.values(own) as ModelContext[]);
+      const mayGo = [models.first].filter((model) => !used.has(model));
+      const started = performance.now();
+      await loadModels(scope, tracker, own, mayGo, 'The hires pass has a checkpoint of its own.', listeners);
+      tell(own.diffusionModel, listeners, started, models.first);
+      from = index;
+      await admit([index]);
+    }
+    const entered = plan.passes[index];
+    if (entered === undefined) throw new RangeError('No such pass');
+    return { pass: entered, memoryBudget: plan.memoryBudget };
+  };
+  return {
+    enter,
+    plan: () => plan,
+    leave: () => {
+      void scope.idle().then(() => {
+        admission?.release();
+        unlock?.();
+      });
+    },
+  };
+}
+
+function usesFirst(pass: Pass | undefined): boolean {
+  return pass !== undefined && Object.values(pass.parts).every((role) => role === 'first');
+}
+
+/** What each model does in a pass. */
+function partsOf({ plan, models, inputs }: Drafted, index: number): PassPart[] {
+  const pass = plan.passes[index];
+  if (pass === undefined) return [];
+  const { diffusionModel, vae } = modelsOf(pass, models);
+  const next = plan.passes[index + 1];
+  const decodes = next === undefined || next.start?.upscaler.kind !== 'latent';
+  const given = inputs[index] ?? noInputs;
+  const shape = shapeOf(pass, plan, given, diffusionModel.facts, decodes);
+  if (vae === diffusionModel) return [{ admitter: diffusionModel, shape }];
+  return [
+    { admitter: diffusionModel, shape: { ...shape, encode: [], decode: false } },
+    { admitter: vae, shape: { ...shape, prompts: [], preview: 'none' } },
+  ];
+}
+
+async function loadModels(
+  scope: JobScope,
+  tracker: ProgressTracker,
+  own: PassModels,
+  mayGo: readonly ModelContext[],
+  reason: string,
+  { onModel }: GenerateListeners,
+): Promise<void> {
+  for (const { presence } of new Set(Object.values(own) as ModelContext[])) {
+    if (presence === undefined || presence.loaded) continue;
+    await tracker.stageOf('load', (onEvent) => presence.load(scope, onEvent, mayGo, reason, onModel));
+  }
+  tracker.skip('load');
+}
+
+function tell(model: ModelContext, { onModel }: GenerateListeners, started: number, before: ModelContext): void {
+  if (model === before) return;
+  const event = {
+    type: 'model',
+    action: 'switch',
+    model: model.facts.name,
+    reason: `The second pass works with "${model.facts.name}", the first with "${before.facts.name}".`,
+    ms: performance.now() - started,
+  } as const;
+  model.log?.(event);
+  notify(onModel, event);
+}
+
+/** Waits for a queue's turn and keeps it until the result is called. */
+function lock(queue: JobQueue, scope: JobScope): Promise<() => void> {
+  return new Promise((resolve, reject) => {
+    queue
+      .enqueue(
+        'hires',
+        { signal: scope.signal },
+        () =>
+          new Promise<void>((done) => {
+            resolve(done);
+          }),
+      )
+      .catch(reject);
+  });
+}

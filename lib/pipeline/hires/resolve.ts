@@ -1,0 +1,145 @@
+import { DiffusionError, invalidOption } from '../../errors/index.js';
+import type { PreparedSet } from '../../weights/index.js';
+import type { HiresWarning } from '../events.js';
+import type { ModelFacts } from '../facts.js';
+import { type Enlargement, makePass, type Pass, type PassParts } from '../plan.js';
+import { resolveSampling, type CheckedSampling } from '../sampling.js';
+import { batchSeeds } from '../seeds.js';
+import { hiresSize } from './size.js';
+import { compatibleSpaces, sameTextEncoder } from './spaces.js';
+import type { hiresSpec } from './spec.js';
+import { defaultLatent, defaultPixels, type Upscaler, upscalerLabel } from './upscalers.js';
+
+export type CheckedHires = ReturnType<typeof hiresSpec.check>;
+
+/** Facts of the models whose parts a pass works with. */
+export interface PartFacts {
+  readonly diffusionModel: ModelFacts;
+  readonly textEncoder: ModelFacts;
+  readonly vae: ModelFacts;
+}
+
+/** Prompts and LoRAs of the second pass, tags taken out and files found. */
+export interface HiresPrompts {
+  readonly prompt: string;
+  readonly taggedPrompt: string;
+  readonly negativePrompt: string;
+  readonly loras: PreparedSet | undefined;
+}
+
+export interface HiresInput {
+  readonly hires: CheckedHires;
+  /** As given for the first pass. */
+  readonly options: CheckedSampling & { readonly clipSkip?: number | undefined };
+  readonly first: Pass;
+  readonly firstFacts: ModelFacts;
+  readonly facts: PartFacts;
+  readonly parts: PassParts;
+  readonly prompts: HiresPrompts;
+}
+
+export interface ResolvedHires {
+  readonly pass: Pass;
+  readonly warnings: readonly HiresWarning[];
+}
+
+/**
+ * The second pass of a request: img2img over the results of the first, with everything that is not given taken from
+ * there. A model of another kind has its own sampler, guidance and CFG scale unless they are given.
+ * @throws DiffusionError `ERR_INVALID_OPTION`, `ERR_MODEL_UNSUPPORTED`.
+ */
+export function resolveHires(input: HiresInput): ResolvedHires {
+  const { hires, first, facts, parts, prompts } = input;
+  checkParts(input);
+  const { upscaler, warnings } = chooseUpscaler(input);
+  const size = hiresSize({ first, hires, upscaler, sizeMultiple: facts.diffusionModel.sizeMultiple, scaleFactor: facts.vae.scaleFactor });
+  const start: Enlargement = Object.freeze({ upscaler, size, decoder: first.parts.vae });
+  const pass = makePass({
+    mode: 'img2img',
+    parts,
+    start,
+    width: size.width,
+    height: size.height,
+    ...prompts,
+    clipSkip: hires.clipSkip ?? (related(input) ? first.clipSkip : -1),
+    sampling: hiresSampling(input),
+    seeds: hires.seed === undefined ? first.seeds : batchSeeds(hires.seed, first.seeds.length),
+    denoisingStrength: hires.denoisingStrength ?? 0.7,
+  });
+  return { pass, warnings };
+}
+
+/** UNets take one another's settings; a transformer only those of its own architecture. */
+function related({ firstFacts, facts: { diffusionModel } }: HiresInput): boolean {
+  return diffusionModel.architecture === firstFacts.architecture || (!diffusionModel.isDit && !firstFacts.isDit);
+}
+
+function hiresSampling(input: HiresInput): Pass['sampling'] {
+  const { hires, options, first, firstFacts, facts } = input;
+  const { diffusionModel } = facts;
+  const { defaults } = diffusionModel;
+  const kin = related(input);
+  const same = diffusionModel.architecture === firstFacts.architecture;
+  const { sigmas: _own, sampler, schedule, eta, skipLayerGuidance, stepCache, flowShift, imageCfgScale, ...rest } = options;
+  const chosen = hires.sampler ?? (kin ? sampler : undefined);
+  const plan = hires.schedule ?? (kin && hires.sampler === undefined ? schedule : undefined);
+  const cfgScale = hires.cfgScale ?? (kin ? options.cfgScale : defaults.cfgScale);
+  return resolveSampling(
+    {
+      ...rest,
+      seed: first.sampling.seed,
+      steps: hires.steps === undefined || hires.steps === 0 ? first.sampling.steps : hires.steps,
+      cfgScale,
+      guidance: hires.guidance ?? (same ? options.guidance : defaults.guidance),
+      ...(chosen === undefined ? {} : { sampler: chosen }),
+      ...(plan === undefined ? {} : { schedule: plan }),
+      ...(kin && eta !== undefined ? { eta } : {}),
+      ...(same && skipLayerGuidance !== undefined ? { skipLayerGuidance } : {}),
+      ...(same && stepCache !== undefined ? { stepCache } : {}),
+      ...(same && flowShift !== undefined ? { flowShift } : {}),
+      ...(same && imageCfgScale !== undefined ? { imageCfgScale } : {}),
+    },
+    diffusionModel,
+  );
+}
+
+/** Parts of another model serve only where they speak the same language. */
+function checkParts({ hires, facts, parts }: HiresInput): void {
+  const { diffusionModel, textEncoder, vae } = facts;
+  const names = `"${diffusionModel.architecture}"`;
+  const hint = "Use modules: 'built-in', or name the files that go with the checkpoint.";
+  if (parts.textEncoder !== parts.diffusionModel && !sameTextEncoder(textEncoder, diffusionModel))
+    throw invalidOption('hires.modules', hires.modules, `text encoders that ${names} was trained with`, hint);
+  if (parts.vae !== parts.diffusionModel && !compatibleSpaces(vae.space, diffusionModel.space))
+    throw invalidOption('hires.modules', hires.modules, `a VAE of the latent space of ${names}`, hint);
+}
+
+function chooseUpscaler(input: HiresInput): { upscaler: Upscaler; warnings: HiresWarning[] } {
+  const { hires, first, firstFacts, facts } = input;
+  const shared =
+    first.parts.vae === input.parts.vae || compatibleSpaces(firstFacts.space, facts.vae.space);
+  const given = hires.upscaler;
+  if (given === undefined || given.kind === 'latent') {
+    if (shared) return { upscaler: given ?? defaultLatent, warnings: [] };
+    requireEncoder(facts.vae);
+    if (given === undefined) return { upscaler: defaultPixels, warnings: [] };
+    const what = `the second pass has latents of another space (${firstFacts.space.family} and ${facts.vae.space.family})`;
+    const hint = `Use an upscaler of pixels, e.g. "${upscalerLabel(defaultPixels)}".`;
+    if (hires.strict)
+      throw invalidOption('hires.upscaler', upscalerLabel(given), `an upscaler of pixels, since ${what}`, hint);
+    const message = `"${upscalerLabel(given)}" enlarges latents, but ${what}: "${upscalerLabel(defaultPixels)}" is used on pixels.`;
+    return { upscaler: defaultPixels, warnings: [{ type: 'warning', code: 'upscaler', message }] };
+  }
+  requireEncoder(facts.vae);
+  return { upscaler: given, warnings: [] };
+}
+
+function requireEncoder(vae: ModelFacts): void {
+  if (vae.canEncodeImages) return;
+  const hint = 'Load the model without vaeDecodeOnly, or use an upscaler of latents.';
+  throw new DiffusionError(
+    'ERR_MODEL_UNSUPPORTED',
+    `The upscaler of the hires pass works on pixels, which the VAE of "${vae.name}" cannot encode. ${hint}`,
+    { field: 'hires.upscaler', hint },
+  );
+}

@@ -1,0 +1,70 @@
+import { DiffusionError } from '../../errors/index.js';
+import {
+  arrayOf,
+  boolean,
+  checker,
+  filePath,
+  integer,
+  number,
+  object,
+  optional,
+  prompt,
+  samplerName,
+  scheduleName,
+  union,
+} from '../../options/index.js';
+import { lorasSpec } from '../../weights/index.js';
+import { upscalerSpec } from './upscalers.js';
+
+/** A strength of 0 would leave nothing to sample. */
+const strength = checker('a number above 0, up to 1', (value, field) => {
+  const checked = number({ min: 0, max: 1 }).check(value, field);
+  if (checked > 0) return checked;
+  const hint = 'To enlarge a picture without sampling, use an upscaler: runtime.loadUpscaler.';
+  throw new DiffusionError('ERR_INVALID_OPTION', `${field} must be above 0, up to 1. ${hint}`, {
+    field,
+    given: value,
+    allowed: 'a number above 0, up to 1',
+    hint,
+  });
+});
+
+/** `'same'`, `'built-in'` or paths. */
+const modulesSpec = union(
+  [
+    checker("'same', 'built-in' or a list of paths", (value, field) => {
+      if (value === 'same' || value === 'built-in') return value;
+      const hint = 'A list names the files of the VAE and the text encoders of the second pass.';
+      throw new DiffusionError('ERR_INVALID_OPTION', `${field}: "${String(value)}" is no choice. ${hint}`, {
+        field,
+        given: value,
+        allowed: "'same', 'built-in' or a list of paths",
+        hint,
+      });
+    }),
+    arrayOf(filePath(), { max: 16 }),
+  ],
+  (value) => (Array.isArray(value) ? 1 : 0),
+);
+
+/** Options of the second pass; what is left out is taken from the first. */
+export const hiresSpec = object({
+  scale: optional(number({ min: 1, max: 8 })),
+  width: optional(integer({ min: 1, max: 8192 })),
+  height: optional(integer({ min: 1, max: 8192 })),
+  upscaler: optional(upscalerSpec),
+  steps: optional(integer({ min: 0, max: 1000 })),
+  denoisingStrength: optional(strength),
+  prompt: optional(prompt()),
+  negativePrompt: optional(prompt()),
+  sampler: optional(samplerName()),
+  schedule: optional(scheduleName()),
+  cfgScale: optional(number({ min: 0, max: 100 })),
+  guidance: optional(number({ min: 0, max: 100 })),
+  clipSkip: optional(integer({ min: 1, max: 12 })),
+  seed: optional(integer({ min: 0 })),
+  loras: optional(lorasSpec),
+  checkpoint: optional(filePath()),
+  modules: optional(modulesSpec),
+  strict: boolean({ default: false }),
+});

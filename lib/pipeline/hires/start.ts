@@ -1,0 +1,39 @@
+import { DiffusionError } from '../../errors/index.js';
+import type { JobScope, NativeTensor } from '../../native/index.js';
+import type { PassJob, PassResult } from '../pass.js';
+import type { Enlargement } from '../plan.js';
+import type { ProgressTracker } from '../progress.js';
+import { enlargeLatent, enlargePicture } from './enlarge.js';
+
+/**
+ * The start latent of a pass from a result of the one before: the latent enlarged, or its picture enlarged and encoded
+ * by the VAE of this pass. Never anything else: without a result the job fails.
+ */
+export async function startOf(
+  scope: JobScope,
+  tracker: ProgressTracker,
+  { pass, models, memoryBudget, of }: PassJob,
+  { upscaler, size }: Enlargement,
+  before: PassResult | undefined,
+  seed: number,
+): Promise<NativeTensor> {
+  const { vae } = models;
+  if (upscaler.kind === 'latent') {
+    if (before?.latent == null) throw missing('latent');
+    return enlargeLatent(before.latent, upscaler, size, vae.facts.scaleFactor);
+  }
+  const { picture } = before ?? {};
+  if (picture == null) throw missing('picture');
+  const image = await tracker.stage((onEvent) =>
+    enlargePicture(picture, upscaler, size, (model, small) => of.enlarge(model, small, scope, onEvent)),
+  );
+  scope.check();
+  const params = { images: [{ image, mask: null }], seed, tiling: pass.encodeTiling, memoryBudget };
+  const [latent] = await tracker.stage((onEvent) => scope.run(() => vae.native.encodeImages(params, onEvent)));
+  if (latent === undefined) throw missing('encoded picture');
+  return latent;
+}
+
+function missing(what: string): DiffusionError {
+  return new DiffusionError('ERR_ENGINE', `The pass before left no ${what} to begin with.`);
+}

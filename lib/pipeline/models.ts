@@ -1,0 +1,41 @@
+import type { JobScope, NativeEvent, NativeImage } from '../native/index.js';
+import type { ModelUpscaler } from './hires/index.js';
+import type { ModelRole, Pass } from './plan.js';
+import type { ModelContext } from './prompts.js';
+
+/** Models of one job. */
+export interface JobModels {
+  readonly first: ModelContext;
+  /** Of the hires checkpoint; undefined without one. */
+  readonly second?: ModelContext | undefined;
+  /** Enlarges a picture with an upscaler model, once, by the model's own scale. */
+  readonly enlarge: EnlargeWithModel;
+}
+
+export type EnlargeWithModel = (
+  upscaler: ModelUpscaler,
+  picture: NativeImage,
+  scope: JobScope,
+  onEvent: (event: NativeEvent) => void,
+) => Promise<NativeImage>;
+
+/** The models that the parts of a pass name. */
+export interface PassModels {
+  readonly diffusionModel: ModelContext;
+  readonly textEncoder: ModelContext;
+  readonly vae: ModelContext;
+}
+
+export function modelsOf({ parts }: Pick<Pass, 'parts'>, models: JobModels): PassModels {
+  return {
+    diffusionModel: modelOf(parts.diffusionModel, models),
+    textEncoder: modelOf(parts.textEncoder, models),
+    vae: modelOf(parts.vae, models),
+  };
+}
+
+export function modelOf(role: ModelRole, { first, second }: JobModels): ModelContext {
+  if (role === 'first') return first;
+  if (second === undefined) throw new Error('A pass names a second model that the job has not');
+  return second;
+}

@@ -1,0 +1,151 @@
+import type { JobScope, NativeImage, NativeTensor } from '../native/index.js';
+import { compiledFor } from './compile.js';
+import type { Lease } from './conditioningCache.js';
+import { startOf } from './hires/index.js';
+import type { Inputs } from './inputs.js';
+import { type EncodePlan, prepareLatents, type PreparedLatents } from './latents.js';
+import type { GenerateListeners } from './generate.js';
+import type { JobModels, PassModels } from './models.js';
+import { needsUncond, type Pass } from './plan.js';
+import type { Preview } from './preview.js';
+import type { ProgressTracker } from './progress.js';
+import { acquireConditioning, type ModelContext, negativeParams, positiveParams } from './prompts.js';
+import { sampleParams } from './sampleParams.js';
+import { passSigmas } from './steps.js';
+
+/** What a pass hands to the next for one image. */
+export interface PassResult {
+  /** In the space of the pass's VAE; null: only the picture is known. */
+  readonly latent: NativeTensor | null;
+  /** Where it was decoded. */
+  readonly picture: NativeImage | null;
+}
+
+/** A pass with everything that carrying it out needs. */
+export interface PassJob {
+  readonly pass: Pass;
+  readonly models: PassModels;
+  readonly inputs: Inputs;
+  readonly encoding: EncodePlan;
+  readonly preview: Preview;
+  readonly memoryBudget: number;
+  /** Decodes the results; null: nobody wants their pixels. */
+  readonly decoder: ModelContext | null;
+  readonly listeners: GenerateListeners;
+  readonly of: JobModels;
+}
+
+/**
+ * One pass over the batch, its models being loaded: LoRAs, pictures to latents, prompts to conditioning, then one image after the
+ * other. A pass that begins with results makes each start latent of them; it is never made without, whatever loading
+ * and compiling have done in between.
+ * @param before runs when nothing is computed yet.
+ */
+export async function runPass(
+  scope: JobScope,
+  tracker: ProgressTracker,
+  job: PassJob,
+  starts: readonly PassResult[],
+  leases: Lease[],
+  before: (() => Promise<void>) | undefined,
+  onPicture: (picture: NativeImage, index: number) => void,
+): Promise<PassResult[]> {
+  const { pass, models, decoder, memoryBudget } = job;
+  await before?.();
+  await bringLoras(scope, tracker, job);
+  const encoded = await encodeInputs(scope, tracker, job);
+  const prepared = prepareLatents(pass, job.inputs, models.diffusionModel.facts, job.encoding, encoded);
+  const mine = await encodePrompts(scope, tracker, job, leases);
+  const sigmas = await noiseLevels(scope, job);
+  const results: PassResult[] = [];
+  for (const [index, seed] of pass.seeds.entries()) {
+    const latents =
+      pass.start === null
+        ? prepared
+        : { ...prepared, latent: await startOf(scope, tracker, job, pass.start, starts[index], seed) };
+    const latent = await sampleImage(scope, tracker, job, latents, mine, sigmas, seed);
+    let picture: NativeImage | null = null;
+    if (decoder !== null) {
+      const params = { latent, tiling: pass.tiling, memoryBudget };
+      picture = await tracker.stage((onEvent) => scope.run(() => decoder.native.decodeLatent(params, onEvent)));
+      scope.check();
+      onPicture(picture, index);
+    }
+    results.push({ latent, picture });
+  }
+  return results;
+}
+
+async function bringLoras(scope: JobScope, tracker: ProgressTracker, { pass, models }: PassJob): Promise<void> {
+  const { weights } = models.diffusionModel;
+  if (!weights.isCurrent(pass.loras))
+    await tracker.stageOf('lora', (onEvent) => weights.apply(pass.loras, scope, onEvent));
+  tracker.skip('lora');
+}
+
+async function encodeInputs(scope: JobScope, tracker: ProgressTracker, job: PassJob): Promise<NativeTensor[]> {
+  const { pass, models, encoding, memoryBudget } = job;
+  const { items } = encoding;
+  if (items.length === 0) return [];
+  const params = { images: items, seed: pass.sampling.seed, tiling: pass.encodeTiling, memoryBudget };
+  return tracker.stage((onEvent) => scope.run(() => models.vae.native.encodeImages(params, onEvent)));
+}
+
+/** Positive first, then negative where guidance needs it. */
+async function encodePrompts(
+  scope: JobScope,
+  tracker: ProgressTracker,
+  { pass, models, inputs, memoryBudget }: PassJob,
+  leases: Lease[],
+): Promise<Lease[]> {
+  const context = models.textEncoder;
+  const parts = { ...pass, refImages: inputs.refImages };
+  const wanted = [positiveParams(parts)];
+  if (needsUncond(pass.sampling)) wanted.push(negativeParams(parts, context.facts));
+  const mine: Lease[] = [];
+  for (const params of wanted) {
+    const lease = await tracker.stage((onEvent) => acquireConditioning(context, scope, params, onEvent, memoryBudget));
+    leases.push(lease);
+    mine.push(lease);
+    scope.check();
+  }
+  return mine;
+}
+
+async function noiseLevels(scope: JobScope, { pass, models }: PassJob): Promise<Float32Array> {
+  const { native } = models.diffusionModel;
+  const { sampler, schedule, flowShift } = pass.sampling;
+  const { width, height } = pass;
+  return passSigmas(pass, (steps) =>
+    scope.run(() => native.sigmas({ steps, schedule, sampler, width, height, flowShift })),
+  );
+}
+
+async function sampleImage(
+  scope: JobScope,
+  tracker: ProgressTracker,
+  { pass, models, inputs, preview, memoryBudget, listeners }: PassJob,
+  latents: PreparedLatents,
+  [cond, uncond]: readonly Lease[],
+  sigmas: Float32Array,
+  seed: number,
+): Promise<NativeTensor> {
+  if (cond === undefined) throw new Error('The prompt was not encoded');
+  const context = models.diffusionModel;
+  const params = sampleParams({
+    cond: cond.handle,
+    uncond: uncond?.handle ?? null,
+    latents,
+    noise: null,
+    seed,
+    sigmas,
+    controlImage: context.facts.hasControlNet ? inputs.controlImage : null,
+    sampling: pass.sampling,
+    preview,
+    previewTiling: pass.tiling,
+    memoryBudget,
+  });
+  // Compiling knows ids and shapes, never the mode: what is sampled is in `params`, made before.
+  const native = await compiledFor(context, pass, scope, listeners.onModel);
+  return tracker.stage((onEvent) => scope.run(() => native.sample(params, onEvent)));
+}
