@@ -1,0 +1,4 @@
+export { type LatentFilter, type LatentMode, resizeLatent } from './latentResize.js';
+export { cropPixels, type PixelFilter, resizePixels } from './pixelResize.js';
+export { hiresSize, type HiresSize, type HiresSizeOptions } from './size.js';
+export { upscaleLatent } from './upscaleLatent.js';
