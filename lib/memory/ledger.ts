@@ -25,6 +25,8 @@ export interface LedgerOptions {
   readonly available: (device: string) => number;
   /** Resident bytes of this process. */
   readonly rss: () => number;
+  /** Frees what is kept only to be faster, until `enough` holds or nothing is left. Default: nothing is kept so. */
+  readonly relieve?: ((enough: () => boolean) => Promise<boolean>) | undefined;
 }
 
 /** What stands in the way of a need: on which device, how much there is. */
@@ -59,11 +61,13 @@ export class MemoryLedger {
   readonly #base: number;
   readonly #running = new Set<Reservation>();
   readonly #waiting: Waiter[] = [];
+  readonly #relieve: LedgerOptions['relieve'];
   #weights = 0;
   #residue = 0;
 
-  constructor({ limit, available, rss }: LedgerOptions) {
+  constructor({ limit, available, rss, relieve }: LedgerOptions) {
     this.limit = limit;
+    this.#relieve = relieve;
     this.#available = available;
     this.#rss = rss;
     this.#base = rss();
@@ -75,14 +79,18 @@ export class MemoryLedger {
     return Math.max(0, this.limit === undefined ? free : Math.min(free, this.#underLimit() - this.#reserved()));
   }
 
-  /** What a need would lack if nothing else ran; undefined: nothing. Others that run are not counted. */
-  shortage(need: Need): Shortage | undefined {
+  /**
+   * What a need would lack if nothing else ran; undefined: nothing. Others that run are not counted.
+   * @param relief bytes that could be freed for it.
+   */
+  shortage(need: Need, relief = 0): Shortage | undefined {
     const needed = totalOf(need);
-    if (this.limit !== undefined && needed > this.#underLimit())
-      return { device: host, needed, available: Math.max(0, this.#underLimit()), byLimit: true };
+    const underLimit = this.#underLimit() + relief;
+    if (this.limit !== undefined && needed > underLimit)
+      return { device: host, needed, available: Math.max(0, underLimit), byLimit: true };
     if (this.#running.size > 0) return undefined;
     for (const [device, bytes] of need) {
-      const available = this.#available(device);
+      const available = this.#available(device) + relief;
       if (bytes > available) return { device, needed: bytes, available, byLimit: false };
     }
     return undefined;
@@ -95,6 +103,10 @@ export class MemoryLedger {
    */
   async reserve(need: Need, signal?: AbortSignal): Promise<Reservation | Shortage> {
     signal?.throwIfAborted();
+    if (this.shortage(need) !== undefined && this.#relieve !== undefined) {
+      await this.#relieve(() => this.shortage(need) === undefined);
+      signal?.throwIfAborted();
+    }
     if (this.#waiting.length === 0) {
       const outcome = this.#decide(need);
       if (outcome !== undefined) return outcome;

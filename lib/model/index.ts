@@ -19,4 +19,6 @@ export {
   type InspectOptions,
   type ModelInspection,
 } from './inspect.js';
+export { Residency, type Tenant } from './residency.js';
+export { type LoadedNative, type OpenNative, ResidentModel } from './resident.js';
 export { checkUpscalerFile } from './upscalerFile.js';

@@ -1,4 +1,4 @@
-import type { NativeComponent, NativeEncodePromptParams, NativeTiling } from './contract.js';
+import type { NativeComponent, NativeEncodePromptParams, NativeModelInfo, NativeTiling } from './contract.js';
 
 // The part of the addon's contract (contract.ts) that is about memory.
 
@@ -51,4 +51,6 @@ export interface NativeLoadMemory {
   readonly readBuffers: number;
   /** File bytes that are mapped while reading. */
   readonly mapped: number;
+  /** Of the model that it will be; `components` and `tensors` are empty. */
+  readonly info: NativeModelInfo;
 }

@@ -45,6 +45,7 @@ export function enterPasses(
   let from = 0;
   let taken = false;
   let unlock: (() => void) | undefined;
+  const holds: (() => void)[] = [];
 
   const admit = async (indices: readonly number[]): Promise<void> => {
     admission = await admitPasses(
@@ -65,7 +66,8 @@ export function enterPasses(
     const own = modelsOf(pass, models);
     if (usesFirst(pass)) {
       if (admission === undefined) {
-        await loadModels(scope, tracker, own, [], 'The job needs it.', listeners);
+        holds.push(...hold(own));
+        await loadModels(scope, tracker, own, 'The job needs it.', listeners);
         await admit([...draft.passes.keys()].filter((other) => usesFirst(draft.passes[other])));
       }
     } else if (!taken) {
@@ -75,10 +77,11 @@ export function enterPasses(
       admission?.release();
       const { second } = models;
       if (second?.queue !== undefined) unlock = await lock(second.queue, scope);
+      holds.push(...hold(own));
       const used = new Set(Object.values(own) as ModelContext[]);
-      const mayGo = [models.first].filter((model) => !used.has(model));
+      if (!used.has(models.first)) holds.push(models.first.presence?.spare() ?? nothing);
       const started = performance.now();
-      await loadModels(scope, tracker, own, mayGo, 'The hires pass has a checkpoint of its own.', listeners);
+      await loadModels(scope, tracker, own, 'The hires pass has a checkpoint of its own.', listeners);
       tell(own.diffusionModel, listeners, started, models.first);
       from = index;
       await admit([index]);
@@ -93,10 +96,17 @@ export function enterPasses(
     leave: () => {
       void scope.idle().then(() => {
         admission?.release();
+        for (const release of holds.reverse()) release();
         unlock?.();
       });
     },
   };
+}
+
+const nothing = (): void => undefined;
+
+function hold(own: PassModels): (() => void)[] {
+  return [...new Set(Object.values(own) as ModelContext[])].map(({ presence }) => presence?.hold() ?? nothing);
 }
 
 function usesFirst(pass: Pass | undefined): boolean {
@@ -123,13 +133,12 @@ async function loadModels(
   scope: JobScope,
   tracker: ProgressTracker,
   own: PassModels,
-  mayGo: readonly ModelContext[],
   reason: string,
   { onModel }: GenerateListeners,
 ): Promise<void> {
   for (const { presence } of new Set(Object.values(own) as ModelContext[])) {
     if (presence === undefined || presence.loaded) continue;
-    await tracker.stageOf('load', (onEvent) => presence.load(scope, onEvent, mayGo, reason, onModel));
+    await tracker.stageOf('load', (onEvent) => presence.load(scope, onEvent, reason, onModel));
   }
   tracker.skip('load');
 }

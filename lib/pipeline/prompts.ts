@@ -36,15 +36,14 @@ export interface ModelIdentity {
 /** Weights that can leave memory between two passes and come back. */
 export interface Presence {
   readonly loaded: boolean;
-  /**
-   * Reads the weights. What others hold is dropped where there is no room: models that nobody uses, least lately used
-   * first, then those named.
-   * @param mayGo models that the job has no more use for.
-   */
+  /** Somebody needs the model: it stays in memory until the result is called. */
+  hold(): () => void;
+  /** Its owner can do without it, and would rather have it leave than be refused, until the result is called. */
+  spare(): () => void;
+  /** Reads the weights where they are not there; what is spare makes room where there is none. */
   load(
     scope: JobScope,
     onEvent: (event: NativeEvent) => void,
-    mayGo: readonly ModelContext[],
     reason: string,
     onModel: ((event: ModelEvent) => void) | undefined,
   ): Promise<void>;

@@ -28,12 +28,12 @@ export function shapeOf(pass: Pass, { preview }: Plan, inputs: Inputs, facts: Mo
   };
 }
 
-/** Results of the pass before, and the picture that is being made of one of them. */
+/** Results of the pass before, at most as large as those of this one, and the picture that is made of one of them. */
 function startBytes({ start, width, height, seeds }: Pass): number {
   if (start === null) return 0;
-  const { firstWidth, firstHeight } = start.size;
-  const latents = (seeds.length * firstWidth * firstHeight) / 4;
-  return start.upscaler.kind === 'latent' ? latents : latents + 3 * (seeds.length * firstWidth * firstHeight + 2 * width * height);
+  const pixels = width * height;
+  const latents = (seeds.length * pixels) / 4;
+  return start.upscaler.kind === 'latent' ? latents : latents + 3 * pixels * (seeds.length + 2);
 }
 
 /** Pictures lie in JavaScript's memory and, while they are used, in a copy that belongs to the native job. */

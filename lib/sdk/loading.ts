@@ -1,30 +1,45 @@
 import { DiffusionError } from '../errors/index.js';
-import { checkModelFiles, ensureEmbeddedModel, modelFilePaths } from '../model/index.js';
+import {
+  checkModelFiles,
+  ensureEmbeddedModel,
+  type LoadedNative,
+  modelFilePaths,
+  type OpenNative,
+} from '../model/index.js';
 import type { InfotextModel } from '../image/index.js';
 import {
   type LoadedAddon,
   type NativeEvent,
+  type NativeLoadOptions,
   type NativeModel,
   type NativeModelFiles,
   ownVersion,
   runJob,
 } from '../native/index.js';
-import { ProgressTracker } from '../pipeline/index.js';
+import { type ModelIdentity, ProgressTracker } from '../pipeline/index.js';
 import type { LoraDirectories } from '../weights/index.js';
 import type { MemoryLedger } from '../memory/index.js';
+import type { AssembleInit } from './assemble.js';
 import { besideCheck } from './besideCheck.js';
 import { admitLoad, explainLoad } from './loadMemory.js';
 import { type CheckedLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import { fileStamps } from './identity.js';
 import { Model } from './model.js';
 import { modelFacts, modelName } from './modelInfo.js';
+import { secondOpener, type SecondModels } from './second.js';
 
-export interface LoadContext {
+/** What reading weights needs. */
+export interface WeightsContext {
   readonly loaded: Pick<LoadedAddon, 'addon'>;
+  readonly ledger: MemoryLedger;
+}
+
+/** What the models of a runtime share. */
+export interface LoadContext extends WeightsContext, Pick<AssembleInit, 'residency' | 'log' | 'enlarge'> {
   readonly device: string;
   readonly threads: number;
   readonly loraDirectories: LoraDirectories;
-  readonly ledger: MemoryLedger;
+  readonly seconds: SecondModels;
   readonly onDispose: (model: Model) => void;
 }
 
@@ -75,75 +90,94 @@ export async function loadModel(
   signal.throwIfAborted();
   const stamps = await fileStamps(files);
   const check = (stop: AbortSignal) => (embedded ? Promise.resolve() : checkModelFiles(files, stop));
-  const { native, forget } = await besideCheck(
+  const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
+  const loaded = await besideCheck(
     check,
-    (stop) => loadNative(context, options, resolved, tracker, { stop, caller: signal }),
+    (stop) =>
+      tracker.stage((onEvent) => loadNative(context, request, modelName(files, embedded), onEvent, stop, signal)),
     signal,
     giveUp,
   );
   try {
-    const facts = await modelFacts(native.info, files, embedded);
+    const { info } = loaded.native;
+    const facts = await modelFacts(info, files, embedded);
     signal.throwIfAborted();
     const caption = captionOf(options, resolved);
+    const open = reopen(context, request, facts.name, stamps);
     return new Model({
-      native,
-      facts,
-      files,
-      caption,
-      cacheBytes: options.conditioningCacheBytes,
-      loras: {
-        mode: options.loraMode,
-        backup: options.loraBackup,
-        cacheBytes: options.loraCacheBytes,
-        directories: context.loraDirectories,
-      },
-      stamps,
-      ledger: context.ledger,
-      onDispose: (model) => {
-        forget();
-        context.onDispose(model);
-      },
+      ...context,
+      ...{ loaded, info, open, facts, files, caption, stamps },
+      identity: identityOf(stamps, request),
+      ...settingsOf(options, context),
+      openSecond: secondOpener(context.seconds, { options, files, device: request.device }),
     });
   } catch (error) {
-    giveUp({ native, forget });
+    giveUp(loaded);
     throw error;
   }
 }
 
-interface LoadedWeights {
-  readonly native: NativeModel;
-  /** Gives their memory back to the ledger. */
-  readonly forget: () => void;
+/** What decides how LoRAs reach the weights and what is kept in memory. */
+export function settingsOf(
+  options: CheckedLoadOptions,
+  { loraDirectories: directories }: Pick<LoadContext, 'loraDirectories'>,
+): Pick<AssembleInit, 'cacheBytes' | 'loras'> {
+  const { loraMode: mode, loraBackup: backup, loraCacheBytes: cacheBytes } = options;
+  return { cacheBytes: options.conditioningCacheBytes, loras: { mode, backup, cacheBytes, directories } };
+}
+
+/** Names what is in memory where: a part of keys of compiled graphs. */
+export function identityOf(stamps: ReadonlyMap<string, string>, request: NativeLoadOptions): ModelIdentity {
+  const weights = [...stamps].map(([path, stamp]) => `${path} ${stamp}`).join('\n');
+  return { weights, device: request.device, precision: request.weightType };
+}
+
+/** Reads weights again that were dropped; they must be those that were loaded. */
+export function reopen(
+  context: WeightsContext,
+  request: NativeLoadOptions,
+  name: string,
+  stamps: ReadonlyMap<string, string>,
+): OpenNative {
+  return async (onEvent, signal) => {
+    const now = await fileStamps(request.files);
+    for (const [path, stamp] of stamps) if (now.get(path) !== stamp) throw changedFile(path);
+    return loadNative(context, request, name, onEvent, signal, signal);
+  };
+}
+
+function changedFile(path: string): DiffusionError {
+  const hint = 'Put the file back, or load the model anew.';
+  const message = `The file ${path} is not the one that was loaded, so the model cannot be read again. ${hint}`;
+  return new DiffusionError('ERR_MODEL_CHANGED', message, { given: path, hint });
 }
 
 async function loadNative(
-  context: LoadContext,
-  options: CheckedLoadOptions,
-  { files, embedded }: ResolvedFiles,
-  tracker: ProgressTracker,
-  { stop: signal, caller }: { readonly stop: AbortSignal; readonly caller: AbortSignal },
-): Promise<LoadedWeights> {
-  const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
+  context: WeightsContext,
+  request: NativeLoadOptions,
+  name: string,
+  onEvent: (event: NativeEvent) => void,
+  signal: AbortSignal,
+  caller: AbortSignal,
+): Promise<LoadedNative> {
+  const { files } = request;
   const memory = { addon: context.loaded.addon, ledger: context.ledger };
   const place = await admitLoad(memory, request, signal).catch((error: unknown) => {
     throw withField(error, files);
   });
-  const source = { model: modelName(files, embedded), kind: 'load' };
-  const native = await tracker.stage(async (onEvent) => {
-    const wanted = { ...request, memoryBudget: place.memoryBudget };
-    const start = () => context.loaded.addon.loadModel(wanted, onEvent);
-    const { promise, settled } = runJob(start, signal, free, source);
-    try {
-      return await promise;
-    } catch (error) {
-      // After an abort the native side holds what it was given a little longer. Only a caller who aborts hears of it at
-      // once; one whose files are refused has the memory back.
-      void settled.then(place.release);
-      if (!caller.aborted) await settled;
-      throw withField(await explainLoad(memory, request, error, signal), files);
-    }
-  });
-  return { native, forget: place.settle(native.info.components) };
+  const source = { model: name, kind: 'load' };
+  const wanted = { ...request, memoryBudget: place.memoryBudget };
+  const { promise, settled } = runJob(() => context.loaded.addon.loadModel(wanted, onEvent), signal, free, source);
+  try {
+    const native = await promise;
+    return { native, forget: place.settle(native.info.components) };
+  } catch (error) {
+    // After an abort the native side holds what it was given a little longer. Only a caller who aborts hears of it at
+    // once; one whose files are refused has the memory back.
+    void settled.then(place.release);
+    if (!caller.aborted) await settled;
+    throw withField(await explainLoad(memory, request, error, signal), files);
+  }
 }
 
 async function unpackEmbedded(tracker: ProgressTracker, signal: AbortSignal): Promise<ResolvedFiles> {
@@ -174,12 +208,12 @@ function free(native: NativeModel): void {
   native.dispose().catch(() => undefined);
 }
 
-function giveUp({ native, forget }: LoadedWeights): void {
+function giveUp({ native, forget }: LoadedNative): void {
   free(native);
   forget();
 }
 
-function captionOf(options: CheckedLoadOptions, { files, embedded, sha256 }: ResolvedFiles): InfotextModel {
+export function captionOf(options: CheckedLoadOptions, { files, embedded, sha256 }: ResolvedFiles): InfotextModel {
   const { rng, samplerRng, weightType, circular } = options;
   const both = typeof circular === 'object' ? circular.x && circular.y : circular === true;
   return {

@@ -1,11 +1,10 @@
-import type { NativeModel, NativeModelFiles } from '../native/index.js';
-import type { MemoryLedger } from '../memory/index.js';
+import type { LoadedNative, ResidentModel } from '../model/index.js';
+import type { NativeModelFiles } from '../native/index.js';
 import { boolean, checkOptions, optional, signal as abortSignal } from '../options/index.js';
 import type { InfotextModel } from '../image/index.js';
-import { type WeightsDigest, type WeightsMemory, type WeightsOptions, WeightsState } from '../weights/index.js';
+import type { WeightsDigest, WeightsMemory } from '../weights/index.js';
 import {
   type Conditioning,
-  ConditioningCache,
   countTokens,
   type CountTokensOptions,
   type DecodedImages,
@@ -20,10 +19,9 @@ import {
   type GenerateResult,
   type Img2ImgRequest,
   type InpaintRequest,
-  JobQueue,
+  type JobQueue,
   type Latent,
   type LatentSpace,
-  MeasureCache,
   type MemoryEstimate,
   type ModelFacts,
   type PipelineModel,
@@ -37,26 +35,22 @@ import {
   type TokenCount,
   type Txt2ImgRequest,
 } from '../pipeline/index.js';
+import { assemble, type AssembleInit } from './assemble.js';
 import { disposeAbort, disposedError, type DisposeOptions, freeNative } from './disposal.js';
 import { identifyFiles } from './identity.js';
 import { Loras } from './loras.js';
 import { publicInfo } from './modelInfo.js';
 import { type DigestOptions, releaseBackups, weightsDigest, weightsMemory } from './weights.js';
+import type { ModelTenant } from './tenant.js';
 import type { ComponentIdentity, ModelInfo } from './types.js';
 
 /** What a runtime hands to a model it has loaded. */
-export interface ModelInit {
-  readonly native: NativeModel;
+export interface ModelInit extends Omit<AssembleInit, 'facts' | 'describe' | 'holders'> {
+  readonly loaded: LoadedNative;
   readonly facts: ModelFacts;
   readonly files: NativeModelFiles;
   /** What captions say of the model; hashes are added when they become known. */
   readonly caption: InfotextModel;
-  readonly cacheBytes: number;
-  /** How LoRAs reach the weights. */
-  readonly loras: WeightsOptions;
-  /** The model's files and their stamps from before they were loaded. */
-  readonly stamps: ReadonlyMap<string, string>;
-  readonly ledger: MemoryLedger;
   readonly onDispose: (model: Model) => void;
 }
 
@@ -75,24 +69,32 @@ export class Model {
   readonly queue: QueueView;
   readonly #pipeline: PipelineModel;
   readonly #queue: JobQueue;
+  readonly #resident: ResidentModel;
+  readonly #presence: ModelTenant;
   readonly #files: NativeModelFiles;
   readonly #onDispose: (model: Model) => void;
   #caption: InfotextModel;
   #disposed: Promise<void> | undefined;
 
   /** Not for callers; use `runtime.loadModel`. */
-  constructor({ native, facts, files, caption, cacheBytes, loras, stamps, ledger, onDispose }: ModelInit) {
+  constructor(init: ModelInit) {
+    const { facts, files, caption, onDispose } = init;
     this.info = publicInfo(facts, files);
     this.latentSpace = facts.space;
-    this.#queue = new JobQueue(facts.name);
-    this.queue = this.#queue;
     this.#files = files;
     this.#caption = caption;
     this.#onDispose = onDispose;
-    const cache = new ConditioningCache(cacheBytes);
-    const weights = new WeightsState({ ...loras, native, architecture: facts.architecture, checkpoint: stamps });
-    const memory = { ledger, cache: new MeasureCache() };
-    this.#pipeline = { native, facts, cache, memory, weights, queue: this.#queue, describe: () => this.#caption };
+    const { pipeline, resident } = assemble({
+      ...init,
+      facts: () => facts,
+      describe: () => this.#caption,
+      holders: 1,
+    });
+    this.#pipeline = pipeline;
+    this.#resident = resident;
+    this.#presence = pipeline.presence;
+    this.#queue = pipeline.queue;
+    this.queue = this.#queue;
     this.loras = new Loras(this.#pipeline);
   }
 
@@ -223,8 +225,9 @@ export class Model {
       closed.then(() => {
         this.#pipeline.cache.clear();
       }),
-      this.#pipeline.native,
+      this.#resident,
       () => {
+        this.#presence.remove();
         this.#onDispose(this);
       },
     );

@@ -114,6 +114,15 @@ export class WeightsState {
     return report;
   }
 
+  /** The weights were read anew: nothing is merged into them. The set of the model comes back with the next job. */
+  reset(): void {
+    this.#states = new Map();
+    this.#runtimeKey = '';
+    this.#current = emptySet;
+    this.#textEncoderKey = '';
+    this.#report = this.#reportOf('merge', 'No LoRA is set.', undefined, emptyResult);
+  }
+
   /** Whether {@link apply} would have nothing to do. */
   isCurrent(set: PreparedSet | undefined): boolean {
     return this.keyOf(set) === this.#current.key;

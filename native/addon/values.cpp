@@ -140,6 +140,7 @@ Napi::Value toJs(Napi::Env env, const LoadMemory& memory) {
   object.Set("components", componentsToJs(env, memory.components));
   object.Set("readBuffers", number(env, memory.readBuffers));
   object.Set("mapped", number(env, memory.mapped));
+  object.Set("info", toJs(env, memory.info));
   return object;
 }
 

@@ -261,6 +261,7 @@ struct LoadMemory {
   std::vector<Component> components;
   uint64_t readBuffers = 0;
   uint64_t mapped = 0;  // file bytes mapped while reading
+  ModelInfo info;       // of the model that it will be; without components
 };
 
 struct UpscalerOptions {

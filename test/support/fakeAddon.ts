@@ -162,6 +162,7 @@ export class FakeAddon {
           components: { ...fakeInfo, ...options.info }.components,
           readBuffers: 0,
           mapped: 0,
+          info: { ...fakeInfo, ...options.info, components: [], tensors: 0 },
         })),
       loadModel: (params, onEvent) => this.#job('loadModel', params, 0, onEvent, () => this.model()),
       createSharedMemory: () => null,

@@ -52,7 +52,8 @@ export function resolveHires(input: HiresInput): ResolvedHires {
   const { hires, first, facts, parts, prompts } = input;
   checkParts(input);
   const { upscaler, warnings } = chooseUpscaler(input);
-  const size = hiresSize({ first, hires, upscaler, sizeMultiple: facts.diffusionModel.sizeMultiple, scaleFactor: facts.vae.scaleFactor });
+  const { sizeMultiple } = facts.diffusionModel;
+  const size = hiresSize(first, hires, { sizeMultiple, scaleFactor: facts.vae.scaleFactor });
   const start: Enlargement = Object.freeze({ upscaler, size, decoder: first.parts.vae });
   const pass = makePass({
     mode: 'img2img',

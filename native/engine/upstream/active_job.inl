@@ -52,9 +52,10 @@ struct ActiveJob {
   MemoryMeter memory;
   std::function<void()> checkCompanions;  // of a load: files that the engine reads after the model's weights
   std::function<bool()> onWeightsKnown;   // all weights of a load are known, none has memory yet
-  uint64_t readBuffers = 0;               // of the reader threads of a load
-  uint64_t mapped = 0;                    // file bytes that a load maps
-  std::string loadError;                  // set by JobLoader, thrown after the engine has cleaned up
+  const String2TensorStorage* tensors = nullptr;  // of a load, while onWeightsKnown runs
+  uint64_t readBuffers = 0;                       // of the reader threads of a load
+  uint64_t mapped = 0;                            // file bytes that a load maps
+  std::string loadError;                          // set by JobLoader, thrown after the engine has cleaned up
   ErrorCode loadErrorCode = ErrorCode::ModelCorrupt;
   int64_t lastReport = 0;
   std::shared_ptr<Sources> sources;          // set by JobLoader

@@ -41,20 +41,19 @@ inline size_t countTensors(VAE& vae, const char* prefix) {
   return tensors.size();
 }
 
-}  // namespace upstream
-
-ModelInfo Model::describe() const {
-  StableDiffusionGGML& sd = impl_->sd;
-  const sample_method_t sampler = sd_get_default_sample_method(&impl_->context);
+// Everything but the parts' bytes.
+inline ModelInfo describeVersion(StableDiffusionGGML& sd, const char* prediction, bool hasTaesd) {
+  const sample_method_t sampler = sd_version_is_dit(sd.version) ? EULER_SAMPLE_METHOD : EULER_A_SAMPLE_METHOD;
+  const bool edm = std::string(prediction) == sd_prediction_name(EDM_V_PRED);
   ModelInfo info;
   info.architecture = model_version_to_str[sd.version];
   info.latentChannels = sd.get_latent_channel();
-  info.concatChannels = upstream::concatChannels(sd, info.latentChannels);
+  info.concatChannels = concatChannels(sd, info.latentChannels);
   info.scaleFactor = sd.get_vae_scale_factor();
   info.sizeMultiple = info.scaleFactor * sd.get_diffusion_model_down_factor();
   info.defaultSampler = sd_sample_method_name(sampler);
-  info.defaultSchedule = sd_scheduler_name(sd_get_default_scheduler(&impl_->context, sampler));
-  info.prediction = upstream::predictionOf(sd);
+  info.defaultSchedule = sd_scheduler_name(edm ? EXPONENTIAL_SCHEDULER : DISCRETE_SCHEDULER);
+  info.prediction = prediction;
   info.isInpaint = sd_version_is_inpaint(sd.version);
   info.isEdit = sd_version_is_unet_edit(sd.version);
   info.isControl = sd_version_is_control(sd.version);
@@ -62,8 +61,40 @@ ModelInfo Model::describe() const {
   info.isVideo = sd_version_supports_video_generation(sd.version);
   info.isSdxl = sd_version_is_sdxl(sd.version);
   info.hasControlNet = sd.control_net != nullptr;
-  info.usesTaesd = impl_->hasTaesd;
+  info.usesTaesd = hasTaesd;
   info.canEncodeImages = !sd.vae_decode_only;
+  return info;
+}
+
+// What the engine will find the model to predict, before it has read the weights: as init() tells, but for
+// SD 2.x, where it tries the model out.
+inline const char* foreseenPrediction(const StableDiffusionGGML& sd, const std::string& wanted,
+                                      const String2TensorStorage& tensors) {
+  if (!wanted.empty()) return wanted.c_str();
+  const SDVersion version = sd.version;
+  prediction_t prediction = EPS_PRED;
+  if (sd_version_is_sdxl(version)) {
+    if (tensors.count("edm_vpred.sigma_max") > 0)
+      prediction = EDM_V_PRED;
+    else if (tensors.count("v_pred") > 0)
+      prediction = V_PRED;
+  } else if (sd_version_is_sd3(version) || sd_version_is_wan(version) || sd_version_is_qwen_image(version) ||
+             sd_version_is_anima(version) || sd_version_is_ernie_image(version) ||
+             sd_version_is_z_image(version)) {
+    prediction = FLOW_PRED;
+  } else if (sd_version_is_flux(version)) {
+    prediction = FLUX_FLOW_PRED;
+  } else if (sd_version_is_flux2(version)) {
+    prediction = FLUX2_FLOW_PRED;
+  }
+  return sd_prediction_name(prediction);
+}
+
+}  // namespace upstream
+
+ModelInfo Model::describe() const {
+  StableDiffusionGGML& sd = impl_->sd;
+  ModelInfo info = upstream::describeVersion(sd, upstream::predictionOf(sd), impl_->hasTaesd);
   auto& parts = info.components;
   parts.push_back(upstream::component("textEncoder", sd.cond_stage_model->get_params_buffer_size(),
                                       upstream::countTensors(*sd.cond_stage_model), sd.clip_backend));

@@ -128,6 +128,9 @@ LoadMemory measureLoad(const LoadOptions& options, Job& job) {
     bool known = false;
     active.onWeightsKnown = [&] {
       result = upstream::weightsOf(sd, active);
+      const bool hasTaesd = !options.files.taesd.empty() && !options.taesdPreviewOnly;
+      result.info = upstream::describeVersion(
+          sd, upstream::foreseenPrediction(sd, options.prediction, *active.tensors), hasTaesd);
       known = true;
       return false;
     };

@@ -1,0 +1,72 @@
+/** A model that can leave memory. */
+export interface Tenant {
+  readonly name: string;
+  readonly loaded: boolean;
+  /** Bytes of its weights, loaded or not. */
+  readonly bytes: number;
+  /** Somebody needs it in memory: it stays. */
+  readonly held: boolean;
+  /** Frees what is kept beside the weights only to be faster. */
+  trim(): Promise<void>;
+  /** Frees the weights. */
+  drop(): Promise<void>;
+}
+
+/**
+ * Models of a runtime that may leave memory for others: those of hires checkpoints between two jobs, and the first model
+ * of a job while the second works. What is least worth goes first: caches before weights, and of weights those that were
+ * used least lately.
+ */
+export class Residency {
+  /** In the order of their last use. */
+  readonly #tenants = new Set<Tenant>();
+  readonly #listeners = new Set<(tenant: Tenant, reason: string, ms: number) => void>();
+
+  add(tenant: Tenant): void {
+    this.#tenants.add(tenant);
+  }
+
+  delete(tenant: Tenant): void {
+    this.#tenants.delete(tenant);
+  }
+
+  /** Used now: the last to go. */
+  touch(tenant: Tenant): void {
+    if (this.#tenants.delete(tenant)) this.#tenants.add(tenant);
+  }
+
+  /** Those that would go, the first to go first. */
+  get spare(): readonly Tenant[] {
+    return [...this.#tenants].filter(({ loaded, held }) => loaded && !held);
+  }
+
+  /** Bytes that dropping all of them gives. */
+  get spareBytes(): number {
+    return this.spare.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** @returns what stops listening. */
+  listen(listener: (tenant: Tenant, reason: string, ms: number) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /**
+   * Frees one thing after the other until `enough`.
+   * @returns false: nothing is left to free.
+   */
+  async makeRoom(enough: () => boolean, reason: string): Promise<boolean> {
+    for (const tenant of this.spare) {
+      if (enough()) return true;
+      await tenant.trim();
+    }
+    for (const tenant of this.spare) {
+      if (enough()) return true;
+      if (!tenant.loaded || tenant.held) continue;
+      const started = performance.now();
+      await tenant.drop();
+      for (const listener of this.#listeners) listener(tenant, reason, performance.now() - started);
+    }
+    return enough();
+  }
+}

@@ -1,0 +1,87 @@
+import type { InfotextModel } from '../image/index.js';
+import type { MemoryLedger } from '../memory/index.js';
+import { type LoadedNative, type OpenNative, type Residency, ResidentModel } from '../model/index.js';
+import type { NativeModelInfo } from '../native/index.js';
+import {
+  ConditioningCache,
+  type EnlargeWithModel,
+  JobQueue,
+  MeasureCache,
+  type ModelEvent,
+  type ModelFacts,
+  type ModelIdentity,
+  type OpenSecond,
+  type PipelineModel,
+} from '../pipeline/index.js';
+import { type WeightsOptions, WeightsState } from '../weights/index.js';
+import { ModelTenant } from './tenant.js';
+
+/** What a model is put together from. */
+export interface AssembleInit {
+  readonly info: NativeModelInfo;
+  readonly open: OpenNative;
+  /** Undefined: it is loaded at its first use. */
+  readonly loaded: LoadedNative | undefined;
+  /** Asked for again whenever the weights have been read. */
+  readonly facts: () => ModelFacts;
+  readonly describe: () => InfotextModel;
+  readonly identity: ModelIdentity;
+  readonly cacheBytes: number;
+  /** How LoRAs reach the weights. */
+  readonly loras: WeightsOptions;
+  /** The model's files and their stamps from before they were loaded. */
+  readonly stamps: ReadonlyMap<string, string>;
+  readonly ledger: MemoryLedger;
+  readonly residency: Residency;
+  readonly log: ((event: ModelEvent) => void) | undefined;
+  readonly enlarge: EnlargeWithModel;
+  readonly openSecond?: OpenSecond | undefined;
+  /** See {@link ModelTenant}. */
+  readonly holders: number;
+}
+
+export interface Assembled {
+  readonly pipeline: PipelineModel & { readonly queue: JobQueue; readonly presence: ModelTenant };
+  readonly resident: ResidentModel;
+}
+
+/** Native weights with everything that jobs on them need. */
+export function assemble(init: AssembleInit): Assembled {
+  const { ledger, log, enlarge, openSecond, identity, describe } = init;
+  const first = init.facts();
+  const resident = new ResidentModel(init.info, init.open, init.loaded, () => {
+    weights.reset();
+  });
+  const { native } = resident;
+  const cache = new ConditioningCache(init.cacheBytes);
+  const weights = new WeightsState({
+    ...init.loras,
+    native,
+    architecture: first.architecture,
+    checkpoint: init.stamps,
+  });
+  const presence = new ModelTenant({
+    name: first.name,
+    resident,
+    bytes: () => init.facts().components.reduce((sum, { bytes }) => sum + bytes, 0),
+    residency: init.residency,
+    trim: async () => {
+      cache.clear();
+      if (resident.loaded) await native.releaseBackups(true).promise;
+    },
+    log,
+    holders: init.holders,
+  });
+  const pipeline = {
+    native,
+    get facts() {
+      return init.facts();
+    },
+    ...{ cache, weights, identity, describe, enlarge, presence },
+    memory: { ledger, cache: new MeasureCache() },
+    queue: new JobQueue(first.name),
+    ...(log === undefined ? {} : { log }),
+    ...(openSecond === undefined ? {} : { openSecond }),
+  };
+  return { pipeline, resident };
+}

@@ -1,0 +1,100 @@
+import type { Residency, ResidentModel, Tenant } from '../model/index.js';
+import type { JobScope, NativeEvent } from '../native/index.js';
+import type { ModelEvent, Presence } from '../pipeline/index.js';
+import { notify } from '../pipeline/index.js';
+
+export interface TenantInit {
+  readonly name: string;
+  readonly resident: ResidentModel;
+  readonly bytes: () => number;
+  readonly residency: Residency;
+  /** Frees what is kept beside the weights. */
+  readonly trim: () => Promise<void>;
+  readonly log: ((event: ModelEvent) => void) | undefined;
+  /** People who hold the model: 1 for one that was loaded by a call, 0 for one of a hires checkpoint. */
+  readonly holders: number;
+}
+
+/** The place of a model in memory, as jobs and the residency see it. */
+export class ModelTenant implements Tenant, Presence {
+  readonly #init: TenantInit;
+  #holders: number;
+
+  constructor(init: TenantInit) {
+    this.#init = init;
+    this.#holders = init.holders;
+    init.residency.add(this);
+  }
+
+  get name(): string {
+    return this.#init.name;
+  }
+
+  get loaded(): boolean {
+    return this.#init.resident.loaded;
+  }
+
+  get bytes(): number {
+    return this.#init.bytes();
+  }
+
+  get held(): boolean {
+    return this.#holders > 0;
+  }
+
+  hold(): () => void {
+    this.#init.residency.touch(this);
+    return this.#count(1);
+  }
+
+  spare(): () => void {
+    return this.#count(-1);
+  }
+
+  trim(): Promise<void> {
+    return this.#init.trim();
+  }
+
+  drop(): Promise<void> {
+    return this.#init.resident.drop();
+  }
+
+  async load(
+    scope: JobScope,
+    onEvent: (event: NativeEvent) => void,
+    reason: string,
+    onModel: ((event: ModelEvent) => void) | undefined,
+  ): Promise<void> {
+    const { resident, residency, log, name } = this.#init;
+    const tell = (event: ModelEvent): void => {
+      log?.(event);
+      notify(onModel, event);
+    };
+    const started = performance.now();
+    const unlisten = residency.listen((tenant, why, ms) => {
+      tell({ type: 'model', action: 'unload', model: tenant.name, reason: why, ms });
+    });
+    try {
+      await resident.load(onEvent, scope.signal);
+    } finally {
+      unlisten();
+    }
+    scope.check();
+    tell({ type: 'model', action: 'load', model: name, reason, ms: performance.now() - started });
+  }
+
+  /** It leaves the runtime. */
+  remove(): void {
+    this.#init.residency.delete(this);
+  }
+
+  #count(by: number): () => void {
+    this.#holders += by;
+    let open = true;
+    return () => {
+      if (!open) return;
+      open = false;
+      this.#holders -= by;
+    };
+  }
+}
