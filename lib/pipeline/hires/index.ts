@@ -2,3 +2,4 @@ export { type LatentFilter, type LatentMode, resizeLatent } from './latentResize
 export { cropPixels, type PixelFilter, resizePixels } from './pixelResize.js';
 export { hiresSize, type HiresSize, type HiresSizeOptions } from './size.js';
 export { upscaleLatent } from './upscaleLatent.js';
+export { hiresOwnSigmas, hiresSigmas, hiresSteps, type HiresSteps } from './steps.js';
