@@ -2,3 +2,19 @@ export { type LatentFilter, type LatentMode, resizeLatent } from './latentResize
 export { cropPixels, type PixelFilter, resizePixels } from './pixelResize.js';
 export { hiresSize, type HiresSize, type HiresSizeOptions } from './size.js';
 export { upscaleLatent } from './upscaleLatent.js';
+export { hiresOwnSigmas, hiresSigmas, hiresSteps, type HiresSteps } from './steps.js';
+export { type EnlargeByModel, modelRuns, upscaleByModel, upscalePixels } from './upscalePixels.js';
+export {
+  type HiresUpscaler,
+  type LatentUpscaler,
+  type LatentUpscalerName,
+  listUpscalers,
+  type ModelUpscaler,
+  type PixelUpscaler,
+  resolveUpscaler,
+  type UpscalerFile,
+  type UpscalerInfo,
+  type UpscalerInput,
+  type UpscalerName,
+  upscalerOption,
+} from './upscalers.js';
