@@ -8,6 +8,7 @@ export {
   infotextToModel,
   infotextToRequest,
 } from './infotext.js';
+export type { InfotextHires } from './infotext-hires.js';
 export { type InfotextModel, type InfotextRequest, maskKey } from './infotext-fields.js';
 export { type ParsedInfotext, parseInfotext } from './infotext-syntax.js';
 export { checkPixels, type ImageInput, maxEdge, type RawImage, type RawImageInput } from './pixels.js';

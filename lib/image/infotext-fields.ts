@@ -1,4 +1,5 @@
 import { invalidOption } from '../errors/index.js';
+import type { InfotextHires } from './infotext-hires.js';
 import {
   type EngineRng,
   isAutomatic,
@@ -41,6 +42,8 @@ export interface InfotextRequest {
   readonly stepCache?: StepCacheOptions;
   readonly controlStrength?: number;
   readonly tiling?: boolean | TilingOptions;
+  /** The second pass; txt2img only. */
+  readonly hires?: InfotextHires;
 }
 
 /** What infotext says about the model and the program, which are no options of a request. */
@@ -61,7 +64,7 @@ export interface InfotextModel {
   readonly generator?: string;
 }
 
-type Values = Omit<InfotextRequest, 'prompt' | 'negativePrompt' | 'width' | 'height'> & InfotextModel;
+type Values = Omit<InfotextRequest, 'prompt' | 'negativePrompt' | 'width' | 'height' | 'hires'> & InfotextModel;
 
 /**
  * How one value is written and read. `read` throws `ERR_INVALID_OPTION` naming `field`; undefined means "not set".

@@ -11,6 +11,7 @@ import {
   maskKey,
   sizeKey,
 } from './infotext-fields.js';
+import { hiresPairs, isHiresKey, readHires } from './infotext-hires.js';
 import { formatInfotext, isInfotextKey, type ParsedInfotext, parseInfotext } from './infotext-syntax.js';
 
 /** Everything infotext is written from. Fields that are left out, or NaN, are not written. */
@@ -48,9 +49,12 @@ const knownKeys: ReadonlySet<string> = new Set([
 export function buildInfotext(params: InfotextParams): string {
   checkTexts(params);
   const pairs: [string, string][] = [];
+  const { hires } = params;
   const add = (fields: readonly Field[]): void => {
     for (const field of fields) {
-      const value = params[field.name];
+      // Of a text with a hires pass the strength is that of this pass.
+      const own = field.key === strengthKey ? hires?.denoisingStrength : undefined;
+      const value = own ?? params[field.name];
       const text = value === undefined ? undefined : written(field, value);
       if (text !== undefined) pairs.push([field.key, text]);
     }
@@ -58,8 +62,9 @@ export function buildInfotext(params: InfotextParams): string {
   add(fieldsBeforeSize);
   pairs.push([sizeKey, `${String(params.width)}x${String(params.height)}`]);
   add(fieldsAfterSize);
+  if (hires !== undefined) pairs.push(...hiresPairs(hires));
   for (const [key, value] of Object.entries(params.extra ?? {})) {
-    if (!isInfotextKey(key) || knownKeys.has(key)) {
+    if (!isInfotextKey(key) || knownKeys.has(key) || isHiresKey(key)) {
       throw invalidOption(`extra.${key}`, key, 'an unused name of letters, digits, spaces, "_", "-" and "/"');
     }
     pairs.push([key, typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value)]);
@@ -82,12 +87,11 @@ export interface FromInfotextOptions {
 export function infotextToMode(infotext: string | ParsedInfotext): PassMode {
   const { parameters } = typeof infotext === 'string' ? parseInfotext(infotext) : infotext;
   if (Object.hasOwn(parameters, maskKey)) return 'inpaint';
-  const strength = Object.hasOwn(parameters, strengthKey) && !Object.hasOwn(parameters, hiresKey);
-  return strength ? 'img2img' : 'txt2img';
+  const hires = Object.keys(parameters).some(isHiresKey);
+  return Object.hasOwn(parameters, strengthKey) && !hires ? 'img2img' : 'txt2img';
 }
 
 const strengthKey = 'Denoising strength';
-const hiresKey = 'Hires upscaler';
 
 /**
  * The request that infotext describes, by our option names, for the mode that made the picture ({@link infotextToMode})
@@ -116,6 +120,7 @@ export function infotextToRequest(
   // Of A1111's hires fix the strength belongs to the second pass, not to the request.
   if (mode === 'txt2img' || made === 'txt2img') delete request.denoisingStrength;
   const size = attempt(strict, () => readSize(parsed.parameters[sizeKey]));
+  const hires = mode === 'txt2img' ? readHires(parsed.parameters, (read) => attempt(strict, read)) : undefined;
   const schedule = request.schedule ?? attempt(strict, () => scheduleOfSampler(parsed.parameters));
   return {
     prompt: parsed.prompt,
@@ -123,6 +128,7 @@ export function infotextToRequest(
     ...request,
     ...(schedule === undefined ? {} : { schedule }),
     ...size,
+    ...(hires === undefined ? {} : { hires }),
   };
 }
 
@@ -172,7 +178,7 @@ const passModes = ['txt2img', 'img2img', 'inpaint'] as const satisfies readonly 
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-type Values = Mutable<Omit<InfotextRequest, 'prompt' | 'negativePrompt'> & InfotextModel>;
+type Values = Mutable<Omit<InfotextRequest, 'prompt' | 'negativePrompt' | 'hires'> & InfotextModel>;
 
 function readFields(parsed: ParsedInfotext, fields: readonly Field[], strict: boolean): Values {
   const values: Record<string, unknown> = {};

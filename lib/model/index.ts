@@ -19,6 +19,7 @@ export {
   type InspectOptions,
   type ModelInspection,
 } from './inspect.js';
+export { componentsOf, moduleRole } from './modules.js';
 export { Residency, type Tenant } from './residency.js';
 export { type LoadedNative, type OpenNative, ResidentModel } from './resident.js';
 export { checkUpscalerFile } from './upscalerFile.js';

@@ -1,58 +1,113 @@
-import { buildInfotext, GeneratedImage, type InfotextModel, type InfotextParams, maskKey } from '../image/index.js';
+import { buildInfotext, GeneratedImage, type InfotextHires, type InfotextParams, maskKey } from '../image/index.js';
+import type { PreparedSet } from '../weights/index.js';
+import type { Drafted } from './draft.js';
 import type { ModelFacts } from './facts.js';
 import type { Finish } from './generate.js';
-import type { Plan } from './plan.js';
+import type { CheckedHires } from './hires/resolve.js';
+import { modelOf } from './models.js';
+import type { Pass, Plan } from './plan.js';
 
-type CaptionRequest = Omit<InfotextParams, keyof InfotextModel> & { readonly mode: string };
+type CaptionRequest = Omit<InfotextParams, 'extra' | 'generator'> & { readonly mode: string };
+
+const when = <T extends object>(condition: boolean, values: T): Partial<T> => (condition ? values : {});
 
 /**
- * The request that makes one image of a plan again, defaults filled in; what has no effect is left out. Pictures and
- * listeners are not part of it.
+ * The request that makes one image of a first pass again, defaults filled in; what has no effect is left out. Pictures
+ * and listeners are not part of it.
  */
-export function requestOf(plan: Plan, index: number, facts: ModelFacts): CaptionRequest {
-  const [pass] = plan.passes;
+export function requestOf(pass: Pass, index: number, facts: ModelFacts): CaptionRequest {
   const { sampling } = pass;
   const { skipLayers, stepCache } = sampling;
-  const set = (condition: boolean, values: Partial<CaptionRequest>): Partial<CaptionRequest> =>
-    condition ? values : {};
-  const tile = plan.tiling;
+  const tile = pass.tiling;
   return {
     mode: pass.mode,
-    prompt: plan.taggedPrompt,
-    negativePrompt: plan.negativePrompt,
+    prompt: pass.taggedPrompt,
+    negativePrompt: pass.negativePrompt,
     width: pass.width,
     height: pass.height,
     steps: sampling.steps,
     cfgScale: sampling.cfgScale,
     sampler: sampling.sampler,
     ...(sampling.sigmas === null ? { schedule: sampling.schedule } : { sigmas: Array.from(sampling.sigmas) }),
-    seed: plan.seeds[index] ?? sampling.seed,
-    ...set(plan.clipSkip > 0, { clipSkip: plan.clipSkip }),
-    ...set(!Number.isNaN(sampling.eta), { eta: sampling.eta }),
-    ...set(sampling.imageCfgScale !== sampling.cfgScale, { imageCfgScale: sampling.imageCfgScale }),
-    ...set(facts.isDit, { guidance: sampling.guidance }),
-    ...set(!Number.isNaN(sampling.flowShift), { flowShift: sampling.flowShift }),
-    ...set(skipLayers.scale !== 0, { skipLayerGuidance: skipLayers }),
-    ...set(stepCache.mode !== 'none', { stepCache }),
-    ...set(tile.enabled, {
+    seed: pass.seeds[index] ?? sampling.seed,
+    ...when(pass.clipSkip > 0, { clipSkip: pass.clipSkip }),
+    ...when(!Number.isNaN(sampling.eta), { eta: sampling.eta }),
+    ...when(sampling.imageCfgScale !== sampling.cfgScale, { imageCfgScale: sampling.imageCfgScale }),
+    ...when(facts.isDit, { guidance: sampling.guidance }),
+    ...when(!Number.isNaN(sampling.flowShift), { flowShift: sampling.flowShift }),
+    ...when(skipLayers.scale !== 0, { skipLayerGuidance: skipLayers }),
+    ...when(stepCache.mode !== 'none', { stepCache }),
+    ...when(tile.enabled, {
       tiling: tile.tileSizeX > 0 ? { tileSize: { x: tile.tileSizeX, y: tile.tileSizeY }, overlap: tile.overlap } : true,
     }),
     ...(pass.denoisingStrength === null ? {} : { denoisingStrength: pass.denoisingStrength }),
-    ...set(facts.hasControlNet, { controlStrength: sampling.controlStrength }),
+    ...when(facts.hasControlNet, { controlStrength: sampling.controlStrength }),
   };
 }
 
-/** Makes the images of a plan, each with the request that makes it again and A1111's text of it. */
-export function finisher(
-  plan: Plan,
+/** What makes the first pass, so far as the second is told by how it differs. */
+type FirstPass = Pick<CaptionRequest, 'prompt' | 'negativePrompt' | 'cfgScale' | 'sampler' | 'schedule' | 'seed'>;
+
+/** The options that make a second pass again. A checkpoint has defaults of its own, so then nothing is left out. */
+export function hiresOf(
+  pass: Pass,
+  first: FirstPass,
+  index: number,
+  hires: CheckedHires,
   facts: ModelFacts,
-  model: InfotextModel,
-  extra: Readonly<Record<string, string>> = {},
-): Finish {
+): InfotextHires {
+  const { start, sampling } = pass;
+  const { checkpoint, modules, scale, width, height } = hires;
+  const other = checkpoint !== undefined;
+  const seed = pass.seeds[index] ?? sampling.seed;
+  const upscaler = start?.upscaler;
+  const sized = width !== undefined || height !== undefined;
+  return {
+    ...(sized ? { width: pass.width, height: pass.height } : { scale: scale ?? 2 }),
+    ...(upscaler === undefined
+      ? {}
+      : { upscaler: upscaler.kind === 'model' ? { file: upscaler.file, tileSize: upscaler.tileSize } : upscaler.label }),
+    steps: sampling.steps,
+    denoisingStrength: pass.denoisingStrength ?? 1,
+    ...when(pass.taggedPrompt !== first.prompt, { prompt: pass.taggedPrompt }),
+    ...when(pass.negativePrompt !== first.negativePrompt, { negativePrompt: pass.negativePrompt }),
+    ...when(other || sampling.sampler !== first.sampler, { sampler: sampling.sampler }),
+    ...when(other || sampling.schedule !== first.schedule, { schedule: sampling.schedule }),
+    ...when(other || sampling.cfgScale !== first.cfgScale, { cfgScale: sampling.cfgScale }),
+    ...when(facts.isDit, { guidance: sampling.guidance }),
+    ...when(hires.clipSkip !== undefined, { clipSkip: pass.clipSkip }),
+    ...when(seed !== first.seed, { seed }),
+    ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...(modules === undefined ? {} : { modules }),
+  };
+}
+
+/** As A1111 writes them. */
+function loraHashes(sets: readonly (PreparedSet | undefined)[]): Readonly<Record<string, string>> {
+  const hashes = new Map(sets.flatMap((set) => set?.loras ?? []).map(({ lora, file }) => [lora.name, file.shortHash]));
+  if (hashes.size === 0) return {};
+  return { 'Lora hashes': [...hashes].map(([name, hash]) => `${name}: ${hash}`).join(', ') };
+}
+
+/** Makes the images of a plan, each with the request that makes it again and A1111's text of it. */
+export function finisher(plan: Plan, { models, hires, starts }: Omit<Drafted, 'plan'>): Finish {
+  const { describe } = models.first;
+  const sets = plan.passes.map(({ loras, parts }) => loras ?? modelOf(parts.diffusionModel, models).weights.baseSet);
   return (pixels, index) => {
-    const { mode, ...request } = requestOf(plan, index, facts);
+    const [head, ...later] = plan.passes;
+    // A job that begins with pictures goes on from the request that made them.
+    const given = starts?.[index]?.request as CaptionRequest | undefined;
+    const first = given ?? requestOf(head, index, models.first.facts);
+    const second = given === undefined ? later[0] : head;
+    const { mode, ...request } = {
+      ...first,
+      ...(second === undefined || hires === undefined
+        ? {}
+        : { hires: hiresOf(second, first, index, hires, modelOf(second.parts.diffusionModel, models).facts) }),
+    };
+    const extra = loraHashes(sets);
     const all = mode === 'inpaint' ? { [maskKey]: 0, ...extra } : extra;
-    const infotext = buildInfotext({ ...request, ...model, extra: all });
-    return new GeneratedImage({ pixels, seed: request.seed, parameters: { mode, ...request }, infotext });
+    const infotext = buildInfotext({ ...request, ...describe(), extra: all });
+    return new GeneratedImage({ pixels, seed: request.seed ?? -1, parameters: { mode, ...request }, infotext });
   };
 }

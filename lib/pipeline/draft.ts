@@ -3,7 +3,7 @@ import { DiffusionError } from '../errors/index.js';
 import { emptySet, formatLoraTag, type LoraTag, parseLoraTags, type PreparedSet } from '../weights/index.js';
 import type { CheckedLora } from '../weights/index.js';
 import type { JobWarning, TilingChoice } from './admission.js';
-import { type CheckedHires, type HiresPrompts, resolveHires } from './hires/index.js';
+import { type CheckedHires, type HiresPrompts, resolveHires } from './hires/resolve.js';
 import type { ModelFacts } from './facts.js';
 import { type GivenImages, type Inputs, readInputs } from './inputs.js';
 import { type JobModels, modelOf } from './models.js';
@@ -92,7 +92,7 @@ export async function draftHires(
     vae: factsOf(parts.vae),
   };
   const { prompts, warnings } = await hiresPrompts(model, first, hires, facts.diffusionModel, signal);
-  const resolved = resolveHires({ hires, options, first, firstFacts: model.facts, facts, parts, prompts });
+  const resolved = await resolveHires({ hires, options, first, firstFacts: model.facts, facts, parts, prompts });
   const { pass } = resolved;
   const inputs = await readInputs(laterImages(options, facts.diffusionModel), pass, facts.diffusionModel, signal);
   return { pass, models, inputs, warnings: [...warnings, ...resolved.warnings] };

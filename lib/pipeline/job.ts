@@ -59,7 +59,7 @@ export async function enqueueDraft(
         ...{ models, inputs, listeners },
         ...(starts === undefined ? {} : { starts: starts.map(({ result }) => result) }),
         enter: entered.enter,
-        finish: (pixels, index) => finisher(entered.plan(), models, drafted)(pixels, index),
+        finish: (pixels, index) => finisher(entered.plan(), drafted)(pixels, index),
       });
       return { images, timings: { queued, ...timings }, warnings: [...told, ...cut] };
     } finally {

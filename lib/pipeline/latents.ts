@@ -17,6 +17,8 @@ export interface PreparedLatents {
   readonly refLatents: readonly NativeTensor[];
 }
 
+type PassSize = Pick<Pass, 'width' | 'height'>;
+
 /** Pictures to encode, and where each result goes. */
 export interface EncodePlan {
   readonly items: readonly Item[];
@@ -31,7 +33,7 @@ export interface EncodePlan {
  * control picture, references, masked picture. The order matters, since the VAE draws its samples one after the other
  * from one generator.
  */
-export function planEncoding(pass: Pass, inputs: Inputs, facts: ModelFacts): EncodePlan {
+export function planEncoding(pass: PassSize, inputs: Inputs, facts: ModelFacts): EncodePlan {
   const items: Item[] = [];
   const add = (image: NativeImage, mask: NativeImage | null = null): number => items.push({ image, mask }) - 1;
   const { width, height } = pass;
@@ -56,7 +58,7 @@ export function planEncoding(pass: Pass, inputs: Inputs, facts: ModelFacts): Enc
 
 /** Puts the encoded pictures in their places. `encoded` has one latent for each item of the plan. */
 export function prepareLatents(
-  pass: Pass,
+  pass: PassSize,
   inputs: Inputs,
   facts: ModelFacts,
   plan: EncodePlan,

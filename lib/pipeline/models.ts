@@ -1,5 +1,5 @@
 import type { JobScope, NativeEvent, NativeImage } from '../native/index.js';
-import type { ModelUpscaler } from './hires/index.js';
+import type { ModelUpscaler } from './hires/upscalers.js';
 import type { ModelRole, Pass } from './plan.js';
 import type { ModelContext } from './prompts.js';
 

@@ -1,5 +1,4 @@
 import { DiffusionError } from '../errors/index.js';
-import type { InfotextModel } from '../image/index.js';
 import { checkOptions } from '../options/index.js';
 import type { GenerateEvent } from './events.js';
 import type { ModelFacts } from './facts.js';
@@ -15,8 +14,6 @@ import { img2imgSpec, inpaintSpec, txt2imgSpec } from './spec.js';
 import { streamJob } from './stream.js';
 
 export interface PipelineModel extends ModelContext {
-  /** For captions. Called for every job, since the hashes of a model become known only when somebody asks for them. */
-  describe(): InfotextModel;
   readonly enlarge: EnlargeWithModel;
   /** Finds the model of a hires checkpoint and looks at its files; it is loaded when its pass comes. */
   readonly openSecond?: OpenSecond | undefined;

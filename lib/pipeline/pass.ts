@@ -1,7 +1,7 @@
 import type { JobScope, NativeImage, NativeTensor } from '../native/index.js';
 import { compiledFor } from './compile.js';
 import type { Lease } from './conditioningCache.js';
-import { startOf } from './hires/index.js';
+import { startOf } from './hires/start.js';
 import type { Inputs } from './inputs.js';
 import { type EncodePlan, prepareLatents, type PreparedLatents } from './latents.js';
 import type { GenerateListeners } from './generate.js';
@@ -63,7 +63,9 @@ export async function runPass(
       pass.start === null
         ? prepared
         : { ...prepared, latent: await startOf(scope, tracker, job, pass.start, starts[index], seed) };
-    const latent = await sampleImage(scope, tracker, job, latents, mine, sigmas, seed);
+    // A hires pass of strength 0 is the enlarged picture.
+    const latent =
+      sigmas.length > 1 ? await sampleImage(scope, tracker, job, latents, mine, sigmas, seed) : latents.latent;
     let picture: NativeImage | null = null;
     if (decoder !== null) {
       const params = { latent, tiling: pass.tiling, memoryBudget };

@@ -1,7 +1,8 @@
 import type { NativeTiling } from '../native/index.js';
 import type { PreparedSet } from '../weights/index.js';
 import type { ModelFacts } from './facts.js';
-import type { HiresSize, Upscaler } from './hires/index.js';
+import type { HiresSize } from './hires/size.js';
+import type { HiresUpscaler } from './hires/upscalers.js';
 import { untiled } from './measure.js';
 import type { Preview } from './preview.js';
 import type { PassMode } from './request.js';
@@ -19,7 +20,7 @@ export interface PassParts {
 
 /** How a result of the pass before becomes the start of this one. */
 export interface Enlargement {
-  readonly upscaler: Upscaler;
+  readonly upscaler: HiresUpscaler;
   readonly size: HiresSize;
   /** VAE that decodes the pass before where pixels are enlarged. */
   readonly decoder: ModelRole;

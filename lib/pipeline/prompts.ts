@@ -1,3 +1,4 @@
+import type { InfotextModel } from '../image/index.js';
 import type { JobScope, NativeEncodePromptParams, NativeEvent, NativeImage, NativeModel } from '../native/index.js';
 import type { WeightsState } from '../weights/index.js';
 import type { ModelMemory } from './admission.js';
@@ -23,6 +24,8 @@ export interface ModelContext {
   readonly compiler?: Compiler | undefined;
   /** What is loaded where: identity of the files, device and weight type. A part of keys of compiled graphs. */
   readonly identity: ModelIdentity;
+  /** For captions. Called for every job, since the hashes of a model become known only when somebody asks for them. */
+  readonly describe: () => InfotextModel;
   /** Tells the logger. */
   readonly log?: ((event: ModelEvent) => void) | undefined;
 }

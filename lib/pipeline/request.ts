@@ -2,7 +2,8 @@ import type { GeneratedImage, ImageInput } from '../image/index.js';
 import type { Sampler, Schedule, SkipLayerGuidance, StepCacheOptions, TilingOptions } from '../options/index.js';
 import type { LoraInput } from '../weights/index.js';
 import type { JobWarning } from './admission.js';
-import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
+import type { ModelEvent, PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
+import type { UpscalerInput } from './hires/upscalers.js';
 
 export type { PassMode, SkipLayerGuidance, StepCacheOptions, TilingOptions } from '../options/index.js';
 
@@ -86,9 +87,60 @@ export interface BaseRequest {
   readonly onWarning?: ((warning: JobWarning) => void) | undefined;
   /** Called when this job is queued, moves up, starts and ends. */
   readonly onQueue?: ((event: QueueEvent) => void) | undefined;
+  /** Called when weights are read or dropped for this job, when another model takes over, when a graph is compiled. */
+  readonly onModel?: ((event: ModelEvent) => void) | undefined;
 }
 
-export type Txt2ImgRequest = BaseRequest;
+export interface Txt2ImgRequest extends BaseRequest {
+  /** A second pass over the enlarged result: img2img with settings, and if wanted a model, of its own. */
+  readonly hires?: HiresOptions | undefined;
+}
+
+/**
+ * The second pass. What is left out is as in the first; a checkpoint of another kind has its own sampler, guidance and
+ * CFG scale.
+ */
+export interface HiresOptions {
+  /** Times that width and height grow, from 1. Default: 2 when neither edge is given. */
+  readonly scale?: number | undefined;
+  /** Pixels, a multiple of the model's. One edge alone: the other follows. Both: what is left over is cut off. */
+  readonly width?: number | undefined;
+  readonly height?: number | undefined;
+  /**
+   * One of `listUpscalers()`, A1111's label of it, or an ESRGAN model's file. Default: `latent`, or `lanczos` where the
+   * two models have latents of different spaces.
+   */
+  readonly upscaler?: UpscalerInput | undefined;
+  /** Steps that are really run, 0..1000; 0: as the first pass. Default: 0. */
+  readonly steps?: number | undefined;
+  /** How much is made anew, 0..1; 0: nothing is sampled. Default: 0.7. */
+  readonly denoisingStrength?: number | undefined;
+  /** With its own `<lora:…>` tags. Empty: the first pass's prompt and LoRAs. Default: ''. */
+  readonly prompt?: string | undefined;
+  /** Empty: the first pass's. Default: ''. */
+  readonly negativePrompt?: string | undefined;
+  readonly sampler?: Sampler | (string & {}) | undefined;
+  readonly schedule?: Schedule | (string & {}) | undefined;
+  /** 0..100. */
+  readonly cfgScale?: number | undefined;
+  /** Distilled guidance of FLUX-like models, 0..100. */
+  readonly guidance?: number | undefined;
+  /** 1..12. */
+  readonly clipSkip?: number | undefined;
+  /** 0..2^53-1; image i uses seed + i. Default: the seeds of the first pass. */
+  readonly seed?: number | undefined;
+  /** LoRAs of this pass, in place of the first's. */
+  readonly loras?: readonly LoraInput[] | undefined;
+  /** Checkpoint of this pass. It is loaded when its pass comes and kept while there is room. Default: the model itself. */
+  readonly checkpoint?: string | URL | undefined;
+  /**
+   * VAE and text encoders of this pass. `same`: the first model's. `built-in`: what is inside the checkpoint. A list:
+   * these files, and what is inside for the rest. Default: `built-in` with a checkpoint, else `same`.
+   */
+  readonly modules?: 'same' | 'built-in' | readonly (string | URL)[] | undefined;
+  /** True: an upscaler of latents between two different latent spaces is an error. Default: false, a warning. */
+  readonly strict?: boolean | undefined;
+}
 
 export interface Img2ImgRequest extends BaseRequest {
   /** Start picture, scaled to width x height. Width and height default to its own size rounded down to the multiple. */
@@ -105,8 +157,14 @@ export interface InpaintRequest extends Img2ImgRequest {
 /** Seconds spent in each part of a job. */
 export interface JobTimings {
   readonly queued: number;
+  /** Reading weights. */
+  readonly load: number;
+  /** Changing LoRAs in the weights. */
+  readonly lora: number;
   readonly encode: number;
   readonly sample: number;
+  /** Enlarging pictures between two passes. */
+  readonly upscale: number;
   readonly decode: number;
   /** From start to end, without the wait in the queue. */
   readonly total: number;

@@ -20,7 +20,7 @@ import { checkImages, readInputs } from './inputs.js';
 import { Latent } from './latent.js';
 import { planEncoding, prepareLatents, type PreparedLatents } from './latents.js';
 import type { PipelineModel } from './modes.js';
-import { evaluations, needsUncond, type Pass } from './plan.js';
+import { evaluations, needsUncond } from './plan.js';
 import { resolvePreview } from './preview.js';
 import { ProgressTracker } from './progress.js';
 import { positiveParams } from './prompts.js';
@@ -101,8 +101,7 @@ export async function sampleLatent(model: PipelineModel, given: unknown): Promis
           sampling.sigmas ??
           (await scope.run(() => native.sigmas({ steps, schedule, sampler, width, height, flowShift })));
         const sigmas = img2imgSigmas(all, denoisingStrength);
-        const pass: Pass = { mode: 'img2img', width, height, sampling, denoisingStrength };
-        const extras = extrasOf(pass, facts, options);
+        const extras = extrasOf({ width, height }, facts, options);
         const count = effectiveSteps(steps, denoisingStrength);
         const weight = count * evaluations(sampling);
         const stages = Array.from(
@@ -170,7 +169,7 @@ export async function sigmasOf(model: PipelineModel, given: unknown): Promise<Fl
 
 /** What models read beside the latent: the given values, or those of a request without pictures. */
 function extrasOf(
-  pass: Pass,
+  pass: { readonly width: number; readonly height: number },
   facts: ModelFacts,
   given: GivenConcat & { readonly mask?: Float32Array },
 ): Omit<PreparedLatents, 'latent' | 'refLatents'> {

@@ -25,7 +25,7 @@ import { lorasSpec } from '../weights/index.js';
 import type { JobWarning } from './admission.js';
 import type { ModelEvent, PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
 import type { ModelFacts } from './facts.js';
-import { hiresSpec } from './hires/index.js';
+import { hiresSpec } from './hires/spec.js';
 
 /** Any input that `readImage` takes; it checks the rest. */
 export function imageInput(): Checker<ImageInput> {

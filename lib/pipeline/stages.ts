@@ -57,7 +57,8 @@ export function generateStages(passes: readonly PassJob[], models: JobModels): S
     for (const index of pass.seeds.keys()) {
       const image = index + 1;
       stages.push(...startStages(pass, own.vae, image, larger));
-      stages.push({ phase: 'sample', image, total: steps, weight: larger * steps * evaluations(pass.sampling) });
+      if (steps > 0)
+        stages.push({ phase: 'sample', image, total: steps, weight: larger * steps * evaluations(pass.sampling) });
       if (decoder !== null)
         stages.push({ phase: 'decode', image, total: 1, weight: larger * decodeCost(decoder.facts) });
     }

@@ -1,3 +1,4 @@
+import { hiresSigmas, hiresSteps } from './hires/steps.js';
 import type { Pass } from './plan.js';
 
 /**
@@ -26,28 +27,23 @@ export function effectiveSteps(steps: number, strength: number | undefined): num
 }
 
 /**
- * Steps to ask the schedule for so that a hires pass really runs `steps` of them: A1111 divides by the strength, where
- * plain img2img runs only that part of the steps. The engine's f32 arithmetic (`generate_image`).
- * @param strength above 0, up to 1.
+ * Noise levels that a pass runs through; `schedule` gives those of a whole schedule. One level: nothing is sampled.
  */
-export function hiresSteps(steps: number, strength: number): number {
-  return Math.max(1, Math.trunc(Math.fround(steps / Math.fround(strength))));
-}
-
-/** Noise levels that a pass runs through; `schedule` gives those of a whole schedule. */
 export async function passSigmas(
   { start, sampling, denoisingStrength }: Pick<Pass, 'start' | 'sampling' | 'denoisingStrength'>,
   schedule: (steps: number) => Promise<Float32Array>,
 ): Promise<Float32Array> {
   const { steps, sigmas } = sampling;
-  const whole = start === null || denoisingStrength === null ? steps : hiresSteps(steps, denoisingStrength);
-  const all = sigmas ?? (await schedule(whole));
-  return denoisingStrength === null ? all : img2imgSigmas(all, denoisingStrength);
+  if (start === null || denoisingStrength === null) {
+    const all = sigmas ?? (await schedule(steps));
+    return denoisingStrength === null ? all : img2imgSigmas(all, denoisingStrength);
+  }
+  const asked = hiresSteps(steps, denoisingStrength);
+  return asked.total === 0 ? Float32Array.of(0) : hiresSigmas(await schedule(asked.total), asked);
 }
 
 /** Steps that a pass really runs. */
 export function passSteps({ start, sampling, denoisingStrength }: Pass): number {
-  const strength = denoisingStrength ?? undefined;
-  const whole = start === null || strength === undefined ? sampling.steps : hiresSteps(sampling.steps, strength);
-  return effectiveSteps(whole, strength);
+  if (start === null) return effectiveSteps(sampling.steps, denoisingStrength ?? undefined);
+  return hiresSteps(sampling.steps, denoisingStrength ?? 1).steps;
 }

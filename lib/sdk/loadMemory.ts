@@ -86,7 +86,7 @@ const partNames: Readonly<Record<NativeComponent['name'], string>> = {
   controlNet: 'ControlNet',
 };
 
-async function loadRefusal(
+export async function loadRefusal(
   context: LoadMemoryContext,
   request: NativeLoadOptions,
   shortage: Shortage,

@@ -109,7 +109,10 @@ export async function loadModel(
       ...{ loaded, info, open, facts, files, caption, stamps },
       identity: identityOf(stamps, request),
       ...settingsOf(options, context),
-      openSecond: secondOpener(context.seconds, { options, files, device: request.device }),
+      openSecond: secondOpener(context.seconds, {
+        ...{ options, files, device: request.device },
+        bytes: facts.components.reduce((sum, { bytes }) => sum + bytes, 0),
+      }),
     });
   } catch (error) {
     giveUp(loaded);

@@ -1,6 +1,16 @@
 import { basename, extname } from 'node:path';
-import { checkUpscalerFile } from '../model/index.js';
-import { loadAddon, type LoadedAddon, type LogSource, ownVersion, runJob, sourceOf } from '../native/index.js';
+import { checkUpscalerFile, Residency } from '../model/index.js';
+import {
+  loadAddon,
+  type LoadedAddon,
+  type LogSource,
+  type NativeEvent,
+  type NativeUpscaler,
+  type NativeUpscalerOptions,
+  ownVersion,
+  runJob,
+  sourceOf,
+} from '../native/index.js';
 import { availableMemory, host, MemoryLedger, processRss, totalOf } from '../memory/index.js';
 import {
   arrayOf,
@@ -16,16 +26,18 @@ import {
   text,
   withDefault,
 } from '../options/index.js';
-import { notify, type ProgressEvent, ProgressTracker } from '../pipeline/index.js';
+import { type ModelEvent, notify, type ProgressEvent, ProgressTracker } from '../pipeline/index.js';
 import { LoraDirectories } from '../weights/index.js';
 import { chooseDevice, findDevice, listDevices } from './devices.js';
 import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
 import { type CheckedIsolation, isolationSpec, openIsolated, resolveIsolation } from './isolation.js';
 import { linkAbort } from './linkedAbort.js';
-import { findFiles, loadModel } from './loading.js';
+import { findFiles, type LoadContext, loadModel } from './loading.js';
 import { loadNeed, measureLoad } from './loadMemory.js';
 import { checkLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import type { Model } from './model.js';
+import { SecondModels } from './second.js';
+import { SharedUpscaler } from './sharedUpscaler.js';
 import type {
   Backend,
   BackendInfo,
@@ -93,13 +105,25 @@ export async function openRuntime(
       }, undefined);
     });
   }
+  const residency = new Residency();
   const ledger = new MemoryLedger({
+    relieve: (enough) => residency.makeRoom(enough, 'Another model needs its memory.'),
     limit: memoryLimit,
     available: (name) => deviceMemory(loaded, name),
     rss: () => (loaded.engine === undefined ? process.memoryUsage.rss() : processRss(loaded.engine.pid)),
   });
   const directories = new LoraDirectories(checked.loraDirectories);
-  return new Runtime(loaded, chosen, threads, logger !== undefined, ledger, directories);
+  const log = logger === undefined || logLevel === 'warn' || logLevel === 'error' ? undefined : modelLog(logger);
+  return new Runtime(loaded, chosen, threads, logger !== undefined, ledger, directories, residency, log);
+}
+
+/** Tells a logger of what happened to models, at level `info`. */
+function modelLog(logger: (level: LogLevel, message: string, source: LogSource) => void) {
+  return ({ action, model, reason, ms }: ModelEvent): void => {
+    notify(() => {
+      logger('info', `${action} of "${model}" (${ms.toFixed(0)} ms): ${reason}`, { model, kind: action });
+    }, undefined);
+  };
 }
 
 /** Free bytes of a device; the CPU's are those of the system and of the process's control groups. */
@@ -136,7 +160,9 @@ export class Runtime {
   readonly #loaded: LoadedAddon;
   readonly #threads: number;
   readonly #logs: boolean;
-  readonly #loraDirectories: LoraDirectories;
+  readonly #shared: Omit<LoadContext, 'seconds' | 'onDispose' | 'device'>;
+  readonly #seconds: SecondModels;
+  readonly #upscaling: SharedUpscaler;
   readonly #ledger: MemoryLedger;
   readonly #loading = new Set<Promise<unknown>>();
   readonly #stop = new AbortController();
@@ -152,8 +178,17 @@ export class Runtime {
     logs: boolean,
     ledger: MemoryLedger,
     loraDirectories: LoraDirectories,
+    residency: Residency,
+    log: ((event: ModelEvent) => void) | undefined,
   ) {
-    this.#loraDirectories = loraDirectories;
+    this.#upscaling = new SharedUpscaler((file, tileSize, signal, onEvent) =>
+      this.#nativeUpscaler({ file, tileSize }, signal, onEvent),
+    );
+    this.#shared = {
+      ...{ loaded, ledger, residency, log, loraDirectories, threads },
+      enlarge: this.#upscaling.enlarge,
+    };
+    this.#seconds = new SecondModels(this.#shared);
     this.#loaded = loaded;
     this.#threads = threads;
     this.#logs = logs;
@@ -195,10 +230,7 @@ export class Runtime {
     return this.#track(checked.signal, async (stop) => {
       const onDispose = (model: Model): void => void this.#models.delete(model);
       const model = await loadModel(
-        {
-          ...{ loaded: this.#loaded, device, threads: this.#threads, ledger: this.#ledger, onDispose },
-          loraDirectories: this.#loraDirectories,
-        },
+        { ...this.#shared, device, seconds: this.#seconds, onDispose },
         { ...checked, device },
         stop,
       );
@@ -243,24 +275,31 @@ export class Runtime {
     const device = this.#deviceName(checked.device);
     const name = basename(file, extname(file));
     return this.#track(checked.signal, async (stop) => {
-      await checkUpscalerFile(file, 'file', stop);
-      stop.throwIfAborted();
       const tracker = new ProgressTracker([{ phase: 'load', image: 0, total: 0, weight: 1 }], 0, checked);
-      const native = await tracker.stage((onEvent) => {
-        const request = { file, device, threads, tileSize, convDirect, offloadToCpu };
-        return runJob(
-          () => this.#loaded.addon.loadUpscaler(request, onEvent),
-          stop,
-          (late) => {
-            late.dispose().catch(() => undefined);
-          },
-          { model: name, kind: 'load' },
-        ).promise;
-      });
+      const native = await tracker.stage((onEvent) =>
+        this.#nativeUpscaler({ file, device, threads, tileSize, convDirect, offloadToCpu }, stop, onEvent),
+      );
       const upscaler = new Upscaler(native, name, (gone) => void this.#upscalers.delete(gone));
       this.#upscalers.add(upscaler);
       return upscaler;
     });
+  }
+
+  async #nativeUpscaler(
+    wanted: Pick<NativeUpscalerOptions, 'file' | 'tileSize'> & Partial<NativeUpscalerOptions>,
+    stop: AbortSignal,
+    onEvent: (event: NativeEvent) => void,
+  ): Promise<NativeUpscaler> {
+    const { file } = wanted;
+    await checkUpscalerFile(file, 'file', stop);
+    stop.throwIfAborted();
+    const defaults = { device: this.device.name, threads: this.#threads, convDirect: false, offloadToCpu: false };
+    const free = (late: NativeUpscaler): void => {
+      late.dispose().catch(() => undefined);
+    };
+    const source = { model: basename(file, extname(file)), kind: 'load' };
+    const start = () => this.#loaded.addon.loadUpscaler({ ...defaults, ...wanted }, onEvent);
+    return runJob(start, stop, free, source).promise;
   }
 
   /**
@@ -285,6 +324,8 @@ export class Runtime {
     await Promise.allSettled(this.#loading);
     await first;
     await this.#freeAll(abort);
+    await this.#seconds.dispose();
+    await this.#upscaling.dispose();
     if (this.#logs) this.#loaded.addon.setLogger('error', null);
     await this.#loaded.engine?.close();
   }

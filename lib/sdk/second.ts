@@ -1,20 +1,22 @@
-import { readModelHeaders, checkModelFiles, type Residency } from '../model/index.js';
-import type { NativeModelFiles } from '../native/index.js';
-import type { ModelFacts, OpenSecond, PassParts, PipelineModel, SecondRequest } from '../pipeline/index.js';
 import { DiffusionError } from '../errors/index.js';
+import { checkModelFiles } from '../model/index.js';
+import type { NativeLoadOptions, NativeModelFiles, NativeModelInfo } from '../native/index.js';
+import type { OpenSecond, PipelineModel } from '../pipeline/index.js';
 import { type Assembled, assemble } from './assemble.js';
 import { fileStamps } from './identity.js';
 import { captionOf, identityOf, type LoadContext, reopen, settingsOf } from './loading.js';
 import { loadNeed, loadRefusal, measureLoad } from './loadMemory.js';
 import { type CheckedLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import { modelFacts } from './modelInfo.js';
-import { moduleFiles, whatIsIn } from './modules.js';
+import { secondFiles } from './modules.js';
 
 /** The model that a hires pass belongs to. */
 export interface FirstModel {
   readonly options: CheckedLoadOptions;
   readonly files: NativeModelFiles;
   readonly device: string;
+  /** Of its weights. */
+  readonly bytes: number;
 }
 
 type SecondContext = Omit<LoadContext, 'seconds' | 'onDispose' | 'device'>;
@@ -39,9 +41,7 @@ export class SecondModels {
   /** The model of these files, loaded or not. Its files are checked the first time. */
   async open(
     files: NativeModelFiles,
-    options: CheckedLoadOptions,
-    device: string,
-    spare: number,
+    { options, device, bytes }: FirstModel,
     signal: AbortSignal | undefined,
   ): Promise<PipelineModel> {
     const stop = signal ?? new AbortController().signal;
@@ -53,7 +53,9 @@ export class SecondModels {
     if (known !== undefined) return (await known).pipeline;
     const memory = { addon: this.#context.loaded.addon, ledger: this.#context.ledger };
     const measured = await measureLoad(memory, request, stop);
-    const shortage = memory.ledger.shortage(loadNeed(measured, memory.ledger), spare + this.#context.residency.spareBytes);
+    // It need not fit beside the first model, which can make room for it.
+    const relief = bytes + this.#context.residency.spareBytes;
+    const shortage = memory.ledger.shortage(loadNeed(measured, memory.ledger), relief);
     if (shortage !== undefined) throw await loadRefusal(memory, request, shortage, stop);
     const info = { ...measured.info, components: measured.components };
     // Somebody else may have opened it meanwhile.
@@ -80,8 +82,8 @@ export class SecondModels {
   async #assemble(
     options: CheckedLoadOptions,
     files: NativeModelFiles,
-    info: ModelFacts | Parameters<typeof modelFacts>[0],
-    request: ReturnType<typeof nativeLoadOptions>,
+    info: NativeModelInfo,
+    request: NativeLoadOptions,
     stamps: ReadonlyMap<string, string>,
   ): Promise<Assembled> {
     let facts = await modelFacts(info, files, false);
@@ -108,12 +110,22 @@ export class SecondModels {
 /** How a model finds that of its hires checkpoint. */
 export function secondOpener(seconds: SecondModels, first: FirstModel): OpenSecond {
   return async (wanted, signal) => {
-    try {
-      const { files, parts } = await filesOf(wanted, first, signal);
-      const model = await seconds.open(files, first.options, first.device, first.bytes(), signal);
-      return { model, parts };
-    } catch (error) {
-      throw asHires(error);
-    }
+    const { files, parts } = await secondFiles(wanted, first.files, signal);
+    const model = await seconds.open(files, first, signal).catch((error: unknown) => {
+      throw ofHires(error);
+    });
+    return { model, parts };
   };
+}
+
+/** A request has no option `checkpoint` of its own. */
+function ofHires(error: unknown): unknown {
+  if (!(error instanceof DiffusionError) || error.field === undefined || error.field.startsWith('hires.')) return error;
+  const { code, message, given, allowed, hint, cause } = error;
+  const field = error.field === 'checkpoint' || error.field === 'diffusionModel' ? 'hires.checkpoint' : 'hires.modules';
+  return new DiffusionError(code, message.replace(`"${error.field}"`, `"${field}"`), {
+    ...{ field, given, cause },
+    ...(allowed === undefined ? {} : { allowed }),
+    ...(hint === undefined ? {} : { hint }),
+  });
 }

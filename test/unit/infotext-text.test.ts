@@ -165,15 +165,17 @@ describe('infotextToRequest', () => {
     expect(infotextToMode(text)).toBe(mode);
     expect(infotextToMode(parseInfotext(text))).toBe(mode);
     const strength = mode === 'txt2img' ? {} : { denoisingStrength: 0.7 };
+    const hires = pairs.includes('Hires') ? { hires: { scale: 2, upscaler: 'Latent', denoisingStrength: 0.7 } } : {};
     const request = { prompt: 'x', negativePrompt: '', steps: 2, seed: 1, width: 8, height: 8 };
-    expect(infotextToRequest(text)).toEqual({ ...request, ...strength });
+    expect(infotextToRequest(text)).toEqual({ ...request, ...strength, ...hires });
     expect(infotextToRequest(text, { mode: 'img2img' })).toEqual({ ...request, ...strength });
-    expect(infotextToRequest(text, { mode: 'txt2img' })).toEqual(request);
+    expect(infotextToRequest(text, { mode: 'txt2img' })).toEqual({ ...request, ...hires });
   });
 
-  it('leaves the strength of a hires pass out', () => {
-    const hires = 'x\nSteps: 2, Seed: 1, Denoising strength: 0.7, Hires upscale: 2, Hires upscaler: Latent';
-    expect(infotextToRequest(hires)).toEqual({ prompt: 'x', negativePrompt: '', steps: 2, seed: 1 });
+  it('gives the strength of a hires pass to that pass', () => {
+    const text = 'x\nSteps: 2, Seed: 1, Denoising strength: 0.7, Hires resize: 16x24, Hires upscaler: Latent';
+    const hires = { width: 16, height: 24, upscaler: 'Latent', denoisingStrength: 0.7 };
+    expect(infotextToRequest(text)).toEqual({ prompt: 'x', negativePrompt: '', steps: 2, seed: 1, hires });
   });
 
   it.each([

@@ -3,7 +3,7 @@ import type { NativeImage, NativeSampleParams } from '../../lib/native/contract.
 import { roundMask } from '../../lib/pipeline/mask.js';
 import { planEncoding, prepareLatents } from '../../lib/pipeline/latents.js';
 import { runMode } from '../../lib/pipeline/modes.js';
-import { makePlan, type Pass } from '../../lib/pipeline/plan.js';
+import { makePass, makePlan, withMemory } from '../../lib/pipeline/plan.js';
 import { resolveSampling, resolveTiling } from '../../lib/pipeline/sampling.js';
 import { batchSeeds } from '../../lib/pipeline/seeds.js';
 import { img2imgSigmas } from '../../lib/pipeline/steps.js';
@@ -248,13 +248,7 @@ describe('img2img and inpaint', () => {
 });
 
 describe('special models', () => {
-  const pass: Pass = {
-    mode: 'txt2img',
-    width: 64,
-    height: 64,
-    denoisingStrength: null,
-    sampling: resolveSampling({ steps: 1, cfgScale: 1, seed: 0, guidance: 3.5, controlStrength: 0.9 }, fakeFacts()),
-  };
+  const pass = { width: 64, height: 64 };
   const none = { image: null, mask: null, controlImage: null, refImages: [] };
   const ones = (channels: number, value: number) => ({
     shape: [1, channels, 8, 8],
@@ -324,31 +318,16 @@ describe('plans', () => {
     const sampling = resolveSampling({ steps: 4, cfgScale: 1, seed: 5, guidance: 1, controlStrength: 1 }, fakeFacts());
     const tiling = resolveTiling(false);
     if (tiling === 'auto') throw new Error('not asked for');
-    const base = {
-      prompt: '',
-      negativePrompt: '',
-      clipSkip: undefined,
-      strictPrompt: false,
-      width: 64,
-      height: 64,
-      batchSize: 2,
-      denoisingStrength: 0.3,
-      sampling,
-      tiling,
-      encodeTiling: tiling,
-      memoryBudget: 0,
-    };
-    const plan = makePlan({ ...base, mode: 'img2img', preview: { mode: 'none', every: 1 } });
+    const pass = makePass({
+      ...{ mode: 'img2img', prompt: '', negativePrompt: '', clipSkip: -1, width: 64, height: 64 },
+      ...{ denoisingStrength: 0.3, sampling, seeds: [5, 6] },
+    });
+    const plan = makePlan({ passes: [pass], strictPrompt: false, preview: { mode: 'none', every: 1 } });
     expect(plan.passes[0]).toMatchObject({ mode: 'img2img', denoisingStrength: 0.3 });
-    expect(
-      Object.isFrozen(plan) &&
-        Object.isFrozen(plan.passes) &&
-        Object.isFrozen(plan.passes[0]) &&
-        Object.isFrozen(plan.seeds),
-    ).toBe(true);
-    expect(
-      makePlan({ ...base, mode: 'txt2img', preview: { mode: 'none', every: 1 } }).passes[0].denoisingStrength,
-    ).toBeNull();
+    const tiled = withMemory(plan, [{ decode: { ...tiling, enabled: true }, encode: tiling }], 7);
+    expect(tiled).toMatchObject({ memoryBudget: 7, passes: [{ mode: 'img2img', tiling: { enabled: true } }] });
+    for (const one of [plan, tiled])
+      for (const part of [one, one.passes, one.passes[0], one.passes[0].seeds]) expect(Object.isFrozen(part)).toBe(true);
   });
 
   it('know tiling', () => {

@@ -18,3 +18,7 @@ export {
   type UpscalerName,
   upscalerOption,
 } from './upscalers.js';
+export { relateSpaces, type SpaceRelation } from './spaces.js';
+export { type CheckedHires, type HiresPrompts, resolveHires } from './resolve.js';
+export { hiresSpec } from './spec.js';
+export { startOf } from './start.js';

@@ -6,9 +6,10 @@ import { type Enlargement, makePass, type Pass, type PassParts } from '../plan.j
 import { resolveSampling, type CheckedSampling } from '../sampling.js';
 import { batchSeeds } from '../seeds.js';
 import { hiresSize } from './size.js';
-import { compatibleSpaces, sameTextEncoder } from './spaces.js';
+import { relateSpaces } from './spaces.js';
 import type { hiresSpec } from './spec.js';
-import { defaultLatent, defaultPixels, type Upscaler, upscalerLabel } from './upscalers.js';
+import { sharesTextEncoder } from './textEncoders.js';
+import { type HiresUpscaler, resolveUpscaler } from './upscalers.js';
 
 export type CheckedHires = ReturnType<typeof hiresSpec.check>;
 
@@ -48,10 +49,10 @@ export interface ResolvedHires {
  * there. A model of another kind has its own sampler, guidance and CFG scale unless they are given.
  * @throws DiffusionError `ERR_INVALID_OPTION`, `ERR_MODEL_UNSUPPORTED`.
  */
-export function resolveHires(input: HiresInput): ResolvedHires {
+export async function resolveHires(input: HiresInput): Promise<ResolvedHires> {
   const { hires, first, facts, parts, prompts } = input;
-  checkParts(input);
-  const { upscaler, warnings } = chooseUpscaler(input);
+  await checkParts(input);
+  const { upscaler, warnings } = await chooseUpscaler(input);
   const { sizeMultiple } = facts.diffusionModel;
   const size = hiresSize(first, hires, { sizeMultiple, scaleFactor: facts.vae.scaleFactor });
   const start: Enlargement = Object.freeze({ upscaler, size, decoder: first.parts.vae });
@@ -65,7 +66,7 @@ export function resolveHires(input: HiresInput): ResolvedHires {
     clipSkip: hires.clipSkip ?? (related(input) ? first.clipSkip : -1),
     sampling: hiresSampling(input),
     seeds: hires.seed === undefined ? first.seeds : batchSeeds(hires.seed, first.seeds.length),
-    denoisingStrength: hires.denoisingStrength ?? 0.7,
+    denoisingStrength: hires.denoisingStrength,
   });
   return { pass, warnings };
 }
@@ -105,34 +106,40 @@ function hiresSampling(input: HiresInput): Pass['sampling'] {
 }
 
 /** Parts of another model serve only where they speak the same language. */
-function checkParts({ hires, facts, parts }: HiresInput): void {
+async function checkParts({ hires, facts, parts }: HiresInput): Promise<void> {
   const { diffusionModel, textEncoder, vae } = facts;
   const names = `"${diffusionModel.architecture}"`;
   const hint = "Use modules: 'built-in', or name the files that go with the checkpoint.";
-  if (parts.textEncoder !== parts.diffusionModel && !sameTextEncoder(textEncoder, diffusionModel))
+  if (parts.textEncoder !== parts.diffusionModel && !sharesTextEncoder(textEncoder.architecture, diffusionModel.architecture))
     throw invalidOption('hires.modules', hires.modules, `text encoders that ${names} was trained with`, hint);
-  if (parts.vae !== parts.diffusionModel && !compatibleSpaces(vae.space, diffusionModel.space))
+  if (parts.vae !== parts.diffusionModel && (await relateSpaces(vae.space, diffusionModel.space)) === 'different')
     throw invalidOption('hires.modules', hires.modules, `a VAE of the latent space of ${names}`, hint);
 }
 
-function chooseUpscaler(input: HiresInput): { upscaler: Upscaler; warnings: HiresWarning[] } {
+const [defaultLatent, defaultPixels] = [resolveUpscaler('latent'), resolveUpscaler('lanczos')];
+
+async function chooseUpscaler(
+  input: HiresInput,
+): Promise<{ readonly upscaler: HiresUpscaler; readonly warnings: HiresWarning[] }> {
   const { hires, first, firstFacts, facts } = input;
-  const shared =
-    first.parts.vae === input.parts.vae || compatibleSpaces(firstFacts.space, facts.vae.space);
   const given = hires.upscaler;
-  if (given === undefined || given.kind === 'latent') {
-    if (shared) return { upscaler: given ?? defaultLatent, warnings: [] };
+  if (given !== undefined && given.kind !== 'latent') {
     requireEncoder(facts.vae);
-    if (given === undefined) return { upscaler: defaultPixels, warnings: [] };
-    const what = `the second pass has latents of another space (${firstFacts.space.family} and ${facts.vae.space.family})`;
-    const hint = `Use an upscaler of pixels, e.g. "${upscalerLabel(defaultPixels)}".`;
-    if (hires.strict)
-      throw invalidOption('hires.upscaler', upscalerLabel(given), `an upscaler of pixels, since ${what}`, hint);
-    const message = `"${upscalerLabel(given)}" enlarges latents, but ${what}: "${upscalerLabel(defaultPixels)}" is used on pixels.`;
-    return { upscaler: defaultPixels, warnings: [{ type: 'warning', code: 'upscaler', message }] };
+    return { upscaler: given, warnings: [] };
   }
+  const shared =
+    first.parts.vae === input.parts.vae || (await relateSpaces(firstFacts.space, facts.vae.space)) !== 'different';
+  if (shared) return { upscaler: given ?? defaultLatent, warnings: [] };
   requireEncoder(facts.vae);
-  return { upscaler: given, warnings: [] };
+  if (given === undefined) return { upscaler: defaultPixels, warnings: [] };
+  const spaces = `${firstFacts.space.family} and ${facts.vae.space.family}`;
+  const what = `the passes have latents of different spaces (${spaces})`;
+  if (hires.strict) {
+    const hint = `Use "${defaultPixels.label}", or leave it out.`;
+    throw invalidOption('hires.upscaler', given.label, `an upscaler of pixels, since ${what}`, hint);
+  }
+  const message = `"${given.label}" enlarges latents, but ${what}: "${defaultPixels.label}" is used, on pixels.`;
+  return { upscaler: defaultPixels, warnings: [{ type: 'warning', code: 'upscaler', message }] };
 }
 
 function requireEncoder(vae: ModelFacts): void {

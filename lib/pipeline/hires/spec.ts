@@ -14,20 +14,7 @@ import {
   union,
 } from '../../options/index.js';
 import { lorasSpec } from '../../weights/index.js';
-import { upscalerSpec } from './upscalers.js';
-
-/** A strength of 0 would leave nothing to sample. */
-const strength = checker('a number above 0, up to 1', (value, field) => {
-  const checked = number({ min: 0, max: 1 }).check(value, field);
-  if (checked > 0) return checked;
-  const hint = 'To enlarge a picture without sampling, use an upscaler: runtime.loadUpscaler.';
-  throw new DiffusionError('ERR_INVALID_OPTION', `${field} must be above 0, up to 1. ${hint}`, {
-    field,
-    given: value,
-    allowed: 'a number above 0, up to 1',
-    hint,
-  });
-});
+import { upscalerOption } from './upscalers.js';
 
 /** `'same'`, `'built-in'` or paths. */
 const modulesSpec = union(
@@ -49,12 +36,12 @@ const modulesSpec = union(
 
 /** Options of the second pass; what is left out is taken from the first. */
 export const hiresSpec = object({
-  scale: optional(number({ min: 1, max: 8 })),
+  scale: optional(number({ min: 1, max: 64 })),
   width: optional(integer({ min: 1, max: 8192 })),
   height: optional(integer({ min: 1, max: 8192 })),
-  upscaler: optional(upscalerSpec),
+  upscaler: optional(upscalerOption()),
   steps: optional(integer({ min: 0, max: 1000 })),
-  denoisingStrength: optional(strength),
+  denoisingStrength: number({ min: 0, max: 1, default: 0.7 }),
   prompt: optional(prompt()),
   negativePrompt: optional(prompt()),
   sampler: optional(samplerName()),

@@ -3,7 +3,8 @@ import type { JobScope, NativeTensor } from '../../native/index.js';
 import type { PassJob, PassResult } from '../pass.js';
 import type { Enlargement } from '../plan.js';
 import type { ProgressTracker } from '../progress.js';
-import { enlargeLatent, enlargePicture } from './enlarge.js';
+import { upscaleLatent } from './upscaleLatent.js';
+import { upscaleByModel, upscalePixels } from './upscalePixels.js';
 
 /**
  * The start latent of a pass from a result of the one before: the latent enlarged, or its picture enlarged and encoded
@@ -20,12 +21,14 @@ export async function startOf(
   const { vae } = models;
   if (upscaler.kind === 'latent') {
     if (before?.latent == null) throw missing('latent');
-    return enlargeLatent(before.latent, upscaler, size, vae.facts.scaleFactor);
+    return upscaleLatent(before.latent, size, upscaler.mode, vae.facts.scaleFactor);
   }
   const { picture } = before ?? {};
   if (picture == null) throw missing('picture');
   const image = await tracker.stage((onEvent) =>
-    enlargePicture(picture, upscaler, size, (model, small) => of.enlarge(model, small, scope, onEvent)),
+    upscaler.kind === 'pixel'
+      ? upscalePixels(picture, size, upscaler.filter, scope.signal)
+      : upscaleByModel(picture, size, (small) => of.enlarge(upscaler, small, scope, onEvent), scope.signal),
   );
   scope.check();
   const params = { images: [{ image, mask: null }], seed, tiling: pass.encodeTiling, memoryBudget };

@@ -19,6 +19,7 @@ export type ParityRequest = Omit<
   | 'sigmas'
   | 'strictPrompt'
   | 'onWarning'
+  | 'onModel'
 > & {
   readonly image?: RawImage;
   readonly mask?: RawImage;

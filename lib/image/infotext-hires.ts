@@ -1,0 +1,146 @@
+import { invalidOption } from '../errors/index.js';
+import {
+  resolveSampler,
+  resolveSchedule,
+  type Sampler,
+  samplerLabels,
+  type Schedule,
+  scheduleLabels,
+} from '../options/index.js';
+
+/** What infotext says about a hires pass, by the names of `HiresOptions`. */
+export interface InfotextHires {
+  readonly scale?: number;
+  readonly width?: number;
+  readonly height?: number;
+  /** A name, A1111's label, or the file of an upscaler model. */
+  readonly upscaler?: string | { readonly file: string; readonly tileSize?: number };
+  readonly steps?: number;
+  readonly denoisingStrength?: number;
+  readonly prompt?: string;
+  readonly negativePrompt?: string;
+  readonly sampler?: Sampler;
+  readonly schedule?: Schedule;
+  readonly cfgScale?: number;
+  readonly guidance?: number;
+  readonly clipSkip?: number;
+  readonly seed?: number;
+  readonly checkpoint?: string;
+  readonly modules?: 'same' | 'built-in' | readonly string[];
+}
+
+/** A1111's and Forge's keys (`extra_generation_params` of their `modules/processing.py`); the last three are ours. */
+const keys = {
+  scale: 'Hires upscale',
+  resize: 'Hires resize',
+  steps: 'Hires steps',
+  upscaler: 'Hires upscaler',
+  tileSize: 'Hires upscaler tile',
+  checkpoint: 'Hires checkpoint',
+  sampler: 'Hires sampler',
+  schedule: 'Hires schedule type',
+  prompt: 'Hires prompt',
+  negativePrompt: 'Hires negative prompt',
+  cfgScale: 'Hires CFG Scale',
+  guidance: 'Hires Distilled CFG Scale',
+  clipSkip: 'Hires clip skip',
+  seed: 'Hires seed',
+} as const;
+
+const modulePattern = /^Hires Module (?<index>[1-9]\d*)$/;
+const [sameModules, ownModules] = ['Use same choices', 'Built-in'];
+
+/** Whether a key is one of a hires pass. */
+export function isHiresKey(key: string): boolean {
+  return (Object.values(keys) as string[]).includes(key) || modulePattern.test(key);
+}
+
+/** The pairs of a hires pass; its strength is that of the request, `Denoising strength`. */
+export function hiresPairs(hires: InfotextHires): [string, string][] {
+  const { width, height, upscaler, modules } = hires;
+  const pairs: [string, string][] = [];
+  const add = (key: string, value: string | number | undefined): void => {
+    if (value !== undefined) pairs.push([key, String(value)]);
+  };
+  add(keys.scale, hires.scale);
+  if (width !== undefined && height !== undefined) add(keys.resize, `${String(width)}x${String(height)}`);
+  add(keys.steps, hires.steps);
+  add(keys.upscaler, typeof upscaler === 'object' ? upscaler.file : upscaler);
+  if (typeof upscaler === 'object' && upscaler.tileSize !== 128) add(keys.tileSize, upscaler.tileSize);
+  add(keys.checkpoint, hires.checkpoint);
+  const names = modules === 'same' ? [sameModules] : modules === 'built-in' ? [ownModules] : modules;
+  for (const [index, name] of (names ?? []).entries()) add(`Hires Module ${String(index + 1)}`, name);
+  add(keys.sampler, hires.sampler === undefined ? undefined : samplerLabels[hires.sampler]);
+  add(keys.schedule, hires.schedule === undefined ? undefined : scheduleLabels[hires.schedule]);
+  for (const name of ['prompt', 'negativePrompt', 'cfgScale', 'guidance', 'clipSkip', 'seed'] as const)
+    add(keys[name], hires[name]);
+  return pairs;
+}
+
+/**
+ * The hires pass that a text tells of; undefined: none.
+ * @param attempt gives undefined in place of a value that cannot be read, or throws.
+ */
+export function readHires(
+  parameters: Readonly<Record<string, string>>,
+  attempt: <T>(read: () => T) => T | undefined,
+): InfotextHires | undefined {
+  const text = (key: string): string | undefined => (Object.hasOwn(parameters, key) ? parameters[key] : undefined);
+  const upscaler = text(keys.upscaler);
+  if (upscaler === undefined && text(keys.scale) === undefined && text(keys.resize) === undefined) return undefined;
+  const number = (key: string): number | undefined => attempt(() => readNumber(text(key), key));
+  const file = upscaler !== undefined && /[\\/]/.test(upscaler) ? upscaler : undefined;
+  const tileSize = number(keys.tileSize);
+  const sampler = text(keys.sampler);
+  const schedule = text(keys.schedule);
+  const edges = attempt(() => readResize(text(keys.resize))) ?? {};
+  return defined({
+    scale: Object.keys(edges).length === 0 ? number(keys.scale) : undefined,
+    ...edges,
+    upscaler: file === undefined ? upscaler : { file, ...(tileSize === undefined ? {} : { tileSize }) },
+    steps: number(keys.steps),
+    denoisingStrength: number('Denoising strength'),
+    prompt: text(keys.prompt),
+    negativePrompt: text(keys.negativePrompt),
+    sampler: sampler === undefined ? undefined : attempt(() => resolveSampler(sampler, `infotext.${keys.sampler}`).sampler),
+    schedule: schedule === undefined ? undefined : attempt(() => resolveSchedule(schedule, `infotext.${keys.schedule}`)),
+    cfgScale: number(keys.cfgScale),
+    guidance: number(keys.guidance),
+    clipSkip: number(keys.clipSkip),
+    seed: number(keys.seed),
+    checkpoint: text(keys.checkpoint),
+    modules: readModules(parameters),
+  });
+}
+
+function defined(values: { readonly [K in keyof InfotextHires]: InfotextHires[K] | undefined }): InfotextHires {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
+function readNumber(text: string | undefined, key: string): number | undefined {
+  if (text === undefined) return undefined;
+  const value = text.trim() === '' ? NaN : Number(text);
+  if (!Number.isFinite(value)) throw invalidOption(`infotext.${key}`, text, 'a number');
+  return value;
+}
+
+/** `0x512` is one edge alone. */
+function readResize(text: string | undefined): { width?: number; height?: number } {
+  if (text === undefined) return {};
+  const match = /^(?<width>\d{1,5})x(?<height>\d{1,5})$/.exec(text.trim())?.groups;
+  if (match === undefined) throw invalidOption(`infotext.${keys.resize}`, text, 'width and height, e.g. 512x768');
+  const [width, height] = [Number(match.width), Number(match.height)];
+  return { ...(width > 0 ? { width } : {}), ...(height > 0 ? { height } : {}) };
+}
+
+function readModules(parameters: Readonly<Record<string, string>>): InfotextHires['modules'] | undefined {
+  const found = Object.entries(parameters)
+    .map(([key, value]) => ({ index: Number(modulePattern.exec(key)?.groups?.index ?? 0), value }))
+    .filter(({ index }) => index > 0)
+    .sort((a, b) => a.index - b.index)
+    .map(({ value }) => value);
+  if (found.length === 0) return undefined;
+  // Forge: it wins over whatever is chosen with it.
+  if (found.includes(sameModules)) return 'same';
+  return found.length === 1 && found[0] === ownModules ? 'built-in' : found;
+}

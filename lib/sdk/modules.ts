@@ -1,0 +1,69 @@
+import { DiffusionError } from '../errors/index.js';
+import { componentsOf, type ModelFileField, moduleRole } from '../model/index.js';
+import type { NativeModelFiles } from '../native/index.js';
+import type { PassParts, SecondRequest } from '../pipeline/index.js';
+
+export interface SecondFiles {
+  readonly files: NativeModelFiles;
+  readonly parts: PassParts;
+}
+
+const builtIn: PassParts = { diffusionModel: 'second', textEncoder: 'second', vae: 'second' };
+const borrowed: PassParts = { diffusionModel: 'second', textEncoder: 'first', vae: 'first' };
+
+/**
+ * Files of the second pass's model, and whose parts it works with.
+ * @param first files of the first model.
+ * @throws DiffusionError `ERR_MODEL_NOT_FOUND`, `ERR_MODEL_CORRUPT`; `ERR_MODEL_UNSUPPORTED` for a module that is none.
+ */
+export async function secondFiles(
+  { checkpoint, modules }: SecondRequest,
+  first: NativeModelFiles,
+  signal: AbortSignal | undefined,
+): Promise<SecondFiles> {
+  const main = checkpoint ?? first.diffusionModel ?? first.checkpoint ?? '';
+  const inside = await componentsOf(main, 'hires.checkpoint', signal);
+  const whole = inside.has('textEncoders') && (inside.has('vae') || inside.has('taesd'));
+  if (modules === 'same') {
+    if (whole) return { files: { checkpoint: main }, parts: borrowed };
+    // The engine makes a model whole of the first one's files; a checkpoint among them gives what it has.
+    return { files: { ...first, diffusionModel: main }, parts: builtIn };
+  }
+  const field: ModelFileField = inside.has('textEncoders') || inside.has('vae') ? 'checkpoint' : 'diffusionModel';
+  const files: Partial<Record<ModelFileField, string>> = { [field]: main };
+  for (const [index, path] of (modules === 'built-in' ? [] : modules).entries()) {
+    const name = `hires.modules[${String(index)}]`;
+    const role = await moduleRole(path, name, signal);
+    if (role === undefined) {
+      const hint = 'Name files of a VAE, a tiny autoencoder or a text encoder.';
+      throw new DiffusionError('ERR_MODEL_UNSUPPORTED', `${name}: ${path} is no module of a model. ${hint}`, {
+        field: name,
+        given: path,
+        hint,
+      });
+    }
+    files[role] = path;
+  }
+  requireParts(main, files, inside);
+  return { files, parts: builtIn };
+}
+
+/** Says what a checkpoint lacks, and what would serve. */
+function requireParts(
+  main: string,
+  files: Readonly<Partial<Record<ModelFileField, string>>>,
+  inside: ReadonlySet<string>,
+): void {
+  const has = (...fields: ModelFileField[]): boolean => fields.some((field) => files[field] !== undefined);
+  const missing: string[] = [];
+  if (!inside.has('textEncoders') && !has('clipL', 'clipG', 't5xxl', 'llm')) missing.push('text encoder');
+  if (!inside.has('vae') && !inside.has('taesd') && !has('vae', 'taesd')) missing.push('VAE');
+  if (missing.length === 0) return;
+  const what = missing.join(' and no ');
+  const hint = `Name files of it in modules: [paths], or use modules: 'same' to keep those of the first pass.`;
+  throw new DiffusionError('ERR_MODEL_UNSUPPORTED', `The hires checkpoint ${main} has no ${what}. ${hint}`, {
+    field: 'hires.checkpoint',
+    given: main,
+    hint,
+  });
+}
