@@ -18,3 +18,4 @@ export {
   type UpscalerName,
   upscalerOption,
 } from './upscalers.js';
+export { relateSpaces, type SpaceRelation } from './spaces.js';
