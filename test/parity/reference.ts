@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-interface ReferenceArray {
+export interface ReferenceArray {
   readonly file: string;
   readonly shape: readonly number[];
 }

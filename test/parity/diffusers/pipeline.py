@@ -64,6 +64,25 @@ def to_bytes(sample):
 
 
 @torch.no_grad()
+def denoise(unet, scheduler, sigmas, latent, noise, conditionings, cfg_scale):
+    """Euler from latent + sigmas[0] * noise down to 0. Return (the end, the first output of the UNet with the prompt)."""
+    conditioning, unconditional = conditionings
+    # With `sigmas` the scheduler finds the (fractional) timesteps itself, independently of the engine.
+    scheduler.set_timesteps(sigmas=sigmas)
+    scheduler.set_begin_index(0)
+    sample = latent + noise * scheduler.sigmas[0]
+    first = None
+    for time in scheduler.timesteps:
+        scaled = scheduler.scale_model_input(sample, time)
+        with_prompt = unet(scaled, time, encoder_hidden_states=conditioning).sample
+        without = unet(scaled, time, encoder_hidden_states=unconditional).sample
+        first = with_prompt if first is None else first
+        guided = without + cfg_scale * (with_prompt - without)
+        sample = scheduler.step(guided, time, sample).prev_sample
+    return sample, first
+
+
+@torch.no_grad()
 def run_case(case, models, tokenizer, init_image=None):
     text_encoder, unet, autoencoder = models
     conditioning = text_encoder(prompt_ids(tokenizer, case.prompt)).last_hidden_state
@@ -78,20 +97,9 @@ def run_case(case, models, tokenizer, init_image=None):
         sigmas = trim_for_strength(sigmas, case.steps, case.strength)
         latent = autoencoder.encode(to_picture_tensor(init_image)).latents
         arrays["encoded"] = latent
-    # With `sigmas` the scheduler finds the (fractional) timesteps itself, independently of the engine.
-    scheduler.set_timesteps(sigmas=sigmas)
-    scheduler.set_begin_index(0)
-
     noise = torch.randn(shape, generator=torch.Generator("cpu").manual_seed(case.seed))
-    sample = latent + noise * scheduler.sigmas[0]
     arrays["noise"] = noise
-    for time in scheduler.timesteps:
-        scaled = scheduler.scale_model_input(sample, time)
-        with_prompt = unet(scaled, time, encoder_hidden_states=conditioning).sample
-        without = unet(scaled, time, encoder_hidden_states=unconditional).sample
-        arrays.setdefault("epsilon", with_prompt)
-        guided = without + case.cfg_scale * (with_prompt - without)
-        sample = scheduler.step(guided, time, sample).prev_sample
-    arrays["latent"] = sample
+    sample, trace = denoise(unet, scheduler, sigmas, latent, noise, (conditioning, unconditional), case.cfg_scale)
+    arrays |= {"epsilon": trace, "latent": sample}
     image = to_bytes(autoencoder.decode(sample).sample)
     return Result(image, arrays, scheduler.sigmas.tolist(), scheduler.timesteps.tolist())

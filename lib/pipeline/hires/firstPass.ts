@@ -1,0 +1,156 @@
+import { invalidOption } from '../../errors/index.js';
+import { GeneratedImage, type ImageInput, infotextToRequest, readImage, readInfotext } from '../../image/index.js';
+import { checker, checkOptions, optional, arrayOf, func } from '../../options/index.js';
+import type { JobWarning } from '../admission.js';
+import { type Drafted, draftHires, firstPass, type GivenStart } from '../draft.js';
+import { checkSpace } from '../encoding.js';
+import type { ModelEvent, PreviewEvent } from '../events.js';
+import { enqueueDraft, enqueueRequest } from '../job.js';
+import { Latent } from '../latent.js';
+import { checkRequest, type PipelineModel } from '../modes.js';
+import { makePlan } from '../plan.js';
+import { resolvePreview } from '../preview.js';
+import type { BaseRequest, FirstPassResult, GenerateResult, HiresRequest } from '../request.js';
+import { resolveTiling } from '../sampling.js';
+import { imageInput, jobSpec, previewSpec, promptSpec, tilingSpec } from '../spec.js';
+import { hiresFields } from './spec.js';
+
+/** A picture of a first pass with the latent it was decoded from: what a second pass can begin with. Immutable. */
+export class FirstPassImage {
+  readonly image: GeneratedImage;
+  readonly latent: Latent;
+
+  /** Not for callers; use `model.firstPass`. */
+  constructor(image: GeneratedImage, latent: Latent) {
+    this.image = image;
+    this.latent = latent;
+    Object.freeze(this);
+  }
+}
+
+/** Runs a request of txt2img and keeps the latents. */
+export async function runFirstPass(model: PipelineModel, request: unknown): Promise<FirstPassResult> {
+  model.queue.assertOpen();
+  const options = checkRequest('txt2img', request, model.facts);
+  if (options.hires !== undefined) {
+    const hint = 'Give the options of the second pass to model.hires.';
+    throw invalidOption('hires', options.hires, 'nothing: only the first pass is run', hint);
+  }
+  const latents: Latent[] = [];
+  const keep = (results: readonly { readonly latent: ConstructorParameters<typeof FirstPassImage>[1] }[]): void => {
+    latents.push(...results.map(({ latent }) => latent));
+  };
+  const listens = options.onPreview !== undefined;
+  const done = await enqueueRequest(model, 'txt2img', options, options, options.signal, listens, keep);
+  const images = done.images.flatMap((image, index) => {
+    const latent = latents[index];
+    return latent === undefined ? [] : [new FirstPassImage(image, latent)];
+  });
+  return { images, timings: done.timings, warnings: done.warnings };
+}
+
+const firstImage = checker('a picture of model.firstPass, or an image', (value, field) =>
+  value instanceof FirstPassImage ? value : imageInput().check(value, field),
+);
+
+const refineSpec = {
+  ...hiresFields,
+  preview: optional(previewSpec),
+  tiling: optional(tilingSpec),
+  onPreview: optional(func<(event: PreviewEvent) => void>()),
+  onModel: optional(func<(event: ModelEvent) => void>()),
+  ...promptSpec,
+  ...jobSpec,
+} as const;
+
+/** Runs the second pass over pictures that were made before. */
+export async function runHires(model: PipelineModel, images: unknown, given: HiresRequest): Promise<GenerateResult> {
+  model.queue.assertOpen();
+  const list = arrayOf(firstImage, { min: 1, max: 1000 }).check(images, 'images');
+  const options = checkOptions('hires', given, refineSpec);
+  options.signal?.throwIfAborted();
+  const ready = draftAgain(model, list as readonly (FirstPassImage | ImageInput)[], options);
+  return enqueueDraft(model, 'hires', ready, options, options, options.signal);
+}
+
+type Refining = ReturnType<typeof checkOptions<typeof refineSpec>>;
+
+async function draftAgain(
+  model: PipelineModel,
+  images: readonly (FirstPassImage | ImageInput)[],
+  options: Refining,
+): Promise<Drafted> {
+  const { facts } = model;
+  const { signal, preview, tiling, onPreview, strictPrompt, ...hires } = options;
+  const starts: GivenStart[] = [];
+  for (const [index, image] of images.entries())
+    starts.push(await startOfImage(model, image, `images[${String(index)}]`, hires.prompt, signal));
+  const [{ request }] = starts as [GivenStart];
+  const { mode: _mode, hires: _hires, ...base } = request;
+  const asked = checkRequest('txt2img', base, facts);
+  const size = { width: asked.width ?? facts.defaults.width, height: asked.height ?? facts.defaults.height };
+  requireAlike(starts);
+  const seeds = starts.map(({ request: one }) => (typeof one.seed === 'number' ? one.seed : 0));
+  const first = { ...firstPass('txt2img', asked, size, facts), seeds };
+  const second = await draftHires(model, first, hires, asked, signal);
+  return {
+    models: second.models,
+    plan: makePlan({
+      passes: [second.pass],
+      strictPrompt,
+      preview: resolvePreview(preview, onPreview !== undefined, facts),
+    }),
+    inputs: [second.inputs],
+    tiling: resolveTiling(tiling),
+    warnings: second.warnings as readonly JobWarning[],
+    hires,
+    starts,
+  };
+}
+
+/** Pixels, and the latent where it is known; the request is told by the picture. */
+async function startOfImage(
+  model: PipelineModel,
+  given: FirstPassImage | ImageInput,
+  field: string,
+  prompt: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<GivenStart> {
+  const image = given instanceof FirstPassImage ? given.image : given;
+  if (given instanceof FirstPassImage) await checkSpace(given.latent, model.facts, field);
+  const options = { field, ...(signal === undefined ? {} : { signal }) };
+  const picture = await readImage(image, options);
+  const latent = given instanceof FirstPassImage ? given.latent.toNative() : null;
+  const size = { width: picture.width, height: picture.height };
+  if (image instanceof GeneratedImage && image.infotext !== '')
+    return { result: { latent, picture }, request: { ...image.parameters, ...size } };
+  const infotext = await textOf(image, signal);
+  if (infotext !== null)
+    return {
+      result: { latent, picture },
+      request: { ...infotextToRequest(infotext, { strict: false, mode: 'txt2img' }), ...size },
+    };
+  if (prompt !== undefined) return { result: { latent, picture }, request: { prompt, seed: 0, ...size } };
+  const hint = 'Give options.prompt, or a picture that was saved with its infotext.';
+  throw invalidOption(field, 'a picture without infotext', 'a picture that says what it was made from', hint);
+}
+
+/** Only files and encoded bytes carry text. */
+async function textOf(image: ImageInput, signal: AbortSignal | undefined): Promise<string | null> {
+  if (typeof image !== 'string' && !(image instanceof URL) && !(image instanceof Uint8Array)) return null;
+  const { infotext } = await readInfotext(image, signal === undefined ? {} : { signal });
+  return infotext === '' ? null : infotext;
+}
+
+const alike = ['prompt', 'negativePrompt', 'width', 'height'] as const satisfies readonly (keyof BaseRequest)[];
+
+/** One job has one conditioning and one size. */
+function requireAlike(starts: readonly GivenStart[]): void {
+  const [first, ...others] = starts;
+  for (const [index, { request }] of others.entries()) {
+    const other = alike.find((key) => request[key] !== first?.request[key]);
+    if (other === undefined) continue;
+    const hint = 'Call model.hires once for each kind of picture.';
+    throw invalidOption(`images[${String(index + 1)}]`, request[other], `the ${other} of images[0]`, hint);
+  }
+}
