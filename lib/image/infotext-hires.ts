@@ -102,8 +102,10 @@ export function readHires(
     denoisingStrength: number('Denoising strength'),
     prompt: text(keys.prompt),
     negativePrompt: text(keys.negativePrompt),
-    sampler: sampler === undefined ? undefined : attempt(() => resolveSampler(sampler, `infotext.${keys.sampler}`).sampler),
-    schedule: schedule === undefined ? undefined : attempt(() => resolveSchedule(schedule, `infotext.${keys.schedule}`)),
+    sampler:
+      sampler === undefined ? undefined : attempt(() => resolveSampler(sampler, `infotext.${keys.sampler}`).sampler),
+    schedule:
+      schedule === undefined ? undefined : attempt(() => resolveSchedule(schedule, `infotext.${keys.schedule}`)),
     cfgScale: number(keys.cfgScale),
     guidance: number(keys.guidance),
     clipSkip: number(keys.clipSkip),

@@ -42,7 +42,8 @@ function textEncoderRole(tensors: readonly TensorHeader[]): ModelFileField {
   if (has(/(?:^|\.)encoder\.block\.\d+\.layer\.|^(?:enc\.)?blk\.\d+\./)) return has(/^blk\./) ? 'llm' : 't5xxl';
   if (has(/text_model\.|transformer\.resblocks\./)) {
     const wide = tensors.some(
-      ({ name, shape }) => /final_layer_norm\.weight$|ln_final\.weight$/.test(name) && shape[0] !== undefined && shape[0] > 768,
+      ({ name, shape }) =>
+        /final_layer_norm\.weight$|ln_final\.weight$/.test(name) && shape[0] !== undefined && shape[0] > 768,
     );
     return wide ? 'clipG' : 'clipL';
   }

@@ -7,10 +7,7 @@ export interface LoadedNative {
   readonly forget: () => void;
 }
 
-export type OpenNative = (
-  onEvent: (event: NativeEvent) => void,
-  signal: AbortSignal,
-) => Promise<LoadedNative>;
+export type OpenNative = (onEvent: (event: NativeEvent) => void, signal: AbortSignal) => Promise<LoadedNative>;
 
 /** Operations of a native model that start a job. */
 const operations = [

@@ -1,5 +1,12 @@
 import type { JobScope } from '../native/index.js';
-import { type Admitter, chooseTilings, isReservation, measureNeed, type TiledWarning, tiledWarning } from './admission.js';
+import {
+  type Admitter,
+  chooseTilings,
+  isReservation,
+  measureNeed,
+  type TiledWarning,
+  tiledWarning,
+} from './admission.js';
 import type { TilingChoice } from './admission.js';
 import type { JobShape, Tilings } from './measure.js';
 import { untiled } from './measure.js';

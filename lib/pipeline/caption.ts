@@ -66,7 +66,9 @@ export function hiresOf(
     ...(sized ? { width: pass.width, height: pass.height } : { scale: scale ?? 2 }),
     ...(upscaler === undefined
       ? {}
-      : { upscaler: upscaler.kind === 'model' ? { file: upscaler.file, tileSize: upscaler.tileSize } : upscaler.label }),
+      : {
+          upscaler: upscaler.kind === 'model' ? { file: upscaler.file, tileSize: upscaler.tileSize } : upscaler.label,
+        }),
     steps: sampling.steps,
     denoisingStrength: pass.denoisingStrength ?? 1,
     ...when(pass.taggedPrompt !== first.prompt, { prompt: pass.taggedPrompt }),
@@ -108,6 +110,6 @@ export function finisher(plan: Plan, { models, hires, starts }: Omit<Drafted, 'p
     const extra = loraHashes(sets);
     const all = mode === 'inpaint' ? { [maskKey]: 0, ...extra } : extra;
     const infotext = buildInfotext({ ...request, ...describe(), extra: all });
-    return new GeneratedImage({ pixels, seed: request.seed ?? -1, parameters: { mode, ...request }, infotext });
+    return new GeneratedImage({ pixels, seed: request.seed, parameters: { mode, ...request }, infotext });
   };
 }

@@ -80,7 +80,8 @@ export async function estimateRequest(model: PipelineModel, request: unknown): P
   });
 }
 
-function modeOf(request: unknown): PassMode {
+/** With `mask` inpaint, with `image` img2img. */
+export function modeOf(request: unknown): PassMode {
   const has = (key: string): boolean =>
     typeof request === 'object' && request !== null && (request as Record<string, unknown>)[key] !== undefined;
   return has('mask') ? 'inpaint' : has('image') ? 'img2img' : 'txt2img';

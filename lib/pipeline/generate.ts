@@ -52,7 +52,7 @@ export interface GenerateJob {
  * which changes no byte and shows it sooner.
  */
 export async function generate(scope: JobScope, plan: Plan, job: GenerateJob): Promise<GenerateOutput> {
-  const { models, inputs, listeners, finish } = job;
+  const { models, listeners, finish } = job;
   const started = performance.now();
   const passes = plan.passes.map((pass, index) => passJob(pass, index, plan, job));
   const images: GeneratedImage[] = [];

@@ -3,7 +3,8 @@ export { Conditioning } from './conditioning.js';
 export { ConditioningCache } from './conditioningCache.js';
 export { modelDefaults, type ModelDefaults } from './defaults.js';
 export { decodeLatent, encodeImage, encodePrompt } from './encoding.js';
-export { estimateRequest, type MemoryEstimate } from './estimate.js';
+export { estimateRequest, type MemoryEstimate, modeOf } from './estimate.js';
+export { type PlannedPass, planRequest, type RequestPlan } from './explain.js';
 export type * from './events.js';
 export { defaultSchedule, type ModelFacts } from './facts.js';
 export { Latent, type LatentShape } from './latent.js';
@@ -12,6 +13,14 @@ export { notify } from './listeners.js';
 export type { EnlargeWithModel } from './models.js';
 export { type OpenSecond, type PipelineModel, runMode, type SecondRequest, streamMode } from './modes.js';
 export type { PassParts } from './plan.js';
+export { FirstPassImage, runFirstPass, runHires } from './hires/firstPass.js';
+export {
+  listUpscalers,
+  type UpscalerFile,
+  type UpscalerInfo,
+  type UpscalerInput,
+  type UpscalerName,
+} from './hires/upscalers.js';
 export type { ModelIdentity, Presence } from './prompts.js';
 export type * from './operations.js';
 export { ProgressTracker, type Stage } from './progress.js';

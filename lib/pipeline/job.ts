@@ -5,6 +5,7 @@ import { generate, type GenerateListeners } from './generate.js';
 import { checkImages } from './inputs.js';
 import { notify } from './listeners.js';
 import type { CheckedRequest, PipelineModel } from './modes.js';
+import type { PassResult } from './pass.js';
 import { resolvePreview } from './preview.js';
 import type { GenerateResult, PassMode } from './request.js';
 import { resolveSampling } from './sampling.js';
@@ -17,6 +18,7 @@ export async function enqueueRequest(
   listeners: GenerateListeners,
   signal: AbortSignal | undefined,
   previews: boolean,
+  onResults?: (results: readonly PassResult[]) => void,
 ): Promise<GenerateResult> {
   const { facts } = model;
   checkImages(options, facts);
@@ -27,7 +29,7 @@ export async function enqueueRequest(
   // Pictures are read while the job waits, so that a missing file is known at once; the place in the queue is that of
   // the call, however long the reading takes.
   const ready = draftRequest(model, mode, options, previews, signal);
-  return enqueueDraft(model, mode, ready, options, listeners, signal);
+  return enqueueDraft(model, mode, ready, options, listeners, signal, onResults);
 }
 
 /** Runs what a request becomes as one job of the model's queue. */
@@ -38,6 +40,7 @@ export async function enqueueDraft(
   options: Pick<CheckedRequest, 'onQueue'>,
   listeners: GenerateListeners,
   signal: AbortSignal | undefined,
+  onResults?: (results: readonly PassResult[]) => void,
 ): Promise<GenerateResult> {
   ready.catch(() => undefined);
   const queuedAt = performance.now();
@@ -55,12 +58,18 @@ export async function enqueueDraft(
     for (const warning of warnings) notify(listeners.onWarning, warning);
     const entered = enterPasses(scope, { ...drafted, plan }, listeners, warn);
     try {
-      const { images, timings, warnings: cut } = await generate(scope, plan, {
+      const {
+        images,
+        results,
+        timings,
+        warnings: cut,
+      } = await generate(scope, plan, {
         ...{ models, inputs, listeners },
         ...(starts === undefined ? {} : { starts: starts.map(({ result }) => result) }),
         enter: entered.enter,
         finish: (pixels, index) => finisher(entered.plan(), drafted)(pixels, index),
       });
+      onResults?.(results);
       return { images, timings: { queued, ...timings }, warnings: [...told, ...cut] };
     } finally {
       entered.leave();

@@ -3,6 +3,7 @@ import type { Sampler, Schedule, SkipLayerGuidance, StepCacheOptions, TilingOpti
 import type { LoraInput } from '../weights/index.js';
 import type { JobWarning } from './admission.js';
 import type { ModelEvent, PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
+import type { FirstPassImage } from './hires/firstPass.js';
 import type { UpscalerInput } from './hires/upscalers.js';
 
 export type { PassMode, SkipLayerGuidance, StepCacheOptions, TilingOptions } from '../options/index.js';
@@ -152,6 +153,32 @@ export interface Img2ImgRequest extends BaseRequest {
 export interface InpaintRequest extends Img2ImgRequest {
   /** White (> 127) is painted anew, black is kept; scaled to width x height with nearest neighbour. */
   readonly mask: ImageInput;
+}
+
+/** A request of txt2img without the second pass. */
+export type FirstPassRequest = Omit<Txt2ImgRequest, 'hires'>;
+
+/** The second pass over pictures that are there: {@link HiresOptions}, and what every job has. */
+export interface HiresRequest
+  extends HiresOptions,
+    Pick<
+      BaseRequest,
+      | 'tiling'
+      | 'preview'
+      | 'strictPrompt'
+      | 'signal'
+      | 'onProgress'
+      | 'onPreview'
+      | 'onWarning'
+      | 'onQueue'
+      | 'onModel'
+    > {}
+
+export interface FirstPassResult {
+  /** In order of their seeds. */
+  readonly images: readonly FirstPassImage[];
+  readonly timings: JobTimings;
+  readonly warnings: readonly JobWarning[];
 }
 
 /** Seconds spent in each part of a job. */

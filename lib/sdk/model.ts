@@ -1,7 +1,7 @@
 import type { LoadedNative, ResidentModel } from '../model/index.js';
 import type { NativeModelFiles } from '../native/index.js';
 import { boolean, checkOptions, optional, signal as abortSignal } from '../options/index.js';
-import type { InfotextModel } from '../image/index.js';
+import type { ImageInput, InfotextModel } from '../image/index.js';
 import type { WeightsDigest, WeightsMemory } from '../weights/index.js';
 import {
   type Conditioning,
@@ -15,8 +15,12 @@ import {
   type EncodePromptOptions,
   encodePrompt,
   estimateRequest,
+  type FirstPassImage,
+  type FirstPassRequest,
+  type FirstPassResult,
   type GenerateEvent,
   type GenerateResult,
+  type HiresRequest,
   type Img2ImgRequest,
   type InpaintRequest,
   type JobQueue,
@@ -24,8 +28,13 @@ import {
   type LatentSpace,
   type MemoryEstimate,
   type ModelFacts,
+  modeOf,
   type PipelineModel,
+  planRequest,
   type QueueView,
+  type RequestPlan,
+  runFirstPass,
+  runHires,
   runMode,
   sampleLatent,
   type SampleOptions,
@@ -113,6 +122,20 @@ export class Model {
     return runMode(this.#pipeline, 'inpaint', request);
   }
 
+  /** As {@link txt2img}, keeping the latents, so that {@link hires} can go on with the pictures that were picked. */
+  firstPass(request: FirstPassRequest): Promise<FirstPassResult> {
+    return runFirstPass(this.#pipeline, request);
+  }
+
+  /**
+   * The second pass over pictures of {@link firstPass}, or over pictures that this package or A1111 has saved: prompt,
+   * seed and settings are read from them. All must have been made by one request, but for the seed.
+   * @throws DiffusionError `ERR_INVALID_OPTION` for a picture that does not say what it was made from, without a prompt.
+   */
+  hires(images: readonly (FirstPassImage | ImageInput)[], options: HiresRequest = {}): Promise<GenerateResult> {
+    return runHires(this.#pipeline, images, options);
+  }
+
   /** As {@link txt2img}, as a stream of the job's events. Leaving the loop aborts the job. */
   txt2imgStream(request: Txt2ImgRequest): AsyncGenerator<GenerateEvent, void, undefined> {
     return streamMode(this.#pipeline, 'txt2img', request);
@@ -164,6 +187,15 @@ export class Model {
    */
   async estimate(request: Txt2ImgRequest | Img2ImgRequest | InpaintRequest): Promise<MemoryEstimate> {
     return estimateRequest(this.#pipeline, request);
+  }
+
+  /**
+   * What a request will do, without doing it: models that are read, switched and dropped, LoRAs that are merged, steps,
+   * memory. Files are found and their headers checked.
+   * @throws DiffusionError as the request itself, but for `ERR_OUT_OF_MEMORY` of a job.
+   */
+  async plan(request: Txt2ImgRequest | Img2ImgRequest | InpaintRequest): Promise<RequestPlan> {
+    return planRequest(this.#pipeline, request, modeOf(request));
   }
 
   /** Noise levels of a schedule: steps + 1 numbers, decreasing, the last 0. */

@@ -327,7 +327,8 @@ describe('plans', () => {
     const tiled = withMemory(plan, [{ decode: { ...tiling, enabled: true }, encode: tiling }], 7);
     expect(tiled).toMatchObject({ memoryBudget: 7, passes: [{ mode: 'img2img', tiling: { enabled: true } }] });
     for (const one of [plan, tiled])
-      for (const part of [one, one.passes, one.passes[0], one.passes[0].seeds]) expect(Object.isFrozen(part)).toBe(true);
+      for (const part of [one, one.passes, one.passes[0], one.passes[0].seeds])
+        expect(Object.isFrozen(part)).toBe(true);
   });
 
   it('know tiling', () => {

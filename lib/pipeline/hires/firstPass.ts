@@ -8,6 +8,7 @@ import type { ModelEvent, PreviewEvent } from '../events.js';
 import { enqueueDraft, enqueueRequest } from '../job.js';
 import { Latent } from '../latent.js';
 import { checkRequest, type PipelineModel } from '../modes.js';
+import type { PassResult } from '../pass.js';
 import { makePlan } from '../plan.js';
 import { resolvePreview } from '../preview.js';
 import type { BaseRequest, FirstPassResult, GenerateResult, HiresRequest } from '../request.js';
@@ -37,8 +38,9 @@ export async function runFirstPass(model: PipelineModel, request: unknown): Prom
     throw invalidOption('hires', options.hires, 'nothing: only the first pass is run', hint);
   }
   const latents: Latent[] = [];
-  const keep = (results: readonly { readonly latent: ConstructorParameters<typeof FirstPassImage>[1] }[]): void => {
-    latents.push(...results.map(({ latent }) => latent));
+  const { facts } = model;
+  const keep = (results: readonly PassResult[]): void => {
+    for (const { latent } of results) if (latent !== null) latents.push(Latent.adopt(latent, facts.space));
   };
   const listens = options.onPreview !== undefined;
   const done = await enqueueRequest(model, 'txt2img', options, options, options.signal, listens, keep);
@@ -69,7 +71,7 @@ export async function runHires(model: PipelineModel, images: unknown, given: Hir
   const list = arrayOf(firstImage, { min: 1, max: 1000 }).check(images, 'images');
   const options = checkOptions('hires', given, refineSpec);
   options.signal?.throwIfAborted();
-  const ready = draftAgain(model, list as readonly (FirstPassImage | ImageInput)[], options);
+  const ready = draftAgain(model, list, options);
   return enqueueDraft(model, 'hires', ready, options, options, options.signal);
 }
 
@@ -102,7 +104,7 @@ async function draftAgain(
     }),
     inputs: [second.inputs],
     tiling: resolveTiling(tiling),
-    warnings: second.warnings as readonly JobWarning[],
+    warnings: second.warnings,
     hires,
     starts,
   };
@@ -138,8 +140,7 @@ async function startOfImage(
 /** Only files and encoded bytes carry text. */
 async function textOf(image: ImageInput, signal: AbortSignal | undefined): Promise<string | null> {
   if (typeof image !== 'string' && !(image instanceof URL) && !(image instanceof Uint8Array)) return null;
-  const { infotext } = await readInfotext(image, signal === undefined ? {} : { signal });
-  return infotext === '' ? null : infotext;
+  return readInfotext(image, signal === undefined ? {} : { signal });
 }
 
 const alike = ['prompt', 'negativePrompt', 'width', 'height'] as const satisfies readonly (keyof BaseRequest)[];

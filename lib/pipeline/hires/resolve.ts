@@ -82,7 +82,17 @@ function hiresSampling(input: HiresInput): Pass['sampling'] {
   const { defaults } = diffusionModel;
   const kin = related(input);
   const same = diffusionModel.architecture === firstFacts.architecture;
-  const { sigmas: _own, sampler, schedule, eta, skipLayerGuidance, stepCache, flowShift, imageCfgScale, ...rest } = options;
+  const {
+    sigmas: _own,
+    sampler,
+    schedule,
+    eta,
+    skipLayerGuidance,
+    stepCache,
+    flowShift,
+    imageCfgScale,
+    ...rest
+  } = options;
   const chosen = hires.sampler ?? (kin ? sampler : undefined);
   const plan = hires.schedule ?? (kin && hires.sampler === undefined ? schedule : undefined);
   const cfgScale = hires.cfgScale ?? (kin ? options.cfgScale : defaults.cfgScale);
@@ -110,7 +120,10 @@ async function checkParts({ hires, facts, parts }: HiresInput): Promise<void> {
   const { diffusionModel, textEncoder, vae } = facts;
   const names = `"${diffusionModel.architecture}"`;
   const hint = "Use modules: 'built-in', or name the files that go with the checkpoint.";
-  if (parts.textEncoder !== parts.diffusionModel && !sharesTextEncoder(textEncoder.architecture, diffusionModel.architecture))
+  if (
+    parts.textEncoder !== parts.diffusionModel &&
+    !sharesTextEncoder(textEncoder.architecture, diffusionModel.architecture)
+  )
     throw invalidOption('hires.modules', hires.modules, `text encoders that ${names} was trained with`, hint);
   if (parts.vae !== parts.diffusionModel && (await relateSpaces(vae.space, diffusionModel.space)) === 'different')
     throw invalidOption('hires.modules', hires.modules, `a VAE of the latent space of ${names}`, hint);

@@ -35,7 +35,7 @@ const modulesSpec = union(
 );
 
 /** Options of the second pass; what is left out is taken from the first. */
-export const hiresSpec = object({
+export const hiresFields = {
   scale: optional(number({ min: 1, max: 64 })),
   width: optional(integer({ min: 1, max: 8192 })),
   height: optional(integer({ min: 1, max: 8192 })),
@@ -54,4 +54,6 @@ export const hiresSpec = object({
   checkpoint: optional(filePath()),
   modules: optional(modulesSpec),
   strict: boolean({ default: false }),
-});
+} as const;
+
+export const hiresSpec = object(hiresFields);

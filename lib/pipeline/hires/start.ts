@@ -1,8 +1,10 @@
 import { DiffusionError } from '../../errors/index.js';
-import type { JobScope, NativeTensor } from '../../native/index.js';
+import type { JobScope, NativeImage, NativeTensor } from '../../native/index.js';
+import { modelOf } from '../models.js';
 import type { PassJob, PassResult } from '../pass.js';
 import type { Enlargement } from '../plan.js';
 import type { ProgressTracker } from '../progress.js';
+import type { ModelContext } from '../prompts.js';
 import { upscaleLatent } from './upscaleLatent.js';
 import { upscaleByModel, upscalePixels } from './upscalePixels.js';
 
@@ -14,27 +16,34 @@ export async function startOf(
   scope: JobScope,
   tracker: ProgressTracker,
   { pass, models, memoryBudget, of }: PassJob,
-  { upscaler, size }: Enlargement,
+  { upscaler, size, decoder }: Enlargement,
   before: PassResult | undefined,
   seed: number,
 ): Promise<NativeTensor> {
   const { vae } = models;
+  const picture = before?.picture ?? null;
+  const encode = async (image: NativeImage, by: ModelContext): Promise<NativeTensor> => {
+    const params = { images: [{ image, mask: null }], seed, tiling: pass.encodeTiling, memoryBudget };
+    const [latent] = await tracker.stageOf('encode', (onEvent) =>
+      scope.run(() => by.native.encodeImages(params, onEvent)),
+    );
+    if (latent === undefined) throw missing('encoded picture');
+    return latent;
+  };
   if (upscaler.kind === 'latent') {
-    if (before?.latent == null) throw missing('latent');
-    return upscaleLatent(before.latent, size, upscaler.mode, vae.facts.scaleFactor);
+    // A picture that was saved has no latent any more.
+    const latent = before?.latent ?? (picture === null ? null : await encode(picture, modelOf(decoder, of)));
+    if (latent === null) throw missing('latent');
+    return upscaleLatent(latent, size, upscaler.mode, vae.facts.scaleFactor);
   }
-  const { picture } = before ?? {};
-  if (picture == null) throw missing('picture');
+  if (picture === null) throw missing('picture');
   const image = await tracker.stage((onEvent) =>
     upscaler.kind === 'pixel'
       ? upscalePixels(picture, size, upscaler.filter, scope.signal)
       : upscaleByModel(picture, size, (small) => of.enlarge(upscaler, small, scope, onEvent), scope.signal),
   );
   scope.check();
-  const params = { images: [{ image, mask: null }], seed, tiling: pass.encodeTiling, memoryBudget };
-  const [latent] = await tracker.stage((onEvent) => scope.run(() => vae.native.encodeImages(params, onEvent)));
-  if (latent === undefined) throw missing('encoded picture');
-  return latent;
+  return encode(image, vae);
 }
 
 function missing(what: string): DiffusionError {

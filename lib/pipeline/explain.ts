@@ -1,0 +1,159 @@
+import { formatBytes } from '../memory/index.js';
+import { JobScope } from '../native/index.js';
+import { chooseTilings, measureNeed } from './admission.js';
+import { type Drafted, draftRequest } from './draft.js';
+import { noInputs } from './inputs.js';
+import { modelsOf } from './models.js';
+import { checkRequest, type PipelineModel } from './modes.js';
+import type { Pass } from './plan.js';
+import type { ModelContext } from './prompts.js';
+import type { PassMode } from './request.js';
+import { shapeOf } from './shape.js';
+import { passSteps } from './steps.js';
+
+/** What one pass of a request will do. */
+export interface PlannedPass {
+  readonly mode: PassMode;
+  /** Pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** Name of the model. */
+  readonly model: string;
+  /** False: its weights are read first. */
+  readonly loaded: boolean;
+  /** LoRAs in the weights, by name. */
+  readonly loras: readonly string[];
+  /** True: the weights are changed first. */
+  readonly merges: boolean;
+  readonly sampler: string;
+  readonly schedule: string;
+  /** Steps that are really run. */
+  readonly steps: number;
+  readonly cfgScale: number;
+  readonly denoisingStrength: number | null;
+  readonly seeds: readonly number[];
+  /** A1111's name; null for a pass that begins with noise or the pictures of the request. */
+  readonly upscaler: string | null;
+  /** Most bytes that the pass takes beside the weights; null: known when its model is loaded. */
+  readonly memory: number | null;
+}
+
+/** A request as it will be run. Nothing has been loaded or computed for it. */
+export interface RequestPlan {
+  readonly passes: readonly PlannedPass[];
+  /** Models that leave memory so that others have room, by name. */
+  readonly unloads: readonly string[];
+  /** Most bytes at one time: weights that are in memory then, and the largest pass. Null: not known before a load. */
+  readonly peak: number | null;
+  readonly warnings: readonly string[];
+  /** The same as text, a line for each thing that will be done. */
+  explain(): string;
+}
+
+/**
+ * Plans a request: every option is checked, files are found and their headers read, memory is measured on models that
+ * are loaded. The mode is that of the request's pictures.
+ */
+export async function planRequest(model: PipelineModel, request: unknown, mode: PassMode): Promise<RequestPlan> {
+  model.queue.assertOpen();
+  const options = checkRequest(mode, request, model.facts);
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const drafted = await draftRequest(model, mode, options, options.onPreview !== undefined, signal);
+  const scope = new JobScope(signal ?? new AbortController().signal);
+  const passes: PlannedPass[] = [];
+  for (const [index, pass] of drafted.plan.passes.entries()) passes.push(await planned(drafted, pass, index, scope));
+  const unloads = unloadsOf(drafted);
+  const { first, second } = drafted.models;
+  const together = second === undefined || unloads.length > 0 ? [first] : [first, second];
+  const weights = Math.max(...[together, ...(second === undefined ? [] : [[second]])].map((all) => bytesOf(all)));
+  const known = passes.map(({ memory }) => memory);
+  const peak = known.includes(null) ? null : weights + Math.max(...known.map((bytes) => bytes ?? 0));
+  const warnings = drafted.warnings.map(({ message }) => message);
+  const plan = { passes: Object.freeze(passes), unloads, peak, warnings };
+  return Object.freeze({ ...plan, explain: () => explained(plan, drafted) });
+}
+
+function bytesOf(models: readonly ModelContext[]): number {
+  return models.reduce((sum, { facts }) => sum + facts.components.reduce((all, { bytes }) => all + bytes, 0), 0);
+}
+
+async function planned(drafted: Drafted, pass: Pass, index: number, scope: JobScope): Promise<PlannedPass> {
+  const { diffusionModel: model } = modelsOf(pass, drafted.models);
+  const { plan } = drafted;
+  const loaded = model.presence?.loaded !== false;
+  const before = plan.passes[index - 1];
+  const merges =
+    before?.parts.diffusionModel === pass.parts.diffusionModel
+      ? model.weights.keyOf(before.loras) !== model.weights.keyOf(pass.loras)
+      : !model.weights.isCurrent(pass.loras);
+  return {
+    mode: pass.mode,
+    width: pass.width,
+    height: pass.height,
+    model: model.facts.name,
+    loaded,
+    loras: (pass.loras ?? model.weights.baseSet).loras.map(({ lora }) => lora.name),
+    merges,
+    sampler: pass.sampling.sampler,
+    schedule: pass.sampling.schedule,
+    steps: passSteps(pass),
+    cfgScale: pass.sampling.cfgScale,
+    denoisingStrength: pass.denoisingStrength,
+    seeds: pass.seeds,
+    upscaler: pass.start?.upscaler.label ?? null,
+    memory: loaded ? await memoryOf(drafted, pass, index, model, scope) : null,
+  };
+}
+
+async function memoryOf(
+  { plan, inputs, tiling }: Drafted,
+  pass: Pass,
+  index: number,
+  model: ModelContext,
+  scope: JobScope,
+): Promise<number> {
+  const shape = shapeOf(pass, plan, inputs[index] ?? noInputs, model.facts);
+  const tilings = await chooseTilings(model, scope, shape, tiling);
+  return (await measureNeed(model, scope, shape, tilings)).peak;
+}
+
+/** The first model makes room where both do not fit. */
+function unloadsOf({ models: { first, second }, plan }: Drafted): string[] {
+  if (second === undefined || second.presence?.loaded === true) return [];
+  const { ledger } = first.memory;
+  const need = new Map([['CPU', bytesOf([second])]]);
+  if (ledger.shortage(need) === undefined) return [];
+  const keeps = plan.passes.some(({ parts }) => parts.vae === 'first' && parts.diffusionModel === 'second');
+  return keeps ? [] : [first.facts.name];
+}
+
+function explained(plan: Omit<RequestPlan, 'explain'>, { models }: Drafted): string {
+  const lines: string[] = [];
+  for (const [index, pass] of plan.passes.entries()) {
+    const context = index === 0 ? models.first : (models.second ?? models.first);
+    lines.push(
+      `pass ${String(index + 1)}: ${pass.mode} ${String(pass.width)}x${String(pass.height)} with "${pass.model}"`,
+    );
+    const weights = formatBytes(bytesOf([context]));
+    lines.push(pass.loaded ? `  weights: in memory (${weights})` : `  weights: read from disk (${weights})`);
+    const names = pass.loras.length === 0 ? 'none' : pass.loras.join(', ');
+    lines.push(`  LoRAs: ${names}${pass.merges ? ', the weights are changed first' : ''}`);
+    if (pass.upscaler !== null)
+      lines.push(`  begins with the results of the pass before, enlarged by "${pass.upscaler}"`);
+    const strength = pass.denoisingStrength === null ? '' : `, denoising strength ${String(pass.denoisingStrength)}`;
+    lines.push(
+      `  ${String(pass.seeds.length)} x ${String(pass.steps)} steps of ${pass.sampler}, ${pass.schedule}, CFG ${String(pass.cfgScale)}${strength}`,
+    );
+    lines.push(
+      `  compiles: ${context.compiler === undefined ? 'nothing' : 'what has no entry for this size and LoRA set'}`,
+    );
+    lines.push(`  memory: ${pass.memory === null ? 'known when the model is loaded' : formatBytes(pass.memory)}`);
+  }
+  for (const name of plan.unloads)
+    lines.push(`"${name}" leaves memory before its successor is read, and comes back with the next job`);
+  if (plan.passes.length > 1 && plan.unloads.length === 0) lines.push('all models stay in memory');
+  if (plan.peak !== null) lines.push(`peak: ${formatBytes(plan.peak)}`);
+  lines.push(...plan.warnings.map((warning) => `warning: ${warning}`));
+  return lines.join('\n');
+}
