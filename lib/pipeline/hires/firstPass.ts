@@ -1,7 +1,6 @@
 import { invalidOption } from '../../errors/index.js';
 import { GeneratedImage, type ImageInput, infotextToRequest, readImage, readInfotext } from '../../image/index.js';
 import { checker, checkOptions, optional, arrayOf, func } from '../../options/index.js';
-import type { JobWarning } from '../admission.js';
 import { type Drafted, draftHires, firstPass, type GivenStart } from '../draft.js';
 import { checkSpace } from '../encoding.js';
 import type { ModelEvent, PreviewEvent } from '../events.js';
