@@ -1,6 +1,7 @@
-import { buildInfotext, GeneratedImage, type InfotextModel, type InfotextParams, maskKey } from '../image/index.js';
+import { buildInfotext, GeneratedImage, type InfotextModel, type InfotextParams } from '../image/index.js';
 import type { ModelFacts } from './facts.js';
 import type { Finish } from './generate.js';
+import { maskingFields } from './inpaint/settings.js';
 import type { Plan } from './plan.js';
 
 type CaptionRequest = Omit<InfotextParams, keyof InfotextModel> & { readonly mode: string };
@@ -11,7 +12,7 @@ type CaptionRequest = Omit<InfotextParams, keyof InfotextModel> & { readonly mod
  */
 export function requestOf(plan: Plan, index: number, facts: ModelFacts): CaptionRequest {
   const [pass] = plan.passes;
-  const { sampling } = pass;
+  const { sampling, resizeMode = 'stretch' } = pass;
   const { skipLayers, stepCache } = sampling;
   const set = (condition: boolean, values: Partial<CaptionRequest>): Partial<CaptionRequest> =>
     condition ? values : {};
@@ -27,6 +28,7 @@ export function requestOf(plan: Plan, index: number, facts: ModelFacts): Caption
     sampler: sampling.sampler,
     ...(sampling.sigmas === null ? { schedule: sampling.schedule } : { sigmas: Array.from(sampling.sigmas) }),
     seed: plan.seeds[index] ?? sampling.seed,
+    ...variationFields(plan, index),
     ...set(plan.clipSkip > 0, { clipSkip: plan.clipSkip }),
     ...set(!Number.isNaN(sampling.eta), { eta: sampling.eta }),
     ...set(sampling.imageCfgScale !== sampling.cfgScale, { imageCfgScale: sampling.imageCfgScale }),
@@ -38,8 +40,16 @@ export function requestOf(plan: Plan, index: number, facts: ModelFacts): Caption
       tiling: tile.tileSizeX > 0 ? { tileSize: { x: tile.tileSizeX, y: tile.tileSizeY }, overlap: tile.overlap } : true,
     }),
     ...(pass.denoisingStrength === null ? {} : { denoisingStrength: pass.denoisingStrength }),
+    ...(resizeMode === 'stretch' ? {} : { resizeMode }),
+    ...(pass.masking === undefined ? {} : maskingFields(pass.masking)),
     ...set(facts.hasControlNet, { controlStrength: sampling.controlStrength }),
   };
+}
+
+function variationFields({ variation }: Plan, index: number): Partial<CaptionRequest> {
+  const variationSeed = variation?.seeds[index];
+  if (variation === null || variationSeed === undefined) return {};
+  return { variationSeed, variationStrength: variation.strength };
 }
 
 /** Makes the images of a plan, each with the request that makes it again and A1111's text of it. */
@@ -51,8 +61,7 @@ export function finisher(
 ): Finish {
   return (pixels, index) => {
     const { mode, ...request } = requestOf(plan, index, facts);
-    const all = mode === 'inpaint' ? { [maskKey]: 0, ...extra } : extra;
-    const infotext = buildInfotext({ ...request, ...model, extra: all });
+    const infotext = buildInfotext({ ...request, ...model, extra });
     return new GeneratedImage({ pixels, seed: request.seed, parameters: { mode, ...request }, infotext });
   };
 }

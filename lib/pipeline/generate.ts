@@ -4,6 +4,8 @@ import type { JobScope, NativeImage, NativeTensor } from '../native/index.js';
 import type { Lease } from './conditioningCache.js';
 import type { JobWarning } from './admission.js';
 import type { ImageEvent, PromptWarning } from './events.js';
+import { withMaskedContent } from './inpaint/content.js';
+import { pasteBack } from './inpaint/overlay.js';
 import type { Inputs } from './inputs.js';
 import { type EncodePlan, planEncoding, prepareLatents, type PreparedLatents } from './latents.js';
 import { notify } from './listeners.js';
@@ -15,6 +17,7 @@ import { sampleParams } from './sampleParams.js';
 import { generateStages } from './stages.js';
 import { img2imgSigmas } from './steps.js';
 import { type GivenPrompt, promptWarnings } from './tokens.js';
+import { startNoise } from './variation.js';
 
 export interface GenerateListeners extends ProgressListeners {
   readonly onImage?: ((event: ImageEvent) => void) | undefined;
@@ -64,12 +67,12 @@ export async function generate(
 
     const images: GeneratedImage[] = [];
     for (const [index, seed] of plan.seeds.entries()) {
-      const latent = await sampleImage(context, scope, tracker, plan, latents, inputs, leases, sigmas, seed);
+      const latent = await sampleImage(context, scope, tracker, plan, latents, inputs, leases, sigmas, seed, index);
       const decoded = await tracker.stage((onEvent) =>
         scope.run(() => native.decodeLatent({ latent, tiling: plan.tiling, memoryBudget: plan.memoryBudget }, onEvent)),
       );
       scope.check();
-      const result = finish(decoded, index);
+      const result = finish(await pasteBack(decoded, inputs.overlay, scope.signal), index);
       images.push(result);
       notify(listeners.onImage, { type: 'image', image: index + 1, images: plan.seeds.length, result });
     }
@@ -142,7 +145,7 @@ async function noiseLevels({ native }: ModelContext, scope: JobScope, pass: Pass
   return pass.denoisingStrength === null ? all : img2imgSigmas(all, pass.denoisingStrength);
 }
 
-function sampleImage(
+async function sampleImage(
   { native, facts }: ModelContext,
   scope: JobScope,
   tracker: ProgressTracker,
@@ -152,16 +155,17 @@ function sampleImage(
   leases: readonly Lease[],
   sigmas: Float32Array,
   seed: number,
+  index: number,
 ): Promise<NativeTensor> {
   const [cond, uncond] = leases;
   if (cond === undefined) throw new Error('The prompt was not encoded');
-  const { sampling } = plan.passes[0];
+  const { sampling, masking } = plan.passes[0];
   const controlImage = facts.hasControlNet ? inputs.controlImage : null;
   const params = sampleParams({
     cond: cond.handle,
     uncond: uncond?.handle ?? null,
-    latents,
-    noise: null,
+    latents: await withMaskedContent(native, scope, masking, latents, seed),
+    noise: await startNoise(native, scope, plan.variation, index, seed, latents.latent),
     seed,
     sigmas,
     controlImage,

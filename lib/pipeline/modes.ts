@@ -8,6 +8,7 @@ import { finisher } from './caption.js';
 import type { GenerateEvent } from './events.js';
 import type { ModelFacts } from './facts.js';
 import { generate, type GenerateListeners } from './generate.js';
+import { refuseMaskless, resolveMasking } from './inpaint/settings.js';
 import { checkImages, type GivenImages, readInputs } from './inputs.js';
 import { notify } from './listeners.js';
 import { untiled } from './measure.js';
@@ -20,6 +21,7 @@ import { resolveSampling, resolveTiling } from './sampling.js';
 import { shapeOf } from './shape.js';
 import { img2imgSpec, inpaintSpec, txt2imgSpec } from './spec.js';
 import { streamJob } from './stream.js';
+import { resolveVariation } from './variation.js';
 
 export interface PipelineModel extends ModelContext {
   readonly queue: JobQueue;
@@ -40,6 +42,7 @@ export function checkRequest(mode: PassMode, request: unknown, facts: ModelFacts
     const message = `"${facts.architecture}" makes videos; ${mode} needs a model for pictures. Load another checkpoint.`;
     throw new DiffusionError('ERR_MODEL_UNSUPPORTED', message, { hint: 'Load another checkpoint.' });
   }
+  if (mode !== 'inpaint') refuseMaskless(request);
   if (mode === 'txt2img') return checkTxt2Img(request, facts);
   if (mode === 'img2img') return checkOptions(mode, request, img2imgSpec(facts));
   return checkOptions(mode, request, inpaintSpec(facts));
@@ -173,6 +176,9 @@ export function draftPlan(
     height,
     batchSize,
     denoisingStrength,
+    masking: mode === 'inpaint' ? resolveMasking(options) : undefined,
+    resizeMode: options.resizeMode,
+    variation: resolveVariation(options, batchSize),
     sampling: withoutImage(resolveSampling(options, facts), options, facts),
     tiling: untiled,
     encodeTiling: untiled,

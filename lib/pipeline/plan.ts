@@ -1,9 +1,12 @@
 import type { NativeTiling } from '../native/index.js';
+import type { ResizeMode } from '../options/index.js';
 import type { ModelFacts } from './facts.js';
+import type { Masking } from './inpaint/settings.js';
 import type { Preview } from './preview.js';
 import type { PassMode } from './request.js';
 import type { Sampling } from './sampling.js';
 import { batchSeeds } from './seeds.js';
+import type { Variation } from './variation.js';
 
 /**
  * One run of the sampler over one image of the batch. Plain, frozen data: the mode belongs to the pass and nothing
@@ -17,6 +20,10 @@ export interface Pass {
   readonly sampling: Sampling;
   /** Of img2img and inpaint; null for txt2img. */
   readonly denoisingStrength: number | null;
+  /** Of inpaint. */
+  readonly masking?: Masking;
+  /** How the start picture comes to its size. Default: `stretch`. */
+  readonly resizeMode?: ResizeMode;
 }
 
 /** Everything that is decided about a request before any native work. */
@@ -32,7 +39,9 @@ export interface Plan {
   readonly strictPrompt: boolean;
   /** In order; each begins with the latents of the one before. */
   readonly passes: readonly [Pass, ...Pass[]];
+  /** One for each picture. */
   readonly seeds: readonly number[];
+  readonly variation: Variation | null;
   /** Of decoding, and of previews that the VAE makes. */
   readonly tiling: NativeTiling;
   readonly encodeTiling: NativeTiling;
@@ -52,6 +61,9 @@ export interface PlanInput {
   readonly height: number;
   readonly batchSize: number;
   readonly denoisingStrength: number | undefined;
+  readonly masking?: Masking | undefined;
+  readonly resizeMode?: ResizeMode | undefined;
+  readonly variation?: Variation | null;
   readonly sampling: Sampling;
   readonly tiling: NativeTiling;
   readonly encodeTiling: NativeTiling;
@@ -73,10 +85,19 @@ export function makePlan(input: PlanInput): Plan {
     encodeTiling,
     preview,
     memoryBudget,
+    masking,
+    resizeMode = 'stretch',
+    variation = null,
   } = input;
   const denoisingStrength = mode === 'txt2img' ? null : (input.denoisingStrength ?? 0.75);
-  const pass: Pass = Object.freeze({ mode, width, height, sampling: Object.freeze(sampling), denoisingStrength });
-  const seeds = Object.freeze(batchSeeds(sampling.seed, input.batchSize));
+  const pass: Pass = Object.freeze({
+    ...{ mode, width, height, sampling: Object.freeze(sampling), denoisingStrength },
+    ...(masking === undefined ? {} : { masking }),
+    resizeMode,
+  });
+  // As in A1111: pictures of one seed differ by their variation seeds.
+  const seeds =
+    variation === null ? batchSeeds(sampling.seed, input.batchSize) : variation.seeds.map(() => sampling.seed);
   return Object.freeze({
     prompt,
     taggedPrompt: input.taggedPrompt ?? prompt,
@@ -84,7 +105,8 @@ export function makePlan(input: PlanInput): Plan {
     clipSkip,
     strictPrompt,
     passes: Object.freeze([pass] as const),
-    seeds,
+    seeds: Object.freeze(seeds),
+    variation,
     tiling,
     encodeTiling,
     preview,

@@ -1,4 +1,4 @@
-import type { NativeImage } from '../native/index.js';
+import type { NativeImage, NativeSize } from '../native/index.js';
 import type { ModelFacts } from './facts.js';
 import type { Inputs } from './inputs.js';
 import { planEncoding } from './latents.js';
@@ -23,8 +23,21 @@ export function shapeOf(plan: Plan, inputs: Inputs, facts: ModelFacts): JobShape
     encode,
     decode: true,
     pictures: plan.seeds.length,
-    inputBytes: inputBytes([inputs.image, inputs.mask, inputs.controlImage, ...inputs.refImages]),
+    inputBytes:
+      inputBytes([inputs.image, inputs.mask, inputs.controlImage, ...inputs.refImages]) +
+      overlayBytes(inputs.overlay, pass, plan.seeds.length),
   };
+}
+
+/**
+ * The original and its mask, one copy each, and results that have the original's size rather than the one they are
+ * painted in.
+ */
+function overlayBytes(overlay: Inputs['overlay'], painted: NativeSize, pictures: number): number {
+  if (overlay === null || overlay === undefined) return 0;
+  const { image, mask } = overlay;
+  const more = image.width * image.height - painted.width * painted.height;
+  return image.data.length + mask.data.length + 3 * pictures * Math.max(0, more);
 }
 
 /** Pictures lie in JavaScript's memory and, while they are used, in a copy that belongs to the native job. */

@@ -25,6 +25,8 @@ import { lorasSpec } from '../weights/index.js';
 import type { JobWarning } from './admission.js';
 import type { PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
 import type { ModelFacts } from './facts.js';
+import { maskSpec, resizeSpec } from './inpaint/settings.js';
+import { variationSpec } from './variation.js';
 
 /** Any input that `readImage` takes; it checks the rest. */
 export function imageInput(): Checker<ImageInput> {
@@ -124,15 +126,16 @@ export function txt2imgSpec(facts: ModelFacts) {
     tiling: optional(tilingSpec),
     refImages: optional(arrayOf(imageInput(), { max: 16 })),
     loras: optional(lorasSpec),
+    ...variationSpec,
     ...promptSpec,
     ...samplingSpec(facts),
   } as const;
 }
 
 export function img2imgSpec(facts: ModelFacts) {
-  return { ...txt2imgSpec(facts), image: imageInput(), denoisingStrength: share(0.75) } as const;
+  return { ...txt2imgSpec(facts), image: imageInput(), denoisingStrength: share(0.75), ...resizeSpec } as const;
 }
 
 export function inpaintSpec(facts: ModelFacts) {
-  return { ...img2imgSpec(facts), mask: imageInput() } as const;
+  return { ...img2imgSpec(facts), mask: imageInput(), ...maskSpec } as const;
 }
