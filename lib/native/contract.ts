@@ -14,7 +14,7 @@ import type { NativeWeights } from './contract-weights.js';
 
 export type * from './contract-weights.js';
 import type { NativeUpscaler, NativeUpscalerOptions } from './contractUpscaler.js';
-import type { NativeJobMemory, NativeLoadMemory, NativeMeasureParams } from './contractMemory.js';
+import type { NativeJobMemory, NativeLoadMemory, NativeMeasureParams, NativeSize } from './contractMemory.js';
 
 export type * from './contractMemory.js';
 export type * from './contractUpscaler.js';
@@ -254,12 +254,9 @@ export interface NativeSigmaParams {
   readonly flowShift: number;
 }
 
-export interface NativeNoiseParams {
-  /** 0..2^53-1. */
+/** Width and height in latent cells; the seed 0..2^53-1. */
+export interface NativeNoiseParams extends NativeSize {
   readonly seed: number;
-  /** Latent cells. */
-  readonly width: number;
-  readonly height: number;
 }
 
 export interface NativeTiling {

@@ -28,7 +28,12 @@ export function resolveVariation(
 }
 
 /** The engine's noise of a seed, in the shape of a latent. */
-export function noiseOf(native: NativeModel, scope: JobScope, seed: number, { shape }: NativeTensor): Promise<NativeTensor> {
+export function noiseOf(
+  native: NativeModel,
+  scope: JobScope,
+  seed: number,
+  { shape }: NativeTensor,
+): Promise<NativeTensor> {
   const [, , height = 0, width = 0] = shape;
   return scope.run(() => native.noise({ seed, width, height }));
 }

@@ -325,7 +325,10 @@ export function fakeSigmas(steps: number): Float32Array {
 }
 
 /** No two seeds have the same, nor the same direction. */
-export function fakeNoise({ latentChannels }: NativeModelInfo, { seed, width, height }: NativeNoiseParams): NativeTensor {
+export function fakeNoise(
+  { latentChannels }: NativeModelInfo,
+  { seed, width, height }: NativeNoiseParams,
+): NativeTensor {
   const data = Float32Array.from({ length: latentChannels * height * width }, (_, i) => Math.sin((i + 1) * (seed + 1)));
   return { shape: [1, latentChannels, height, width], data };
 }

@@ -21,7 +21,11 @@ export function doubled(mask: NativeImage): NativeImage {
  * The painted picture with the original around it. A picture of a region is scaled to it (`crop`, as A1111 does) and the
  * result has the original's size. Where the overlay's mask is 0 every byte is the original's.
  */
-export async function pasteBack(painted: NativeImage, overlay: Overlay | null | undefined, signal?: AbortSignal): Promise<NativeImage> {
+export async function pasteBack(
+  painted: NativeImage,
+  overlay: Overlay | null | undefined,
+  signal?: AbortSignal,
+): Promise<NativeImage> {
   if (overlay === null || overlay === undefined) return painted;
   const { image, mask, region } = overlay;
   const place = region ?? { left: 0, top: 0, right: image.width, bottom: image.height };

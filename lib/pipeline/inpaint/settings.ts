@@ -78,7 +78,12 @@ export function refuseMaskless(request: unknown): void {
   const given = request as Readonly<Record<string, unknown>>;
   for (const field of maskFields) {
     if (!Object.hasOwn(given, field) || given[field] === undefined) continue;
-    throw invalidOption(field, given[field], 'a request with a mask', 'Use inpaint with the option mask, or leave it out.');
+    throw invalidOption(
+      field,
+      given[field],
+      'a request with a mask',
+      'Use inpaint with the option mask, or leave it out.',
+    );
   }
 }
 

@@ -19,6 +19,10 @@ export type ParityRequest = Omit<
   | 'sigmas'
   | 'strictPrompt'
   | 'onWarning'
+  // sd-cli has none of these.
+  | 'resizeMode'
+  | 'variationSeed'
+  | 'variationStrength'
 > & {
   readonly image?: RawImage;
   readonly mask?: RawImage;
