@@ -21,8 +21,8 @@ export function gaussianKernel(sigma: number): Float64Array {
 
 /**
  * Blurs a mask of one channel along x, then along y, each rounded to bytes, as A1111 does through OpenCV. Beyond the
- * edge the picture is mirrored without its outermost pixel (OpenCV's default). OpenCV's fixed-point arithmetic may
- * differ by one level.
+ * edge the picture is mirrored without its outermost pixel (OpenCV's default). OpenCV's fixed-point kernels come out up to two
+ * levels elsewhere.
  */
 export function blurMask(mask: NativeImage, { x, y }: Blur): NativeImage {
   const { width, height } = mask;

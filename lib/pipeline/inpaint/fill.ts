@@ -21,12 +21,15 @@ export async function fillMasked(image: NativeImage, mask: NativeImage, signal?:
   const kept = premultiplied(image, mask);
   const sum = kept.map((plane) => new Float32Array(plane.length));
   for (const [sigma, repeats] of layers) {
-    const layer = kept.map((plane) => (sigma === 0 ? plane : boxGaussian(plane, width, height, sigma)));
+    const layer: Float32Array[] = [];
+    for (const plane of kept) {
+      layer.push(sigma === 0 ? plane : boxGaussian(plane, width, height, sigma));
+      // A large picture takes a second in all; timers and other jobs get their turn in between.
+      await new Promise((resolve) => setImmediate(resolve));
+      signal?.throwIfAborted();
+    }
     const alpha = layer[3] ?? new Float32Array();
     for (const [channel, target] of sum.entries()) layOver(target, layer[channel] ?? alpha, alpha, repeats);
-    // A large picture takes a second in all; timers and other jobs get their turn in between.
-    await new Promise((resolve) => setImmediate(resolve));
-    signal?.throwIfAborted();
   }
   const [red, green, blue, alpha] = sum as [Float32Array, Float32Array, Float32Array, Float32Array];
   const data = new Uint8Array(image.data.length);
