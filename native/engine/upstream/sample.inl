@@ -160,7 +160,7 @@ Tensor Model::runSampler(const SampleParams& params) {
   sd.set_flow_shift(std::isnan(params.flowShift) ? INFINITY : params.flowShift);
   sd.rng->manual_seed(static_cast<uint64_t>(params.seed));
   sd.sampler_rng->manual_seed(static_cast<uint64_t>(params.seed));
-  // Drawn in any case: a sampler that draws from the same generator goes on behind it, whose noise it is or not.
+  // Drawn in any case, so that a sampler that draws from the same generator goes on behind it.
   sd::Tensor<float> noise = sd::randn_like<float>(latent, sd.rng);
   if (params.noise) noise = upstream::toEngine(*params.noise);
   const float eta = resolve_eta(&impl_->context, std::isnan(params.eta) ? INFINITY : params.eta, sampler);
