@@ -45,6 +45,7 @@ export const commands: readonly CommandDef[] = [
     examples: [
       'node-diffusion img2img --image apple.png "a tangerine" --denoising-strength 0.5 -o tangerine.png',
       'node-diffusion img2img --image photo.jpg --mask mask.png "a cat" -m sd15.safetensors -o cat.png',
+      'node-diffusion img2img -i photo.jpg --mask mask.png "a cat" --inpaint-area only-masked --mask-blur 4 -o cat.png',
     ],
   },
   {

@@ -1,0 +1,71 @@
+// Draws the pictures of docs/inpaint.md with the embedded model: node scripts/pictures.mjs (after npm run build).
+// Takes some minutes on two cores.
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { createRuntime } from '../dist/index.js';
+
+const folder = new URL('../docs/images/', import.meta.url).pathname;
+const edge = 128;
+const gap = 8;
+const settings = { width: edge, height: edge, steps: 8, cfgScale: 3, sampler: 'euler_a', seed: 1 };
+
+const runtime = await createRuntime({ backend: 'cpu', threads: 1 });
+const model = await runtime.loadModel();
+
+const first = ({ images }) => images[0];
+const draw = async (prompt, change = {}) => first(await model.txt2img({ ...settings, prompt, ...change }));
+
+/** White in a box, right and bottom outside. */
+function box(size, left, top, right, bottom) {
+  const inside = (x, y) => x >= left && x < right && y >= top && y < bottom;
+  const data = Uint8Array.from({ length: size * size }, (_, i) => (inside(i % size, Math.floor(i / size)) ? 255 : 0));
+  return { width: size, height: size, channels: 1, data };
+}
+
+const png = ({ width, height, channels, data }) =>
+  sharp(data, { raw: { width, height, channels } }).toColourspace('srgb').png().toBuffer();
+
+/** Pictures of one height beside each other. */
+async function strip(name, pictures) {
+  const width = pictures.reduce((sum, picture) => sum + picture.width + gap, gap);
+  const height = pictures[0].height + 2 * gap;
+  const layers = [];
+  let left = gap;
+  for (const picture of pictures) {
+    layers.push({ input: await png(picture), left, top: gap });
+    left += picture.width + gap;
+  }
+  const sheet = sharp({ create: { width, height, channels: 3, background: '#cccccc' } }).composite(layers);
+  await sheet.png({ compressionLevel: 9, palette: true, quality: 95 }).toFile(join(folder, name));
+}
+
+const apple = await draw('a red apple');
+const mask = box(edge, 8, 4, 120, 124);
+const contents = [];
+for (const maskedContent of ['original', 'fill', 'latent noise', 'latent nothing']) {
+  const request = { ...settings, prompt: 'a lemon', image: apple, mask, maskBlur: 2, maskedContent };
+  contents.push(first(await model.inpaint({ ...request, denoisingStrength: 0.75 })));
+}
+await strip('inpaint-content.png', [apple, mask, ...contents]);
+
+const objects = [apple, await draw('a tangerine'), await draw('a cookie'), await draw('a lemon')];
+const table = sharp({ create: { width: 2 * edge, height: 2 * edge, channels: 3, background: 'white' } });
+const layers = await Promise.all(
+  objects.map(async (object, i) => ({ input: await png(object), left: (i % 2) * edge, top: i < 2 ? 0 : edge })),
+);
+const { data } = await table.composite(layers).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+const still = { width: 2 * edge, height: 2 * edge, channels: 3, data: new Uint8Array(data) };
+const spot = box(2 * edge, 140, 16, 248, 120);
+const changed = await model.inpaint({
+  ...settings,
+  ...{ prompt: 'a strawberry', image: still, mask: spot, maskBlur: 2, maskedContent: 'latent noise' },
+  ...{ inpaintArea: 'only masked', maskedPadding: 8, denoisingStrength: 1 },
+});
+await strip('inpaint-area.png', [still, spot, first(changed)]);
+
+const variations = [];
+for (const variationStrength of [0, 0.25, 0.5, 0.75, 1])
+  variations.push(await draw('a cat face', { variationSeed: 2, variationStrength }));
+await strip('variation.png', variations);
+
+await runtime.dispose();
