@@ -108,7 +108,6 @@ describe('where one model has room', () => {
     const tiled = two.fake.of('decodeLatent').map(({ params }) => params.tiling.enabled);
     expect(tiled).toEqual([false]);
     // Now the second model is in the way of the first.
-    await two.model.loras.clear();
     expect((await two.model.estimate(large)).fits).toBe(true);
     expect((await two.model.txt2img(large)).warnings).toEqual([]);
     await two.runtime.dispose();
