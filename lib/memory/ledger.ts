@@ -27,6 +27,8 @@ export interface LedgerOptions {
   readonly rss: () => number;
   /** Frees what is kept only to be faster, until `enough` holds or nothing is left. Default: nothing is kept so. */
   readonly relieve?: ((enough: () => boolean) => Promise<boolean>) | undefined;
+  /** Bytes that `relieve` could free. Default: none. */
+  readonly spare?: (() => number) | undefined;
 }
 
 /** What stands in the way of a need: on which device, how much there is. */
@@ -62,12 +64,14 @@ export class MemoryLedger {
   readonly #running = new Set<Reservation>();
   readonly #waiting: Waiter[] = [];
   readonly #relieve: LedgerOptions['relieve'];
+  readonly #spare: () => number;
   #weights = 0;
   #residue = 0;
 
-  constructor({ limit, available, rss, relieve }: LedgerOptions) {
+  constructor({ limit, available, rss, relieve, spare = () => 0 }: LedgerOptions) {
     this.limit = limit;
     this.#relieve = relieve;
+    this.#spare = spare;
     this.#available = available;
     this.#rss = rss;
     this.#base = rss();
@@ -94,6 +98,11 @@ export class MemoryLedger {
       if (bytes > available) return { device, needed: bytes, available, byLimit: false };
     }
     return undefined;
+  }
+
+  /** Bytes that leave as soon as somebody needs them. */
+  get spare(): number {
+    return this.#spare();
   }
 
   /**

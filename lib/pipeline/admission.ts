@@ -43,7 +43,7 @@ export async function measureNeed(
 
 /**
  * Chooses the tiling: the whole picture where that fits, else the largest tiles that do. Decoding and encoding are
- * different stages of a job, so each is chosen for itself.
+ * different stages of a job, so each is chosen for itself. A model that nobody needs leaves before tiles are taken.
  */
 export async function chooseTilings(
   admitter: Admitter,
@@ -54,7 +54,7 @@ export async function chooseTilings(
   if (choice !== 'auto') return { encode: choice, decode: choice };
   const { ledger } = admitter.memory;
   const fits = async (part: JobShape, tilings: Tilings): Promise<boolean> =>
-    ledger.shortage((await measureNeed(admitter, scope, part, tilings)).byDevice) === undefined;
+    ledger.shortage((await measureNeed(admitter, scope, part, tilings)).byDevice, ledger.spare) === undefined;
   const whole: Tilings = { encode: untiled, decode: untiled };
   if (await fits(shape, whole)) return whole;
   const { scaleFactor } = admitter.facts;

@@ -77,9 +77,13 @@ export function enterPasses(
       admission?.release();
       const { second } = models;
       if (second?.queue !== undefined) unlock = await lock(second.queue, scope);
-      holds.push(...hold(own));
       const used = new Set(Object.values(own) as ModelContext[]);
-      if (!used.has(models.first)) holds.push(models.first.presence?.spare() ?? nothing);
+      if (!used.has(models.first)) {
+        // The first pass held it, its owner does without it: now it can leave.
+        for (const release of holds.splice(0)) release();
+        holds.push(models.first.presence?.spare() ?? nothing);
+      }
+      holds.push(...hold(own));
       const started = performance.now();
       await loadModels(scope, tracker, own, 'The hires pass has a checkpoint of its own.', listeners);
       tell(own.diffusionModel, listeners, started, models.first);

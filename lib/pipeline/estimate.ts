@@ -75,7 +75,7 @@ export async function estimateRequest(model: PipelineModel, request: unknown): P
     peak: weights + peak,
     available: memory.ledger.available(host),
     limit: memory.ledger.limit ?? null,
-    fits: memory.ledger.shortage(need.byDevice) === undefined,
+    fits: memory.ledger.shortage(need.byDevice, memory.ledger.spare) === undefined,
     tileSize: used === undefined ? null : used.tileSizeX > 0 ? used.tileSizeX : 32,
   });
 }

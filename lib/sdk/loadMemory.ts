@@ -32,7 +32,7 @@ export function loadNeed(memory: NativeLoadMemory, ledger: MemoryLedger): Need {
 }
 
 /**
- * Takes the memory of a load from the ledger. On a CPU without a limit nothing is measured first, which would cost a
+ * Takes the memory of a load from the ledger. On a CPU without a limit and spare models nothing is measured first, which would cost a
  * quarter of the load: the addon adds the weights up itself before it gives them memory, and refuses what is too much.
  */
 export async function admitLoad(
@@ -45,7 +45,8 @@ export async function admitLoad(
     (settle: (bytes: number) => () => void): LoadPlace['settle'] =>
     (components) =>
       settle(components.reduce((sum, { bytes }) => sum + bytes, 0));
-  const measures = ledger.limit !== undefined || request.device !== host;
+  // Where something could leave, the ledger must know how much is wanted.
+  const measures = ledger.limit !== undefined || request.device !== host || ledger.spare > 0;
   const need = measures ? loadNeed(await measureLoad(context, request, signal), ledger) : new Map<string, number>();
   const outcome = await ledger.reserve(need, signal);
   if (!('release' in outcome)) throw await loadRefusal(context, request, outcome, signal);

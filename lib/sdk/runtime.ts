@@ -108,6 +108,7 @@ export async function openRuntime(
   const residency = new Residency();
   const ledger = new MemoryLedger({
     relieve: (enough) => residency.makeRoom(enough, 'Another model needs its memory.'),
+    spare: () => residency.spareBytes,
     limit: memoryLimit,
     available: (name) => deviceMemory(loaded, name),
     rss: () => (loaded.engine === undefined ? process.memoryUsage.rss() : processRss(loaded.engine.pid)),
@@ -262,7 +263,7 @@ export class Runtime {
         peak: totalOf(need),
         available: ledger.available(device),
         limit: ledger.limit ?? null,
-        fits: ledger.shortage(need) === undefined,
+        fits: ledger.shortage(need, ledger.spare) === undefined,
       });
     });
   }

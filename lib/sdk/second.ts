@@ -49,7 +49,7 @@ export class SecondModels {
     const memory = { addon: this.#context.loaded.addon, ledger: this.#context.ledger };
     const measured = await measureLoad(memory, request, stop);
     // It need not fit beside the first model, which can make room for it.
-    const relief = bytes + this.#context.residency.spareBytes;
+    const relief = bytes + memory.ledger.spare;
     const shortage = memory.ledger.shortage(loadNeed(measured, memory.ledger), relief);
     if (shortage !== undefined) throw await loadRefusal(memory, request, shortage, stop);
     const info = { ...measured.info, components: measured.components };

@@ -74,6 +74,12 @@ export interface FakeConditioning extends NativeConditioning {
 
 export interface FakeOptions {
   readonly info?: Partial<NativeModelInfo>;
+  /** What differs from `info`, by the files of a model: two checkpoints need not be alike. */
+  readonly infoOf?: (files: NativeLoadOptions['files']) => Partial<NativeModelInfo>;
+  /** What an encoded picture is filled with. Default: its place among those that are encoded together. */
+  readonly encodes?: (image: NativeImage) => number;
+  /** What sampling makes. Default: the start latent with the seed as its first number. */
+  readonly samples?: (params: NativeSampleParams) => NativeTensor;
   readonly devices?: readonly NativeDevice[];
   /** Tensors of every model. */
   readonly tensors?: readonly NativeTensorInfo[];
@@ -135,6 +141,8 @@ export class FakeAddon {
   logger: ((level: 'debug' | 'info' | 'warn' | 'error', text: string, job: number) => void) | null = null;
   readonly conditionings: FakeConditioning[] = [];
   readonly disposedModels: number[] = [];
+  /** Options that each model was loaded with, by its number. */
+  readonly loads = new Map<number, NativeLoadOptions>();
   readonly addon: NativeAddon;
   readonly #options: FakeOptions;
   #models = 0;
@@ -161,12 +169,17 @@ export class FakeAddon {
       inspect: (files) => this.#job('inspect', files, 0, null, () => ({ architecture: 'SD 1.x', tensors: [] })),
       measureLoad: (params) =>
         this.#job('measureLoad', params, 0, null, () => ({
-          components: { ...fakeInfo, ...options.info }.components,
+          components: this.#infoOf(params).components,
           readBuffers: 0,
           mapped: 0,
-          info: { ...fakeInfo, ...options.info, components: [], tensors: 0 },
+          info: { ...this.#infoOf(params), components: [], tensors: 0 },
         })),
-      loadModel: (params, onEvent) => this.#job('loadModel', params, 0, onEvent, () => this.model()),
+      loadModel: (params, onEvent) =>
+        this.#job('loadModel', params, 0, onEvent, () => {
+          const model = this.model(this.#infoOf(params));
+          this.loads.set(this.#models, params);
+          return model;
+        }),
       createSharedMemory: () => null,
       openSharedMemory: () => null,
       guardEngineProcess: () => undefined,
@@ -180,14 +193,18 @@ export class FakeAddon {
     };
   }
 
+  /** Models that were made so far; the number of the last. */
+  get models(): number {
+    return this.#models;
+  }
+
   /** Calls of one operation, in order. */
   of<Op extends FakeOp>(op: Op): FakeCall<Op>[] {
     return this.calls.filter((call): call is FakeCall<Op> => call.op === op);
   }
 
-  model(): NativeModel {
+  model(info: NativeModelInfo = { ...fakeInfo, ...this.#options.info }): NativeModel {
     const id = ++this.#models;
-    const info = { ...fakeInfo, ...this.#options.info };
     return {
       info,
       encodePrompt: (params, onEvent) =>
@@ -196,10 +213,11 @@ export class FakeAddon {
         this.#job('countTokens', params, id, null, () => [countWords(params.prompt, this.#options.promptLimit ?? 0)]),
       sigmas: (params) => this.#job('sigmas', params, id, null, () => fakeSigmas(params.steps)),
       noise: (params) => this.#job('noise', params, id, null, () => fakeNoise(info, params)),
-      sample: (params, onEvent) => this.#job('sample', params, id, onEvent, () => fakeSample(params)),
+      sample: (params, onEvent) =>
+        this.#job('sample', params, id, onEvent, () => (this.#options.samples ?? fakeSample)(params)),
       encodeImages: (params, onEvent) =>
         this.#job('encodeImages', params, id, onEvent, () =>
-          params.images.map((item, index) => fakeLatent(info, item.image, index + 1)),
+          params.images.map(({ image }, index) => fakeLatent(info, image, this.#options.encodes?.(image) ?? index + 1)),
         ),
       decodeLatent: (params, onEvent) =>
         this.#job('decodeLatent', params, id, onEvent, () => {
@@ -224,6 +242,10 @@ export class FakeAddon {
         return Promise.resolve();
       },
     };
+  }
+
+  #infoOf({ files }: NativeLoadOptions): NativeModelInfo {
+    return { ...fakeInfo, ...this.#options.info, ...this.#options.infoOf?.(files) };
   }
 
   #conditioning({ prompt }: NativeEncodePromptParams): FakeConditioning {

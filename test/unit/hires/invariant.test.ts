@@ -1,0 +1,222 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { NativeSampleParams } from '../../../lib/native/index.js';
+import { resolveUpscaler } from '../../../lib/pipeline/hires/upscalers.js';
+import { upscaleLatent } from '../../../lib/pipeline/hires/upscaleLatent.js';
+import { hiresSize } from '../../../lib/pipeline/hires/size.js';
+import { runMode } from '../../../lib/pipeline/modes.js';
+import type { Txt2ImgRequest } from '../../../lib/pipeline/request.js';
+import { FakeAddon, type FakeCall, fakeSigmas } from '../../support/fakeAddon.js';
+import { fakePair, ownOf, type Pair } from '../../support/fakeHires.js';
+import { testSeed } from '../../support/random.js';
+
+const seed = testSeed('The mode of the second pass');
+const names = ['latent', 'latent-bicubic-antialiased', 'latent-nearest', 'lanczos', 'bicubic', 'nearest'] as const;
+const seconds = {
+  none: { parts: ownOf('first'), second: {} },
+  'of the same kind': { parts: ownOf('second'), second: {} },
+  'with the VAE and text encoder of the first': {
+    parts: { ...ownOf('first'), diffusionModel: 'second' as const },
+    second: {},
+  },
+  'of another kind': { parts: ownOf('second'), second: { architecture: 'Flux', latentChannels: 16, isDit: true } },
+} as const;
+
+const edge = fc.constantFrom(64, 128);
+const requests = fc.record(
+  {
+    prompt: fc.constantFrom('a', 'b'),
+    negativePrompt: fc.constantFrom('', 'n'),
+    width: edge,
+    height: edge,
+    steps: fc.integer({ min: 1, max: 6 }),
+    seed: fc.integer({ min: 1, max: 200 }),
+    batchSize: fc.integer({ min: 1, max: 4 }),
+    cfgScale: fc.constantFrom(1, 4),
+    hires: fc.record(
+      {
+        scale: fc.constantFrom(1, 1.5, 2, 3),
+        upscaler: fc.constantFrom(...names),
+        steps: fc.integer({ min: 0, max: 7 }),
+        denoisingStrength: fc.integer({ min: 5, max: 100 }).map((share) => share / 100),
+        prompt: fc.constantFrom('', 'p'),
+        negativePrompt: fc.constantFrom('', 'm'),
+        cfgScale: fc.constantFrom(1, 3),
+        seed: fc.integer({ min: 1, max: 200 }),
+      },
+      { requiredKeys: ['denoisingStrength'] },
+    ),
+  },
+  { requiredKeys: ['prompt', 'width', 'height', 'steps', 'seed', 'batchSize', 'hires'] },
+);
+
+const cases = fc.record({
+  request: requests,
+  second: fc.constantFrom(...(Object.keys(seconds) as (keyof typeof seconds)[])),
+  compile: fc.constantFrom('never', 'once', 'always'),
+  /** Native calls, counted from 1, at which weights leave memory; and one that is aborted or fails. */
+  drops: fc.uniqueArray(fc.integer({ min: 1, max: 24 }), { maxLength: 5 }),
+  end: fc.record({ how: fc.constantFrom('whole', 'abort', 'fail'), at: fc.integer({ min: 1, max: 24 }) }),
+});
+
+interface Setting {
+  readonly second: keyof typeof seconds;
+  readonly compile: string;
+}
+
+interface World {
+  readonly fake: FakeAddon;
+  readonly pair: Pair;
+}
+
+/** Every cell tells which image it is of, the first one as a whole number. */
+function result(shape: readonly number[], seed: number) {
+  const cells = shape.reduce((a, b) => a * b, 1);
+  return { shape, data: Float32Array.from({ length: cells }, (_, index) => seed + (index % 7) / 8) };
+}
+
+function world({ second, compile }: Setting): World {
+  const fake = new FakeAddon({
+    encodes: (image) => image.data[0] ?? 0,
+    samples: ({ latent, seed: own }) => result(latent.shape, own),
+  });
+  const { parts, second: info } = seconds[second];
+  const pair = fakePair(fake, {
+    parts,
+    second: info,
+    keeps: compile === 'once',
+    // Drops all weights and hands back another object each time, as a backend that recompiles does.
+    ...(compile === 'never'
+      ? {}
+      : {
+          compile: async (_key, native, { residents }) => {
+            await Promise.all(residents.map((resident) => resident.drop()));
+            return { ...native };
+          },
+        }),
+  });
+  return { fake, pair };
+}
+
+function draw(
+  { pair }: World,
+  { hires, ...request }: Txt2ImgRequest,
+  second: keyof typeof seconds,
+  signal?: AbortSignal,
+) {
+  const checkpoint = second === 'none' ? {} : { checkpoint: '/b.safetensors' };
+  return runMode(pair.model, 'txt2img', { ...request, hires: { ...hires, ...checkpoint }, signal });
+}
+
+/** Everything about a sampling but the handles of conditionings, which are named by their prompts. */
+function plain({ params, model }: FakeCall<'sample'>, { roles }: Pair) {
+  const { cond, uncond, latent, sigmas, slgLayers, ...rest } = params as NativeSampleParams & {
+    cond: { prompt: string };
+    uncond: { prompt: string } | null;
+  };
+  return {
+    ...rest,
+    role: roles.get(model),
+    prompts: [cond.prompt, uncond?.prompt ?? null],
+    latent: { shape: latent.shape, bytes: digest(latent.data) },
+    sigmas: [...sigmas],
+    slgLayers: [...slgLayers],
+  };
+}
+
+/** Comparing 36,000 numbers one by one takes long. */
+function digest({ buffer, byteOffset, byteLength }: Float32Array): string {
+  return createHash('sha1')
+    .update(new Uint8Array(buffer, byteOffset, byteLength))
+    .digest('hex');
+}
+
+const filled = (shape: readonly number[], value: number): string =>
+  digest(new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value));
+
+type Sampled = ReturnType<typeof plain>;
+
+/** Says of every sampling what it must be, from the request alone; a job that ended early has fewer. */
+function checkSamplings(list: readonly Sampled[], request: Txt2ImgRequest, setting: Setting): void {
+  const { width = 0, height = 0, steps = 0, seed: base = 0, batchSize = 1, hires = {} } = request;
+  const other = setting.second === 'of another kind';
+  const channels = other ? 16 : 4;
+  const size = hiresSize({ width, height }, hires, { sizeMultiple: 64, scaleFactor: 8 });
+  const asked = resolveUpscaler(hires.upscaler ?? (other ? 'lanczos' : 'latent'));
+  for (const [index, sampled] of list.entries()) {
+    const image = index % batchSize;
+    if (index < batchSize) {
+      expect(sampled.role).toBe('first');
+      expect(sampled.seed).toBe(base + image);
+      expect(sampled.latent.shape).toEqual([1, 4, height / 8, width / 8]);
+      expect(sampled.latent.bytes).toBe(filled(sampled.latent.shape, 0));
+      expect(sampled.sigmas).toEqual([...fakeSigmas(steps)]);
+      expect(sampled.prompts).toEqual([request.prompt, request.cfgScale === 1 ? null : (request.negativePrompt ?? '')]);
+      continue;
+    }
+    expect(sampled.role).toBe(setting.second === 'none' ? 'first' : 'second');
+    expect(sampled.seed).toBe((hires.seed ?? base) + image);
+    // The end of a longer schedule: of fake levels n, n - 1, …, 0 these.
+    const run = hires.steps === undefined || hires.steps === 0 ? steps : hires.steps;
+    expect(sampled.sigmas).toEqual(Array.from({ length: run + 1 }, (_, place) => run - place));
+    expect(sampled.latent.shape).toEqual([1, channels, size.height / 8, size.width / 8]);
+    expect(sampled.prompts[0]).toBe(hires.prompt || request.prompt);
+    if (sampled.prompts[1] !== null)
+      expect(sampled.prompts[1]).toBe(hires.negativePrompt || (request.negativePrompt ?? ''));
+    const first = list[image];
+    if (first === undefined) throw new Error('A second pass without a first');
+    if (asked.kind === 'latent' && !other) {
+      const enlarged = upscaleLatent(result(first.latent.shape, first.seed), size, asked.mode, 8);
+      expect(sampled.latent.bytes).toBe(digest(enlarged.data));
+    } else expect(sampled.latent.bytes).toBe(filled(sampled.latent.shape, first.seed));
+  }
+}
+
+const listOf = ({ fake, pair }: World, from = 0): Sampled[] =>
+  fake
+    .of('sample')
+    .slice(from)
+    .map((call) => plain(call, pair));
+
+describe('the second pass', () => {
+  it('is img2img over the result of the first, whatever happens between them', { timeout: 120_000 }, async () => {
+    await fc.assert(
+      fc.asyncProperty(cases, async ({ request, second, compile, drops, end }) => {
+        const calm = world({ second, compile: 'never' });
+        await draw(calm, request, second);
+        const wanted = listOf(calm);
+        expect(wanted).toHaveLength(2 * request.batchSize);
+        checkSamplings(wanted, request, { second, compile });
+
+        const wild = world({ second, compile });
+        const { fake, pair } = wild;
+        const controller = new AbortController();
+        const reason = new Error('enough');
+        let calls = 0;
+        fake.events = () => {
+          calls++;
+          if (drops.includes(calls)) for (const resident of pair.residents) void resident.drop();
+          if (end.how === 'whole' || calls !== end.at) return [];
+          if (end.how === 'abort') controller.abort(reason);
+          else fake.calls.at(-1)?.fail('ERR_ENGINE', 'broken');
+          return [];
+        };
+        const outcome = await draw(wild, request, second, controller.signal).catch((error: unknown) => error);
+        const ended = end.how !== 'whole' && calls >= end.at;
+        if (!ended) expect(outcome).toHaveProperty('images.length', request.batchSize);
+        else if (end.how === 'abort') expect(outcome).toBe(reason);
+        else expect(outcome).toMatchObject({ code: 'ERR_ENGINE' });
+        const made = listOf(wild);
+        expect(made).toEqual(ended ? wanted.slice(0, made.length) : wanted);
+
+        // What a job left behind is no part of the next.
+        fake.events = () => [];
+        const before = fake.of('sample').length;
+        await draw(wild, request, second);
+        expect(listOf(wild, before)).toEqual(wanted);
+      }),
+      { seed, numRuns: 250, endOnFailure: true },
+    );
+  });
+});
