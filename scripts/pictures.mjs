@@ -44,7 +44,7 @@ const mask = box(edge, 8, 4, 120, 124);
 const contents = [];
 for (const maskedContent of ['original', 'fill', 'latent noise', 'latent nothing']) {
   const request = { ...settings, prompt: 'a lemon', image: apple, mask, maskBlur: 2, maskedContent };
-  contents.push(first(await model.inpaint({ ...request, denoisingStrength: 0.75 })));
+  contents.push(first(await model.inpaint({ ...request, denoisingStrength: 0.25 })));
 }
 await strip('inpaint-content.png', [apple, mask, ...contents]);
 
@@ -55,7 +55,7 @@ const layers = await Promise.all(
 );
 const { data } = await table.composite(layers).removeAlpha().raw().toBuffer({ resolveWithObject: true });
 const still = { width: 2 * edge, height: 2 * edge, channels: 3, data: new Uint8Array(data) };
-const spot = box(2 * edge, 140, 16, 248, 120);
+const spot = box(2 * edge, 132, 2, 254, 124);
 const changed = await model.inpaint({
   ...settings,
   ...{ prompt: 'a strawberry', image: still, mask: spot, maskBlur: 2, maskedContent: 'latent noise' },
@@ -65,7 +65,7 @@ await strip('inpaint-area.png', [still, spot, first(changed)]);
 
 const variations = [];
 for (const variationStrength of [0, 0.25, 0.5, 0.75, 1])
-  variations.push(await draw('a cat face', { variationSeed: 2, variationStrength }));
+  variations.push(await draw('a fruit', { sampler: 'euler', steps: 6, variationSeed: 2, variationStrength }));
 await strip('variation.png', variations);
 
 await runtime.dispose();
