@@ -1,7 +1,8 @@
 import { invalidOption } from '../../errors/index.js';
 import { GeneratedImage, type ImageInput, infotextToRequest, readImage, readInfotext } from '../../image/index.js';
 import { checker, checkOptions, optional, arrayOf, func } from '../../options/index.js';
-import { type Drafted, draftHires, firstPass, type GivenStart } from '../draft.js';
+import { parseLoraTags } from '../../weights/index.js';
+import { type Drafted, draftHires, firstPass, type GivenStart, preparedSet } from '../draft.js';
 import { checkSpace } from '../encoding.js';
 import type { ModelEvent, PreviewEvent } from '../events.js';
 import { enqueueDraft, enqueueRequest } from '../job.js';
@@ -92,7 +93,12 @@ async function draftAgain(
   const size = { width: asked.width ?? facts.defaults.width, height: asked.height ?? facts.defaults.height };
   requireAlike(starts);
   const seeds = starts.map(({ request: one }) => (typeof one.seed === 'number' ? one.seed : 0));
-  const first = { ...firstPass('txt2img', asked, size, facts), seeds };
+  const tagged = parseLoraTags(asked.prompt);
+  // A pass with a prompt or a list of its own does not need LoRAs that may not be here.
+  const inherits = hires.loras === undefined && (hires.prompt ?? '').trim() === '';
+  const loras = inherits ? await preparedSet(model, asked.loras, tagged.tags, signal) : undefined;
+  const untagged = { ...asked, prompt: tagged.prompt };
+  const first = { ...firstPass('txt2img', untagged, size, facts, loras), seeds };
   const second = await draftHires(model, first, hires, asked, signal);
   return {
     models: second.models,
