@@ -1,13 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseInfotext, type Txt2ImgRequest } from '../../../lib/index.js';
-import type { FakeCall } from '../../support/fakeAddon.js';
+import { runMode } from '../../../lib/pipeline/modes.js';
+import { FakeAddon, type FakeCall } from '../../support/fakeAddon.js';
 import { flux, twoModels, type TwoModels } from '../../support/fakeCheckpoints.js';
+import { fakePair, ownOf } from '../../support/fakeHires.js';
 import { lowRank, writeLora } from '../../support/lora/files.js';
 import { useScratch } from '../../support/scratch.js';
 
 const scratch = useScratch(2 ** 20);
 const base = 'lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_out_0';
 const tensor = 'model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_out.0.weight';
+const tensors = [{ name: tensor, type: 'f16', shape: [8, 4] }];
 const request = { prompt: 'x', width: 64, height: 64, steps: 2, seed: 1 };
 
 beforeAll(() => {
@@ -20,7 +23,7 @@ afterAll(() => Promise.all(made.map(({ runtime }) => runtime.dispose())));
 
 async function models(second = {}): Promise<TwoModels> {
   const two = await twoModels(second, {
-    tensors: [{ name: tensor, type: 'f16', shape: [8, 4] }],
+    tensors,
     runtime: { loraDirectories: [scratch.path('.')] },
   });
   made.push(two);
@@ -28,7 +31,7 @@ async function models(second = {}): Promise<TwoModels> {
 }
 
 /** LoRA files in the weights at every sampling, and the model it was. */
-function atSampling({ fake, b }: TwoModels): string[] {
+function atSampling({ fake, b }: Pick<TwoModels, 'fake' | 'b'>): string[] {
   const state = new Map<number, string>();
   return (fake.calls as FakeCall[]).flatMap(({ op, params, model }) => {
     if (op === 'applyWeights' || op === 'applyRuntime') {
@@ -107,11 +110,25 @@ describe('LoRAs of the second pass', () => {
     expect(two.fake.of('applyWeights')).toHaveLength(3);
   });
 
-  it('come back when the weights were read again between two jobs', async () => {
+  it('change there and back from job to job', async () => {
     const two = await models();
     const job = { ...request, prompt: one, hires: { prompt: 'y <lora:two:1>' } };
     await two.model.txt2img(job);
     await two.model.txt2img(job);
     expect(atSampling(two)).toEqual(['a one', 'a two', 'a one', 'a two']);
+  });
+
+  it('are in weights that compiling has read anew', async () => {
+    const fake = new FakeAddon({ tensors });
+    const { model } = fakePair(fake, {
+      ...{ second: {}, parts: ownOf('second'), keeps: false },
+      compile: async (_key, native, { residents }) => {
+        await Promise.all(residents.map((resident) => resident.drop()));
+        return { ...native };
+      },
+    });
+    const loras = [{ path: scratch.path('one.safetensors'), weight: 1 }];
+    await runMode(model, 'txt2img', { ...request, loras, batchSize: 2, hires: { checkpoint: '/b.safetensors' } });
+    expect(atSampling({ fake, b: '' })).toEqual(['a one', 'a one', 'a one', 'a one']);
   });
 });
