@@ -116,16 +116,22 @@ function hiresSampling(input: HiresInput): Pass['sampling'] {
 }
 
 /** Parts of another model serve only where they speak the same language. */
-async function checkParts({ hires, facts, parts }: HiresInput): Promise<void> {
-  const { diffusionModel, textEncoder, vae } = facts;
+async function checkParts({ hires, firstFacts, facts, parts }: HiresInput): Promise<void> {
+  const { diffusionModel } = facts;
+  // 'same' may also be one model that was put together with the files of the first.
+  const same = hires.modules === 'same';
+  const { textEncoder, vae } = same ? { textEncoder: firstFacts, vae: firstFacts } : facts;
   const names = `"${diffusionModel.architecture}"`;
   const hint = "Use modules: 'built-in', or name the files that go with the checkpoint.";
   if (
-    parts.textEncoder !== parts.diffusionModel &&
+    (same || parts.textEncoder !== parts.diffusionModel) &&
     !sharesTextEncoder(textEncoder.architecture, diffusionModel.architecture)
   )
     throw invalidOption('hires.modules', hires.modules, `text encoders that ${names} was trained with`, hint);
-  if (parts.vae !== parts.diffusionModel && (await relateSpaces(vae.space, diffusionModel.space)) === 'different')
+  if (
+    (same || parts.vae !== parts.diffusionModel) &&
+    (await relateSpaces(vae.space, diffusionModel.space)) === 'different'
+  )
     throw invalidOption('hires.modules', hires.modules, `a VAE of the latent space of ${names}`, hint);
 }
 
