@@ -94,7 +94,10 @@ export async function draftHires(
   const sameModel = parts.diffusionModel === 'first';
   const texts = { first, hires, loras: options.loras, sameModel };
   const { prompts, warnings } = await hiresPrompts(model, texts, facts.diffusionModel, signal);
-  const resolved = await resolveHires({ hires, options, first, firstFacts: model.facts, facts, parts, prompts });
+  const resolved = await resolveHires({
+    ...{ hires, options, first, facts, parts, prompts, signal },
+    firstFacts: model.facts,
+  });
   const { pass } = resolved;
   const inputs = await readInputs(laterImages(options, facts.diffusionModel), pass, facts.diffusionModel, signal);
   return { pass, models, inputs, warnings: [...warnings, ...resolved.warnings] };
@@ -146,7 +149,7 @@ async function hiresPrompts(
     negativePrompt: negative ?? first.negativePrompt,
   };
   const listed = hires.loras ?? (given === undefined ? undefined : loras);
-  const own = await preparedSet(model, listed, given?.tags ?? [], signal);
+  const own = await preparedSet(model, listed, given?.tags ?? [], signal, 'hires.');
   const { baseSet } = model.weights;
   const inherited = own ?? (given === undefined ? first.loras : undefined) ?? baseSet;
   const asked = hires.loras !== undefined || (given?.tags.length ?? 0) > 0;
@@ -170,10 +173,11 @@ export async function preparedSet(
   loras: readonly CheckedLora[] | undefined,
   tags: readonly LoraTag[],
   signal: AbortSignal | undefined,
+  within: '' | 'hires.' = '',
 ): Promise<PreparedSet | undefined> {
   if (loras === undefined && tags.length === 0) return undefined;
   if ((loras ?? []).length === 0 && tags.length === 0) return emptySet;
-  return weights.prepare(loras ?? [], tags, signal);
+  return weights.prepare(loras ?? [], tags, signal, within);
 }
 
 export function firstPass(

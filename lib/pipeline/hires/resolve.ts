@@ -1,4 +1,5 @@
 import { DiffusionError, invalidOption } from '../../errors/index.js';
+import { checkUpscalerFile } from '../../model/index.js';
 import type { PreparedSet } from '../../weights/index.js';
 import type { HiresWarning } from '../events.js';
 import type { ModelFacts } from '../facts.js';
@@ -37,6 +38,7 @@ export interface HiresInput {
   readonly facts: PartFacts;
   readonly parts: PassParts;
   readonly prompts: HiresPrompts;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ResolvedHires {
@@ -144,6 +146,7 @@ async function chooseUpscaler(
   const given = hires.upscaler;
   if (given !== undefined && given.kind !== 'latent') {
     requireEncoder(facts.vae);
+    if (given.kind === 'model') await checkUpscalerFile(given.file, 'hires.upscaler', input.signal);
     return { upscaler: given, warnings: [] };
   }
   const shared =

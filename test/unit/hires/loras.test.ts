@@ -62,7 +62,12 @@ describe('LoRAs of the second pass', () => {
   it.each<readonly [string, Partial<Txt2ImgRequest>, object | undefined, string[]]>([
     ['are those of the first', { prompt: one }, undefined, ['a one', 'a one', one, '-']],
     ['are those of the first, in another checkpoint', { prompt: one }, {}, ['a one', 'b one', one, '-']],
-    ['are none when its list is empty', { prompt: one, hires: { loras: [] } }, undefined, ['a one', 'a none', one, 'x']],
+    [
+      'are none when its list is empty',
+      { prompt: one, hires: { loras: [] } },
+      undefined,
+      ['a one', 'a none', one, 'x'],
+    ],
     [
       'are those of its list',
       { prompt: one, hires: { loras: [{ name: 'two', weight: 0.5 }] } },
@@ -82,7 +87,12 @@ describe('LoRAs of the second pass', () => {
       ['a one', 'b two', one, 'y <lora:two:1>'],
     ],
     // As in A1111, where tags are part of the prompt that has them.
-    ['are none when its prompt has no tag', { prompt: one, hires: { prompt: 'y' } }, undefined, ['a one', 'a none', one, 'y']],
+    [
+      'are none when its prompt has no tag',
+      { prompt: one, hires: { prompt: 'y' } },
+      undefined,
+      ['a one', 'a none', one, 'y'],
+    ],
     [
       'are those of the job where its own prompt has no tag',
       { loras: [{ name: 'one', weight: 0.5 }], hires: { prompt: 'y' } },

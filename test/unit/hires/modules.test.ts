@@ -65,7 +65,12 @@ describe('modules of the second pass', () => {
   });
 
   it.each([
-    [{ checkpoint: bare }, 'ERR_MODEL_UNSUPPORTED', 'hires.checkpoint', /no text encoder and no VAE.*modules: \[paths\]/],
+    [
+      { checkpoint: bare },
+      'ERR_MODEL_UNSUPPORTED',
+      'hires.checkpoint',
+      /no text encoder and no VAE.*modules: \[paths\]/,
+    ],
     [{ checkpoint: noVae }, 'ERR_MODEL_UNSUPPORTED', 'hires.checkpoint', /has no VAE.*modules: 'same'/],
     [{ checkpoint: bare, modules: [vae] }, 'ERR_MODEL_UNSUPPORTED', 'hires.checkpoint', /has no text encoder/],
     [{ modules: ['/no/such.safetensors'] }, 'ERR_MODEL_NOT_FOUND', 'hires.modules[0]', /no\/such/],
@@ -83,14 +88,22 @@ describe('modules of the second pass', () => {
 
   it.each([
     ['whole', flux, (b: string) => b, {}],
-    ['bare', {}, () => bare, { infoOf: ({ diffusionModel }: { diffusionModel?: string }) => (diffusionModel === bare ? flux : {}) }],
+    [
+      'bare',
+      {},
+      () => bare,
+      { infoOf: ({ diffusionModel }: { diffusionModel?: string }) => (diffusionModel === bare ? flux : {}) },
+    ],
     ['of SDXL', { architecture: 'SDXL', isSdxl: true }, (b: string) => b, {}],
   ] as const)(
     "'same' across architectures is refused where a prompt or a latent would mean something else: %s",
     async (_name, second, file, options) => {
       const two = await models(second, options);
       const job = { ...request, hires: { checkpoint: file(two.b), modules: 'same' as const } };
-      await expect(two.model.txt2img(job)).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION', field: 'hires.modules' });
+      await expect(two.model.txt2img(job)).rejects.toMatchObject({
+        code: 'ERR_INVALID_OPTION',
+        field: 'hires.modules',
+      });
       expect(two.fake.of('sample')).toHaveLength(0);
     },
   );
