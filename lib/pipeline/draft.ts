@@ -74,13 +74,17 @@ export interface DraftedHires {
   readonly warnings: readonly JobWarning[];
 }
 
-/** The second pass, its checkpoint found and checked. */
+/**
+ * The second pass, its checkpoint found and checked.
+ * @param latents false: some results of the first pass are pictures without a latent.
+ */
 export async function draftHires(
   model: PipelineModel,
   first: Pass,
   hires: CheckedHires,
   options: CheckedRequest,
   signal: AbortSignal | undefined,
+  latents = true,
 ): Promise<DraftedHires> {
   const opened = await openSecond(model, hires, signal);
   const models: JobModels = { first: model, second: opened?.model, enlarge: model.enlarge };
@@ -95,7 +99,7 @@ export async function draftHires(
   const texts = { first, hires, loras: options.loras, sameModel };
   const { prompts, warnings } = await hiresPrompts(model, texts, facts.diffusionModel, signal);
   const resolved = await resolveHires({
-    ...{ hires, options, first, facts, parts, prompts, signal },
+    ...{ hires, options, first, facts, parts, prompts, latents, signal },
     firstFacts: model.facts,
   });
   const { pass } = resolved;

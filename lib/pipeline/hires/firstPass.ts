@@ -99,7 +99,8 @@ async function draftAgain(
   const loras = inherits ? await preparedSet(model, asked.loras, tagged.tags, signal) : undefined;
   const untagged = { ...asked, prompt: tagged.prompt };
   const first = { ...firstPass('txt2img', untagged, size, facts, loras), seeds };
-  const second = await draftHires(model, first, hires, asked, signal);
+  const latents = starts.every(({ result }) => result.latent !== null);
+  const second = await draftHires(model, first, hires, asked, signal, latents);
   return {
     models: second.models,
     plan: makePlan({
@@ -128,16 +129,19 @@ async function startOfImage(
   const options = { field, ...(signal === undefined ? {} : { signal }) };
   const picture = await readImage(image, options);
   const latent = given instanceof FirstPassImage ? given.latent.toNative() : null;
-  const size = { width: picture.width, height: picture.height };
-  if (image instanceof GeneratedImage && image.infotext !== '')
-    return { result: { latent, picture }, request: { ...image.parameters, ...size } };
+  // However the picture was made, here it is a first pass: its start picture plays no part any more.
+  const base = { mode: 'txt2img', width: picture.width, height: picture.height } as const;
+  if (image instanceof GeneratedImage && image.infotext !== '') {
+    const { denoisingStrength: _strength, ...made } = image.parameters;
+    return { result: { latent, picture }, request: { ...made, ...base } };
+  }
   const infotext = await textOf(image, signal);
   if (infotext !== null)
     return {
       result: { latent, picture },
-      request: { ...infotextToRequest(infotext, { strict: false, mode: 'txt2img' }), ...size },
+      request: { ...infotextToRequest(infotext, { strict: false, mode: 'txt2img' }), ...base },
     };
-  if (prompt !== undefined) return { result: { latent, picture }, request: { prompt, seed: 0, ...size } };
+  if (prompt !== undefined) return { result: { latent, picture }, request: { prompt, seed: 0, ...base } };
   const hint = 'Give options.prompt, or a picture that was saved with its infotext.';
   throw invalidOption(field, 'a picture without infotext', 'a picture that says what it was made from', hint);
 }

@@ -38,6 +38,8 @@ export interface HiresInput {
   readonly facts: PartFacts;
   readonly parts: PassParts;
   readonly prompts: HiresPrompts;
+  /** False: some results of the first pass are pictures without a latent. */
+  readonly latents: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -57,7 +59,9 @@ export async function resolveHires(input: HiresInput): Promise<ResolvedHires> {
   const { upscaler, warnings } = await chooseUpscaler(input);
   const { sizeMultiple } = facts.diffusionModel;
   const size = hiresSize(first, hires, { sizeMultiple, scaleFactor: facts.vae.scaleFactor });
-  const start: Enlargement = Object.freeze({ upscaler, size, decoder: first.parts.vae });
+  const { width, height } = upscaler.kind === 'latent' ? first : size;
+  const encodes = upscaler.kind === 'latent' && input.latents ? null : Object.freeze({ width, height });
+  const start: Enlargement = Object.freeze({ upscaler, size, encodes });
   const pass = makePass({
     mode: 'img2img',
     parts,
@@ -151,7 +155,10 @@ async function chooseUpscaler(
   }
   const shared =
     first.parts.vae === input.parts.vae || (await relateSpaces(firstFacts.space, facts.vae.space)) !== 'different';
-  if (shared) return { upscaler: given ?? defaultLatent, warnings: [] };
+  if (shared) {
+    if (!input.latents) requireEncoder(facts.vae);
+    return { upscaler: given ?? defaultLatent, warnings: [] };
+  }
   requireEncoder(facts.vae);
   if (given === undefined) return { upscaler: defaultPixels, warnings: [] };
   const spaces = `${firstFacts.space.family} and ${facts.vae.space.family}`;
@@ -166,10 +173,10 @@ async function chooseUpscaler(
 
 function requireEncoder(vae: ModelFacts): void {
   if (vae.canEncodeImages) return;
-  const hint = 'Load the model without vaeDecodeOnly, or use an upscaler of latents.';
+  const hint = 'Load the model without vaeDecodeOnly, or enlarge latents of its own.';
   throw new DiffusionError(
     'ERR_MODEL_UNSUPPORTED',
-    `The upscaler of the hires pass works on pixels, which the VAE of "${vae.name}" cannot encode. ${hint}`,
+    `The hires pass begins with pixels, which the VAE of "${vae.name}" cannot encode. ${hint}`,
     { field: 'hires.upscaler', hint },
   );
 }
