@@ -76,13 +76,17 @@ export interface DraftedHires {
   readonly warnings: readonly JobWarning[];
 }
 
-/** The second pass, its checkpoint found and checked. */
+/**
+ * The second pass, its checkpoint found and checked.
+ * @param latents false: some results of the first pass are pictures without a latent.
+ */
 export async function draftHires(
   model: PipelineModel,
   first: Pass,
   hires: CheckedHires,
   options: CheckedRequest,
   signal: AbortSignal | undefined,
+  latents = true,
 ): Promise<DraftedHires> {
   const opened = await openSecond(model, hires, signal);
   const models: JobModels = { first: model, second: opened?.model, enlarge: model.enlarge };
@@ -93,8 +97,13 @@ export async function draftHires(
     textEncoder: factsOf(parts.textEncoder),
     vae: factsOf(parts.vae),
   };
-  const { prompts, warnings } = await hiresPrompts(model, first, hires, facts.diffusionModel, signal);
-  const resolved = await resolveHires({ hires, options, first, firstFacts: model.facts, facts, parts, prompts });
+  const sameModel = parts.diffusionModel === 'first';
+  const texts = { first, hires, loras: options.loras, sameModel };
+  const { prompts, warnings } = await hiresPrompts(model, texts, facts.diffusionModel, signal);
+  const resolved = await resolveHires({
+    ...{ hires, options, first, facts, parts, prompts, latents, signal },
+    firstFacts: model.facts,
+  });
   const { pass } = resolved;
   const inputs = await readInputs(laterImages(options, facts.diffusionModel), pass, facts.diffusionModel, signal);
   return { pass, models, inputs, warnings: [...warnings, ...resolved.warnings] };
@@ -120,11 +129,21 @@ async function openSecond(
   return model.openSecond({ checkpoint, modules: modules ?? 'built-in' }, signal);
 }
 
-/** Without a prompt of its own the second pass has that of the first, with its LoRAs, which another kind of model cannot use. */
+interface HiresTexts {
+  readonly first: Pass;
+  readonly hires: CheckedHires;
+  /** Of the request, tags not among them. */
+  readonly loras: readonly CheckedLora[] | undefined;
+  readonly sameModel: boolean;
+}
+
+/**
+ * Without a prompt of its own the second pass has that of the first, with its LoRAs, which another kind of model cannot
+ * use. A prompt of its own brings its own tags, and those of the first are not meant any more, as in A1111.
+ */
 async function hiresPrompts(
   model: PipelineModel,
-  first: Pass,
-  hires: CheckedHires,
+  { first, hires, loras, sameModel }: HiresTexts,
   facts: ModelFacts,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly prompts: HiresPrompts; readonly warnings: readonly JobWarning[] }> {
@@ -135,15 +154,15 @@ async function hiresPrompts(
     taggedPrompt: given?.prompt ?? first.prompt,
     negativePrompt: negative ?? first.negativePrompt,
   };
-  const own =
-    hires.loras === undefined && (given?.tags.length ?? 0) === 0
-      ? undefined
-      : await preparedSet(model, hires.loras, given?.tags ?? [], signal);
-  if (own !== undefined) return { prompts: { ...texts, loras: own }, warnings: [] };
-  const inherited = first.loras ?? model.weights.baseSet;
-  if (facts.architecture === model.facts.architecture) {
-    const sameModel = hires.checkpoint === undefined;
-    return { prompts: { ...texts, loras: sameModel ? first.loras : inherited }, warnings: [] };
+  const listed = hires.loras ?? (given === undefined ? undefined : loras);
+  const own = await preparedSet(model, listed, given?.tags ?? [], signal, 'hires.');
+  const { baseSet } = model.weights;
+  const inherited = own ?? (given === undefined ? first.loras : undefined) ?? baseSet;
+  const asked = hires.loras !== undefined || (given?.tags.length ?? 0) > 0;
+  if (asked || facts.architecture === model.facts.architecture) {
+    // The set of the model can change while the job waits; another model has none of its own.
+    const set = sameModel && inherited === baseSet ? undefined : inherited;
+    return { prompts: { ...texts, loras: set }, warnings: [] };
   }
   if (inherited.loras.length === 0) return { prompts: { ...texts, loras: emptySet }, warnings: [] };
   const names = inherited.loras.map(({ lora }) => lora.name).join(', ');
@@ -155,15 +174,16 @@ async function hiresPrompts(
 }
 
 /** The set that a request brings; undefined: the model's own holds. */
-async function preparedSet(
+export async function preparedSet(
   { weights }: PipelineModel,
   loras: readonly CheckedLora[] | undefined,
   tags: readonly LoraTag[],
   signal: AbortSignal | undefined,
+  within: '' | 'hires.' = '',
 ): Promise<PreparedSet | undefined> {
   if (loras === undefined && tags.length === 0) return undefined;
   if ((loras ?? []).length === 0 && tags.length === 0) return emptySet;
-  return weights.prepare(loras ?? [], tags, signal);
+  return weights.prepare(loras ?? [], tags, signal, within);
 }
 
 export function firstPass(

@@ -130,13 +130,14 @@ async function noiseLevels(scope: JobScope, { pass, models }: PassJob): Promise<
 async function sampleImage(
   scope: JobScope,
   tracker: ProgressTracker,
-  { pass, models, inputs, preview, memoryBudget, listeners }: PassJob,
+  job: PassJob,
   latents: PreparedLatents,
   [cond, uncond]: readonly Lease[],
   sigmas: Float32Array,
   index: number,
 ): Promise<NativeTensor> {
   if (cond === undefined) throw new Error('The prompt was not encoded');
+  const { pass, models, inputs, preview, memoryBudget, listeners } = job;
   const context = models.diffusionModel;
   const seed = pass.seeds[index] ?? pass.sampling.seed;
   const params = sampleParams({
@@ -154,5 +155,7 @@ async function sampleImage(
   });
   // Compiling knows ids and shapes, never the mode: what is sampled is in `params`, made before.
   const native = await compiledFor(context, pass, scope, listeners.onModel);
+  // Weights that were read anew for it have no LoRAs.
+  await bringLoras(scope, tracker, job);
   return tracker.stage((onEvent) => scope.run(() => native.sample(params, onEvent)));
 }

@@ -25,8 +25,8 @@ export interface PassParts {
 export interface Enlargement {
   readonly upscaler: HiresUpscaler;
   readonly size: HiresSize;
-  /** VAE that decodes the pass before where pixels are enlarged. */
-  readonly decoder: ModelRole;
+  /** Pixels of the pictures that are encoded on the way; null: latents are there and stay latents. */
+  readonly encodes: { readonly width: number; readonly height: number } | null;
 }
 
 /**

@@ -138,7 +138,7 @@ export interface HiresOptions {
   readonly steps?: number | undefined;
   /** How much is made anew, 0..1; 0: nothing is sampled. Default: 0.7. */
   readonly denoisingStrength?: number | undefined;
-  /** With its own `<lora:…>` tags. Empty: the first pass's prompt and LoRAs. Default: ''. */
+  /** With its own `<lora:…>` tags; those of the first prompt are not taken over. Empty: the first pass's prompt and LoRAs. Default: ''. */
   readonly prompt?: string | undefined;
   /** Empty: the first pass's. Default: ''. */
   readonly negativePrompt?: string | undefined;

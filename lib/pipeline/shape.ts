@@ -12,7 +12,7 @@ export function shapeOf(pass: Pass, { preview }: Plan, inputs: Inputs, facts: Mo
   const parts = { ...pass, refImages: inputs.refImages };
   const { items, refs } = planEncoding(pass, inputs, facts);
   const encode = items.map(({ image }) => ({ width: image.width, height: image.height }));
-  const enlarged = start !== null && start.upscaler.kind !== 'latent';
+  const between = start?.encodes ?? null;
   const given = inputBytes([inputs.image, inputs.mask, inputs.controlImage, ...inputs.refImages]);
   return {
     ...emptyShape(pass),
@@ -21,7 +21,7 @@ export function shapeOf(pass: Pass, { preview }: Plan, inputs: Inputs, facts: Mo
     control: facts.hasControlNet && inputs.controlImage !== null,
     references: facts.isDit ? refs.map((index) => encode[index] ?? { width, height }) : [],
     preview: preview.mode,
-    encode: enlarged ? [...encode, { width, height }] : encode,
+    encode: between === null ? encode : [...encode, between],
     decode,
     pictures: decode ? pass.seeds.length : 0,
     inputBytes: given + startBytes(pass) + overlayBytes(inputs.overlay, pass),

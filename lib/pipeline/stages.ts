@@ -68,9 +68,9 @@ export function generateStages(passes: readonly PassJob[], models: JobModels): S
 
 /** A latent is enlarged at no cost worth telling; pixels are enlarged, then encoded. */
 function startStages({ start }: Pass, vae: ModelContext, image: number, larger: number): Stage[] {
-  if (start === null || start.upscaler.kind === 'latent') return [];
-  return [
-    { phase: 'upscale', image, total: 1, weight: start.upscaler.kind === 'model' ? cost.upscale * larger : 0.1 },
-    { phase: 'encode', image, total: 1, weight: larger * encodeCost(vae.facts) },
-  ];
+  if (start === null || start.encodes === null) return [];
+  const encode: Stage = { phase: 'encode', image, total: 1, weight: larger * encodeCost(vae.facts) };
+  const { kind } = start.upscaler;
+  if (kind === 'latent') return [encode];
+  return [{ phase: 'upscale', image, total: 1, weight: kind === 'model' ? cost.upscale * larger : 0.1 }, encode];
 }

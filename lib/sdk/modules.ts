@@ -1,4 +1,4 @@
-import { DiffusionError } from '../errors/index.js';
+import { DiffusionError, invalidOption } from '../errors/index.js';
 import { componentsOf, type ModelFileField, moduleRole } from '../model/index.js';
 import type { NativeModelFiles } from '../native/index.js';
 import type { PassParts, SecondRequest } from '../pipeline/index.js';
@@ -14,7 +14,8 @@ const borrowed: PassParts = { diffusionModel: 'second', textEncoder: 'first', va
 /**
  * Files of the second pass's model, and whose parts it works with.
  * @param first files of the first model.
- * @throws DiffusionError `ERR_MODEL_NOT_FOUND`, `ERR_MODEL_CORRUPT`; `ERR_MODEL_UNSUPPORTED` for a module that is none.
+ * @throws DiffusionError `ERR_MODEL_NOT_FOUND`, `ERR_MODEL_CORRUPT`; `ERR_MODEL_UNSUPPORTED` for a module that is none,
+ *   `ERR_INVALID_OPTION` for two of one part.
  */
 export async function secondFiles(
   { checkpoint, modules }: SecondRequest,
@@ -41,6 +42,11 @@ export async function secondFiles(
         given: path,
         hint,
       });
+    }
+    const other = files[role];
+    if (other !== undefined) {
+      const hint = 'Name one file for each part.';
+      throw invalidOption(name, path, `another part than ${other}, which is the ${role} already`, hint);
     }
     files[role] = path;
   }

@@ -44,16 +44,20 @@ export const lorasSpec = checker<readonly CheckedLora[], readonly LoraInput[]>('
 
 export type CheckedLora = ReturnType<typeof loraSpec.check>;
 
-/** Finds the files of a list. */
+/**
+ * Finds the files of a list.
+ * @param within option that list and tags belong to, for errors.
+ */
 export async function resolveLoras(
   list: readonly CheckedLora[],
   tags: readonly LoraTag[],
   directories: LoraDirectories,
   signal: AbortSignal | undefined,
+  within: '' | 'hires.' = '',
 ): Promise<ResolvedLora[]> {
   const resolved: ResolvedLora[] = [];
   for (const [index, { path, name, weight, unetWeight, textEncoderWeight, blockWeights, dyn }] of list.entries()) {
-    const file = path ?? (await directories.find(name ?? '', `loras[${String(index)}].name`, signal));
+    const file = path ?? (await directories.find(name ?? '', `${within}loras[${String(index)}].name`, signal));
     resolved.push({
       name: name ?? stem(file),
       path: file,
@@ -64,7 +68,7 @@ export async function resolveLoras(
     });
   }
   for (const { name, unetWeight, textEncoderWeight, dyn } of tags) {
-    const path = await directories.find(name, 'prompt', signal);
+    const path = await directories.find(name, `${within}prompt`, signal);
     resolved.push({ name, path, unetWeight, textEncoderWeight, blockWeights: undefined, dyn });
   }
   return resolved;

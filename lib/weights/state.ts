@@ -85,16 +85,20 @@ export class WeightsState {
     return this.#textEncoderKey;
   }
 
-  /** Finds, hashes and reads the headers of a set's files. May run while its job waits. */
+  /**
+   * Finds, hashes and reads the headers of a set's files. May run while its job waits.
+   * @param within option that list and tags belong to, for errors.
+   */
   async prepare(
     list: readonly CheckedLora[],
     tags: readonly LoraTag[],
     signal: AbortSignal | undefined,
+    within: '' | 'hires.' = '',
   ): Promise<PreparedSet> {
-    const resolved = await resolveLoras(list, tags, this.#init.directories, signal);
+    const resolved = await resolveLoras(list, tags, this.#init.directories, signal, within);
     const loras: { lora: ResolvedLora; file: LoraFile }[] = [];
     for (const [index, lora] of resolved.entries()) {
-      loras.push({ lora, file: await openLora(lora.path, `loras[${String(index)}]`, signal) });
+      loras.push({ lora, file: await openLora(lora.path, `${within}loras[${String(index)}]`, signal) });
     }
     const parts = loras.map(({ lora, file }) => {
       const { unetWeight, textEncoderWeight, blockWeights, dyn } = lora;

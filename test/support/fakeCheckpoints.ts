@@ -37,7 +37,8 @@ export async function twoModels(
   const [a, b] = [wholeCheckpoint('a'), wholeCheckpoint('b')];
   const { fake, runtime } = await fakeRuntime({
     ...options,
-    infoOf: (files) => (files.checkpoint === b || files.diffusionModel === b ? second : (options.infoOf?.(files) ?? {})),
+    infoOf: (files) =>
+      files.checkpoint === b || files.diffusionModel === b ? second : (options.infoOf?.(files) ?? {}),
   });
   return { fake, runtime, model: await runtime.loadModel({ checkpoint: a, ...options.load }), a, b };
 }

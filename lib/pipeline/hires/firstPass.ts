@@ -1,7 +1,8 @@
 import { invalidOption } from '../../errors/index.js';
 import { GeneratedImage, type ImageInput, infotextToRequest, readImage, readInfotext } from '../../image/index.js';
 import { checker, checkOptions, optional, arrayOf, func } from '../../options/index.js';
-import { type Drafted, draftHires, firstPass, type GivenStart } from '../draft.js';
+import { parseLoraTags } from '../../weights/index.js';
+import { type Drafted, draftHires, firstPass, type GivenStart, preparedSet } from '../draft.js';
 import { checkSpace } from '../encoding.js';
 import type { ModelEvent, PreviewEvent } from '../events.js';
 import { enqueueDraft, enqueueRequest } from '../job.js';
@@ -92,8 +93,14 @@ async function draftAgain(
   const size = { width: asked.width ?? facts.defaults.width, height: asked.height ?? facts.defaults.height };
   requireAlike(starts);
   const seeds = starts.map(({ request: one }) => (typeof one.seed === 'number' ? one.seed : 0));
-  const first = { ...firstPass('txt2img', asked, size, facts), seeds };
-  const second = await draftHires(model, first, hires, asked, signal);
+  const tagged = parseLoraTags(asked.prompt);
+  // A pass with a prompt or a list of its own does not need LoRAs that may not be here.
+  const inherits = hires.loras === undefined && (hires.prompt ?? '').trim() === '';
+  const loras = inherits ? await preparedSet(model, asked.loras, tagged.tags, signal) : undefined;
+  const untagged = { ...asked, prompt: tagged.prompt };
+  const first = { ...firstPass('txt2img', untagged, size, facts, loras), seeds };
+  const latents = starts.every(({ result }) => result.latent !== null);
+  const second = await draftHires(model, first, hires, asked, signal, latents);
   return {
     models: second.models,
     plan: makePlan({
@@ -122,16 +129,19 @@ async function startOfImage(
   const options = { field, ...(signal === undefined ? {} : { signal }) };
   const picture = await readImage(image, options);
   const latent = given instanceof FirstPassImage ? given.latent.toNative() : null;
-  const size = { width: picture.width, height: picture.height };
-  if (image instanceof GeneratedImage && image.infotext !== '')
-    return { result: { latent, picture }, request: { ...image.parameters, ...size } };
+  // However the picture was made, here it is a first pass: its start picture plays no part any more.
+  const base = { mode: 'txt2img', width: picture.width, height: picture.height } as const;
+  if (image instanceof GeneratedImage && image.infotext !== '') {
+    const { denoisingStrength: _strength, ...made } = image.parameters;
+    return { result: { latent, picture }, request: { ...made, ...base } };
+  }
   const infotext = await textOf(image, signal);
   if (infotext !== null)
     return {
       result: { latent, picture },
-      request: { ...infotextToRequest(infotext, { strict: false, mode: 'txt2img' }), ...size },
+      request: { ...infotextToRequest(infotext, { strict: false, mode: 'txt2img' }), ...base },
     };
-  if (prompt !== undefined) return { result: { latent, picture }, request: { prompt, seed: 0, ...size } };
+  if (prompt !== undefined) return { result: { latent, picture }, request: { prompt, seed: 0, ...base } };
   const hint = 'Give options.prompt, or a picture that was saved with its infotext.';
   throw invalidOption(field, 'a picture without infotext', 'a picture that says what it was made from', hint);
 }

@@ -1,4 +1,5 @@
 import { DiffusionError, invalidOption } from '../../errors/index.js';
+import { checkUpscalerFile } from '../../model/index.js';
 import type { PreparedSet } from '../../weights/index.js';
 import type { HiresWarning } from '../events.js';
 import type { ModelFacts } from '../facts.js';
@@ -37,6 +38,9 @@ export interface HiresInput {
   readonly facts: PartFacts;
   readonly parts: PassParts;
   readonly prompts: HiresPrompts;
+  /** False: some results of the first pass are pictures without a latent. */
+  readonly latents: boolean;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ResolvedHires {
@@ -55,7 +59,9 @@ export async function resolveHires(input: HiresInput): Promise<ResolvedHires> {
   const { upscaler, warnings } = await chooseUpscaler(input);
   const { sizeMultiple } = facts.diffusionModel;
   const size = hiresSize(first, hires, { sizeMultiple, scaleFactor: facts.vae.scaleFactor });
-  const start: Enlargement = Object.freeze({ upscaler, size, decoder: first.parts.vae });
+  const { width, height } = upscaler.kind === 'latent' ? first : size;
+  const encodes = upscaler.kind === 'latent' && input.latents ? null : Object.freeze({ width, height });
+  const start: Enlargement = Object.freeze({ upscaler, size, encodes });
   const pass = makePass({
     mode: 'img2img',
     parts,
@@ -118,16 +124,22 @@ function hiresSampling(input: HiresInput): Pass['sampling'] {
 }
 
 /** Parts of another model serve only where they speak the same language. */
-async function checkParts({ hires, facts, parts }: HiresInput): Promise<void> {
-  const { diffusionModel, textEncoder, vae } = facts;
+async function checkParts({ hires, firstFacts, facts, parts }: HiresInput): Promise<void> {
+  const { diffusionModel } = facts;
+  // 'same' may also be one model that was put together with the files of the first.
+  const same = hires.modules === 'same';
+  const { textEncoder, vae } = same ? { textEncoder: firstFacts, vae: firstFacts } : facts;
   const names = `"${diffusionModel.architecture}"`;
   const hint = "Use modules: 'built-in', or name the files that go with the checkpoint.";
   if (
-    parts.textEncoder !== parts.diffusionModel &&
+    (same || parts.textEncoder !== parts.diffusionModel) &&
     !sharesTextEncoder(textEncoder.architecture, diffusionModel.architecture)
   )
     throw invalidOption('hires.modules', hires.modules, `text encoders that ${names} was trained with`, hint);
-  if (parts.vae !== parts.diffusionModel && (await relateSpaces(vae.space, diffusionModel.space)) === 'different')
+  if (
+    (same || parts.vae !== parts.diffusionModel) &&
+    (await relateSpaces(vae.space, diffusionModel.space)) === 'different'
+  )
     throw invalidOption('hires.modules', hires.modules, `a VAE of the latent space of ${names}`, hint);
 }
 
@@ -140,11 +152,15 @@ async function chooseUpscaler(
   const given = hires.upscaler;
   if (given !== undefined && given.kind !== 'latent') {
     requireEncoder(facts.vae);
+    if (given.kind === 'model') await checkUpscalerFile(given.file, 'hires.upscaler', input.signal);
     return { upscaler: given, warnings: [] };
   }
   const shared =
     first.parts.vae === input.parts.vae || (await relateSpaces(firstFacts.space, facts.vae.space)) !== 'different';
-  if (shared) return { upscaler: given ?? defaultLatent, warnings: [] };
+  if (shared) {
+    if (!input.latents) requireEncoder(facts.vae);
+    return { upscaler: given ?? defaultLatent, warnings: [] };
+  }
   requireEncoder(facts.vae);
   if (given === undefined) return { upscaler: defaultPixels, warnings: [] };
   const spaces = `${firstFacts.space.family} and ${facts.vae.space.family}`;
@@ -159,10 +175,10 @@ async function chooseUpscaler(
 
 function requireEncoder(vae: ModelFacts): void {
   if (vae.canEncodeImages) return;
-  const hint = 'Load the model without vaeDecodeOnly, or use an upscaler of latents.';
+  const hint = 'Load the model without vaeDecodeOnly, or enlarge latents of its own.';
   throw new DiffusionError(
     'ERR_MODEL_UNSUPPORTED',
-    `The upscaler of the hires pass works on pixels, which the VAE of "${vae.name}" cannot encode. ${hint}`,
+    `The hires pass begins with pixels, which the VAE of "${vae.name}" cannot encode. ${hint}`,
     { field: 'hires.upscaler', hint },
   );
 }

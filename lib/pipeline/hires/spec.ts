@@ -1,4 +1,4 @@
-import { DiffusionError } from '../../errors/index.js';
+import { invalidOption } from '../../errors/index.js';
 import {
   arrayOf,
   boolean,
@@ -16,18 +16,15 @@ import {
 import { lorasSpec } from '../../weights/index.js';
 import { upscalerOption } from './upscalers.js';
 
+const choices = "'same', 'built-in' or a list of paths";
+
 /** `'same'`, `'built-in'` or paths. */
 const modulesSpec = union(
   [
-    checker("'same', 'built-in' or a list of paths", (value, field) => {
+    checker(choices, (value, field) => {
       if (value === 'same' || value === 'built-in') return value;
       const hint = 'A list names the files of the VAE and the text encoders of the second pass.';
-      throw new DiffusionError('ERR_INVALID_OPTION', `${field}: "${String(value)}" is no choice. ${hint}`, {
-        field,
-        given: value,
-        allowed: "'same', 'built-in' or a list of paths",
-        hint,
-      });
+      throw invalidOption(field, value, choices, hint);
     }),
     arrayOf(filePath(), { max: 16 }),
   ],

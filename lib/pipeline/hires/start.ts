@@ -1,10 +1,8 @@
 import { DiffusionError } from '../../errors/index.js';
 import type { JobScope, NativeImage, NativeTensor } from '../../native/index.js';
-import { modelOf } from '../models.js';
 import type { PassJob, PassResult } from '../pass.js';
 import type { Enlargement } from '../plan.js';
 import type { ProgressTracker } from '../progress.js';
-import type { ModelContext } from '../prompts.js';
 import { upscaleLatent } from './upscaleLatent.js';
 import { upscaleByModel, upscalePixels } from './upscalePixels.js';
 
@@ -16,23 +14,24 @@ export async function startOf(
   scope: JobScope,
   tracker: ProgressTracker,
   { pass, models, memoryBudget, of }: PassJob,
-  { upscaler, size, decoder }: Enlargement,
+  { upscaler, size }: Enlargement,
   before: PassResult | undefined,
   seed: number,
 ): Promise<NativeTensor> {
   const { vae } = models;
   const picture = before?.picture ?? null;
-  const encode = async (image: NativeImage, by: ModelContext): Promise<NativeTensor> => {
+  const encode = async (image: NativeImage): Promise<NativeTensor> => {
     const params = { images: [{ image, mask: null }], seed, tiling: pass.encodeTiling, memoryBudget };
     const [latent] = await tracker.stageOf('encode', (onEvent) =>
-      scope.run(() => by.native.encodeImages(params, onEvent)),
+      scope.run(() => vae.native.encodeImages(params, onEvent)),
     );
     if (latent === undefined) throw missing('encoded picture');
     return latent;
   };
   if (upscaler.kind === 'latent') {
+    if (before?.latent !== null) tracker.skip('encode');
     // A picture that was saved has no latent any more.
-    const latent = before?.latent ?? (picture === null ? null : await encode(picture, modelOf(decoder, of)));
+    const latent = before?.latent ?? (picture === null ? null : await encode(picture));
     if (latent === null) throw missing('latent');
     return upscaleLatent(latent, size, upscaler.mode, vae.facts.scaleFactor);
   }
@@ -43,7 +42,7 @@ export async function startOf(
       : upscaleByModel(picture, size, (small) => of.enlarge(upscaler, small, scope, onEvent), scope.signal),
   );
   scope.check();
-  return encode(image, vae);
+  return encode(image);
 }
 
 function missing(what: string): DiffusionError {
