@@ -120,8 +120,9 @@ export function infotextToRequest(
   // Of A1111's hires fix the strength belongs to the second pass, not to the request.
   if (mode === 'txt2img' || made === 'txt2img') delete request.denoisingStrength;
   const size = attempt(strict, () => readSize(parsed.parameters[sizeKey]));
-  const hires = mode === 'txt2img' ? readHires(parsed.parameters, (read) => attempt(strict, read)) : undefined;
   const schedule = request.schedule ?? attempt(strict, () => scheduleOfSampler(parsed.parameters));
+  const hires =
+    mode === 'txt2img' ? readHires(parsed.parameters, (read) => attempt(strict, read), schedule) : undefined;
   return {
     prompt: parsed.prompt,
     negativePrompt: parsed.negativePrompt,
