@@ -73,7 +73,8 @@ export function paritySuite(
         drawWithSdCli(scratch, { ...complete, ...options.sdCli }, full),
       ]);
       expect(ours.images).toHaveLength(full.batchSize ?? 1);
-      for (const image of ours.images) expectPicture(image, full.width, full.height);
+      const size = { width: full.width, height: full.height, ...full.hires };
+      for (const image of ours.images) expectPicture(image, size.width, size.height);
       expectSameBytes(ours.images, theirs);
       // An option that both sides ignore would pass for equal.
       for (const hash of hashes(ours)) {
