@@ -8,6 +8,7 @@ import { dirname, join, relative } from 'node:path';
 import { conditioning } from './suites/conditioning.mjs';
 import { engine } from './suites/engine.mjs';
 import { eventLoop } from './suites/event-loop.mjs';
+import { hires } from './suites/hires.mjs';
 import { isolation } from './suites/isolation.mjs';
 import { load } from './suites/load.mjs';
 import { lora } from './suites/lora.mjs';
@@ -18,7 +19,7 @@ import { readOptions, usage } from './tools/options.mjs';
 import { benchDir } from './tools/paths.mjs';
 import { formatSuite, missedGoals } from './tools/report.mjs';
 
-const suites = [engine, startup, eventLoop, load, conditioning, isolation, lora];
+const suites = [engine, startup, eventLoop, load, conditioning, isolation, lora, hires];
 
 async function main() {
   const options = readOptions(process.argv.slice(2), suites);

@@ -25,8 +25,11 @@ export {
   type ModelInspection,
 } from './model/index.js';
 export {
+  type InpaintArea,
+  type MaskedContent,
   type Prediction,
   predictions,
+  type ResizeMode,
   type Rng,
   rngs,
   type Sampler,

@@ -1,14 +1,20 @@
 #!/usr/bin/env node
 /**
  * `npm test`: sets everything up, then linters, vitest rooms, ctest (the quick part with sanitizers
- * too), and package checks. Everything runs even when
+ * too), the leak script for three minutes, and package checks. Everything runs even when
  * something failed before it; the exit code is 0 only when all of it passed. The last line counts the tests.
  */
 import { setup } from './setup.mjs';
 import { lintChecks, packageChecks, runChecks } from './lint.mjs';
+import { leak } from './leak.mjs';
 import { sanitizedCtest } from './sanitize.mjs';
 import { ctest, vitest } from './tools/testers.mjs';
 import { entry, say, since } from './tools/say.mjs';
+
+async function leakTest() {
+  const passed = await leak(3 * 60_000);
+  return { name: 'leak', passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 };
+}
 
 const rooms = ['unit', 'native', 'fuzz', 'parity', 'package'];
 
@@ -20,6 +26,7 @@ entry(import.meta.url, async () => {
   for (const room of rooms) tests.push(await vitest(room));
   tests.push(await ctest());
   for (const name of ['asan', 'tsan']) tests.push(await sanitizedCtest(name, { quick: true }));
+  tests.push(await leakTest());
   const packaging = await runChecks(packageChecks);
 
   const failedChecks = [...lint.failed, ...packaging.failed];

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import sharp from 'sharp';
+import { samePicture } from '../tools/pictures.mjs';
 import { runChild, runSdCli } from '../tools/processes.mjs';
 import { goal, interleave, ratioRow, row } from '../tools/statistics.mjs';
 
@@ -44,17 +43,6 @@ const base = {
   sampler: 'euler',
   schedule: 'discrete',
 };
-
-/** Times of two programs compare only when they did the same work: the pixels must be equal. */
-async function samePicture({ addon, sdCli }) {
-  const [ours, theirs] = await Promise.all([addon, sdCli].map(pixels));
-  if (ours !== theirs) throw new Error('The addon and sd-cli made different pictures: their times do not compare.');
-}
-
-async function pixels(file) {
-  const { data, info } = await sharp(file).removeAlpha().raw().toBuffer({ resolveWithObject: true });
-  return createHash('sha256').update(`${info.width}x${info.height}x${info.channels}`).update(data).digest('hex');
-}
 
 function report(ours, theirs, repeat, request) {
   const pick = (side, key) => side.map((run) => run[key]);

@@ -48,6 +48,7 @@ export async function runSdCli(input, request, output) {
     ...['--width', String(width), '--height', String(height), '--cfg-scale', String(cfgScale)],
     ...['--sampling-method', sampler, '--scheduler', schedule, '--rng', 'cuda'],
     ...['--threads', input.threads === 0 ? '-1' : String(input.threads)],
+    ...(request.hires === undefined ? [] : hiresFlags(request.hires)),
     ...['--output', output, '--verbose'],
   ]);
   const arrived = (pattern) => {
@@ -72,6 +73,13 @@ export async function runSdCli(input, request, output) {
     decode: logged(/decode_first_stage completed, taking ([\d.]+)s/),
     generate: logged(/generate_image completed in ([\d.]+)s/),
   };
+}
+
+function hiresFlags({ scale, upscaler, steps, denoisingStrength }) {
+  return [
+    ...['--hires', '--hires-scale', String(scale), '--hires-upscaler', upscaler],
+    ...['--hires-steps', String(steps), '--hires-denoising-strength', String(denoisingStrength)],
+  ];
 }
 
 /** The engine's own merge of the first LoRA, in milliseconds, from its log. */

@@ -39,8 +39,19 @@ export async function readPictureDefaults(path: string, mode: PassMode, signal: 
 
 /** The picture's request with the given options in place of its own. */
 export function overlay(defaults: Fields, given: Fields): Fields {
-  const { sigmas, ...rest } = defaults;
+  const { sigmas, hires, ...rest } = defaults;
+  // Options of the second pass change what they name; the rest of it stays.
+  const second =
+    isFields(hires) || isFields(given.hires) ? { hires: { ...fields(hires), ...fields(given.hires) } } : {};
   // The picture's own noise levels stand for steps and schedule; whoever names one of these wants it to count.
   const replaced = sigmas === undefined || 'steps' in given || 'schedule' in given;
-  return { ...rest, ...(replaced ? {} : { sigmas }), ...given };
+  return { ...rest, ...(replaced ? {} : { sigmas }), ...given, ...second };
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null;
+}
+
+function fields(value: unknown): Fields {
+  return isFields(value) ? value : {};
 }

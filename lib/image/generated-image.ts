@@ -28,7 +28,7 @@ export class GeneratedImage implements RawImage {
   readonly channels: 1 | 3;
   /** 8-bit sRGB, row by row, interleaved. May be memory of the addon; it lives as long as this array. */
   readonly data: Uint8Array;
-  /** The seed of this very picture: the request's seed plus its place in the batch. */
+  /** The seed of this very picture: the request's seed, plus its place in the batch unless there is a variation seed. */
   readonly seed: number;
   /** The request that makes this picture again, defaults filled in. */
   readonly parameters: Readonly<Record<string, unknown>>;

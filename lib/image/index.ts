@@ -9,9 +9,10 @@ export {
   infotextToRequest,
 } from './infotext.js';
 export type { InfotextHires } from './infotext-hires.js';
-export { type InfotextModel, type InfotextRequest, maskKey } from './infotext-fields.js';
+export type { InfotextModel, InfotextRequest } from './infotext-fields.js';
 export { type ParsedInfotext, parseInfotext } from './infotext-syntax.js';
 export { checkPixels, type ImageInput, maxEdge, type RawImage, type RawImageInput } from './pixels.js';
 export { readImage, type ReadImageOptions, readMask, type ResizeOptions } from './read-image.js';
 export { readInfotext, type ReadInfotextOptions } from './read-infotext.js';
+export { resizeTo } from './resizeModes.js';
 export { writeFileAtomic } from './write-file.js';

@@ -2,7 +2,10 @@ import { invalidOption } from '../errors/index.js';
 import type { InfotextHires } from './infotext-hires.js';
 import {
   type EngineRng,
+  type InpaintArea,
   isAutomatic,
+  type MaskedContent,
+  type ResizeMode,
   resolveSampler,
   resolveSchedule,
   rngAliases,
@@ -15,6 +18,7 @@ import {
   type StepCacheOptions,
   type TilingOptions,
 } from '../options/index.js';
+import { maskFields, pictureFields } from './infotext-painting.js';
 
 /**
  * What infotext says about a request, by our option names. Nested options are as the text has them; the request that
@@ -32,8 +36,18 @@ export interface InfotextRequest {
   readonly seed?: number;
   readonly width?: number;
   readonly height?: number;
+  readonly variationSeed?: number;
+  readonly variationStrength?: number;
   /** Of img2img and inpaint; txt2img has none. */
   readonly denoisingStrength?: number;
+  readonly resizeMode?: ResizeMode;
+  /** This and the next five: of inpaint only. */
+  readonly maskBlur?: number | { readonly x: number; readonly y: number };
+  readonly maskInvert?: boolean;
+  readonly maskedContent?: MaskedContent;
+  readonly inpaintArea?: InpaintArea;
+  readonly maskedPadding?: number;
+  readonly pasteBack?: boolean;
   readonly clipSkip?: number;
   readonly eta?: number;
   readonly flowShift?: number;
@@ -156,12 +170,6 @@ const circular: Field = {
   read: (text) => text.toLowerCase() === 'true',
 };
 
-/**
- * A1111 writes it for every inpainted picture, and so do we: our masks are not blurred. What makes a text one of
- * inpainting.
- */
-export const maskKey = 'Mask blur';
-
 /** Key of width and height, `512x768`. */
 export const sizeKey = 'Size';
 
@@ -182,10 +190,14 @@ export const fieldsAfterSize: readonly Field[] = [
   textual('model', 'Model'),
   textual('vaeHash', 'VAE hash'),
   textual('vae', 'VAE'),
+  numeric('variationSeed', 'Variation seed'),
+  numeric('variationStrength', 'Variation seed strength'),
   numeric('denoisingStrength', 'Denoising strength'),
   numeric('clipSkip', 'Clip skip'),
   generator('rng', 'RNG'),
   circular,
+  ...maskFields,
+  ...pictureFields,
   numeric('eta', 'Eta'),
   numeric('flowShift', 'Shift'),
   generator('samplerRng', 'Sampler RNG'),

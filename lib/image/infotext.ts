@@ -8,10 +8,10 @@ import {
   modelNames,
   type InfotextModel,
   type InfotextRequest,
-  maskKey,
   sizeKey,
 } from './infotext-fields.js';
 import { hiresPairs, isHiresKey, readHires } from './infotext-hires.js';
+import { maskFields, maskKeys, pictureFields } from './infotext-painting.js';
 import { formatInfotext, isInfotextKey, type ParsedInfotext, parseInfotext } from './infotext-syntax.js';
 
 /** Everything infotext is written from. Fields that are left out, or NaN, are not written. */
@@ -86,10 +86,13 @@ export interface FromInfotextOptions {
  */
 export function infotextToMode(infotext: string | ParsedInfotext): PassMode {
   const { parameters } = typeof infotext === 'string' ? parseInfotext(infotext) : infotext;
-  if (Object.hasOwn(parameters, maskKey)) return 'inpaint';
+  if (maskKeys.some((key) => Object.hasOwn(parameters, key))) return 'inpaint';
   const hires = Object.keys(parameters).some(isHiresKey);
   return Object.hasOwn(parameters, strengthKey) && !hires ? 'img2img' : 'txt2img';
 }
+
+type PictureOption = 'denoisingStrength' | 'resizeMode';
+type MaskOption = 'maskBlur' | 'maskInvert' | 'maskedContent' | 'inpaintArea' | 'maskedPadding' | 'pasteBack';
 
 const strengthKey = 'Denoising strength';
 
@@ -103,7 +106,11 @@ const strengthKey = 'Denoising strength';
 export function infotextToRequest(
   infotext: string | ParsedInfotext,
   options: FromInfotextOptions & { readonly mode: 'txt2img' },
-): Omit<InfotextRequest, 'denoisingStrength'>;
+): Omit<InfotextRequest, PictureOption | MaskOption>;
+export function infotextToRequest(
+  infotext: string | ParsedInfotext,
+  options: FromInfotextOptions & { readonly mode: 'img2img' },
+): Omit<InfotextRequest, MaskOption | 'hires'>;
 export function infotextToRequest(infotext: string | ParsedInfotext, options?: FromInfotextOptions): InfotextRequest;
 export function infotextToRequest(
   infotext: string | ParsedInfotext,
@@ -119,6 +126,8 @@ export function infotextToRequest(
   const request = readFields(parsed, requestFields, strict);
   // Of A1111's hires fix the strength belongs to the second pass, not to the request.
   if (mode === 'txt2img' || made === 'txt2img') delete request.denoisingStrength;
+  if (mode === 'txt2img') leaveOut(request, pictureFields);
+  if (mode !== 'inpaint') leaveOut(request, maskFields);
   const size = attempt(strict, () => readSize(parsed.parameters[sizeKey]));
   const schedule = request.schedule ?? attempt(strict, () => scheduleOfSampler(parsed.parameters));
   const hires =
@@ -137,6 +146,10 @@ export function infotextToRequest(
 export function infotextToModel(infotext: string | ParsedInfotext): InfotextModel {
   const parsed = parsedOf(infotext);
   return readFields(parsed, modelFields, false);
+}
+
+function leaveOut(request: Values, fields: readonly Field[]): void {
+  for (const { name } of fields) Reflect.deleteProperty(request, name);
 }
 
 function checkTexts(given: unknown): void {

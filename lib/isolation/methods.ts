@@ -44,6 +44,7 @@ export const methods: {
     encodePrompt: { returns: 'conditioning' },
     countTokens: value,
     sigmas: value,
+    noise: value,
     sample: value,
     encodeImages: value,
     decodeLatent: value,

@@ -9,24 +9,30 @@ export interface LoadedNative {
 
 export type OpenNative = (onEvent: (event: NativeEvent) => void, signal: AbortSignal) => Promise<LoadedNative>;
 
-/** Operations of a native model that start a job. */
-const operations = [
-  'encodePrompt',
-  'countTokens',
-  'sigmas',
-  'sample',
-  'encodeImages',
-  'decodeLatent',
-  'measure',
-  'tensors',
-  'convertNames',
-  'applyWeights',
-  'applyRuntime',
-  'weightsDigest',
-  'readTensor',
-  'weightsMemory',
-  'releaseBackups',
-] as const satisfies readonly (keyof NativeModel)[];
+/** Names of operations that start a job. */
+type JobName = {
+  [K in keyof NativeModel]: NativeModel[K] extends (...args: never[]) => NativeJob<unknown> ? K : never;
+}[keyof NativeModel];
+
+/** Every operation of the contract that starts a job; the compiler asks for a new one. */
+const operations: Readonly<Record<JobName, true>> = {
+  encodePrompt: true,
+  countTokens: true,
+  sigmas: true,
+  noise: true,
+  sample: true,
+  encodeImages: true,
+  decodeLatent: true,
+  measure: true,
+  tensors: true,
+  convertNames: true,
+  applyWeights: true,
+  applyRuntime: true,
+  weightsDigest: true,
+  readTensor: true,
+  weightsMemory: true,
+  releaseBackups: true,
+};
 
 type Operation = (params: unknown, onEvent?: ((event: NativeEvent) => void) | null) => NativeJob<unknown>;
 
@@ -55,7 +61,7 @@ export class ResidentModel {
     this.#inner = inner;
     this.#onDrop = onDrop;
     const facade: Record<string, unknown> = { info, dispose: () => this.dispose() };
-    for (const name of operations) {
+    for (const name of Object.keys(operations) as JobName[]) {
       facade[name] = (params: unknown, onEvent?: (event: NativeEvent) => void) => this.#run(name, params, onEvent);
     }
     this.native = facade as unknown as NativeModel;
@@ -100,11 +106,7 @@ export class ResidentModel {
     await this.drop();
   }
 
-  #run(
-    name: (typeof operations)[number],
-    params: unknown,
-    onEvent: ((event: NativeEvent) => void) | null = null,
-  ): NativeJob<unknown> {
+  #run(name: JobName, params: unknown, onEvent: ((event: NativeEvent) => void) | null = null): NativeJob<unknown> {
     const call = ({ native }: LoadedNative): NativeJob<unknown> =>
       (native[name] as unknown as Operation).call(native, params, onEvent);
     if (this.#inner !== undefined || this.#disposed) return call(this.#inner ?? gone());

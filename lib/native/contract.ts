@@ -14,7 +14,7 @@ import type { NativeWeights } from './contract-weights.js';
 
 export type * from './contract-weights.js';
 import type { NativeUpscaler, NativeUpscalerOptions } from './contractUpscaler.js';
-import type { NativeJobMemory, NativeLoadMemory, NativeMeasureParams } from './contractMemory.js';
+import type { NativeJobMemory, NativeLoadMemory, NativeMeasureParams, NativeSize } from './contractMemory.js';
 
 export type * from './contractMemory.js';
 export type * from './contractUpscaler.js';
@@ -254,6 +254,11 @@ export interface NativeSigmaParams {
   readonly flowShift: number;
 }
 
+/** Width and height in latent cells; the seed 0..2^53-1. */
+export interface NativeNoiseParams extends NativeSize {
+  readonly seed: number;
+}
+
 export interface NativeTiling {
   readonly enabled: boolean;
   /** Latent cells; 0: the engine's default (32). */
@@ -271,7 +276,10 @@ export interface NativeSampleParams {
   readonly uncond: NativeConditioning | null;
   /** Start latent; zeros for txt2img. */
   readonly latent: NativeTensor;
-  /** Gaussian noise of the latent's shape; null: drawn from `seed` with the model's generator. */
+  /**
+   * Gaussian noise of the latent's shape; null: drawn from `seed` with the model's generator. The sampler's own noise is
+   * the same either way.
+   */
   readonly noise: NativeTensor | null;
   /** 0..2^53-1. Seeds the noise and the sampler's own noise. */
   readonly seed: number;
@@ -341,6 +349,8 @@ export interface NativeModel extends NativeWeights {
   /** Tokenizes and computes nothing: milliseconds. */
   countTokens(params: NativeCountTokensParams): NativeJob<NativeTokenCount[]>;
   sigmas(params: NativeSigmaParams): NativeJob<Float32Array>;
+  /** The noise that {@link sample} begins with for a seed: `[1, latentChannels, height, width]`, unit variance. */
+  noise(params: NativeNoiseParams): NativeJob<NativeTensor>;
   sample(params: NativeSampleParams, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeTensor>;
   encodeImages(
     params: NativeEncodeImageParams,

@@ -14,6 +14,18 @@ export {
 } from './checker.js';
 export { oneOf } from './choice.js';
 export { arrayOf, floatArray, type LengthRange, object, recordOf, sigmas, union } from './collections.js';
+export {
+  type InpaintArea,
+  inpaintAreaAliases,
+  inpaintAreas,
+  type MaskedContent,
+  maskedContentAliases,
+  maskedContents,
+  resizeAliases,
+  resizeLabels,
+  type ResizeMode,
+  resizeModes,
+} from './painting-names.js';
 export { boolean, func, integer, number, type NumberRange, signal, size } from './primitives.js';
 export type { PassMode, SkipLayerGuidance, StepCacheOptions, TilingOptions } from './request-types.js';
 export {

@@ -1,9 +1,10 @@
-import { buildInfotext, GeneratedImage, type InfotextHires, type InfotextParams, maskKey } from '../image/index.js';
+import { buildInfotext, GeneratedImage, type InfotextHires, type InfotextParams } from '../image/index.js';
 import type { PreparedSet } from '../weights/index.js';
 import type { Drafted } from './draft.js';
 import type { ModelFacts } from './facts.js';
 import type { Finish } from './generate.js';
 import type { CheckedHires } from './hires/resolve.js';
+import { maskingFields } from './inpaint/settings.js';
 import { modelOf } from './models.js';
 import type { Pass, Plan } from './plan.js';
 
@@ -30,6 +31,7 @@ export function requestOf(pass: Pass, index: number, facts: ModelFacts): Caption
     sampler: sampling.sampler,
     ...(sampling.sigmas === null ? { schedule: sampling.schedule } : { sigmas: Array.from(sampling.sigmas) }),
     seed: pass.seeds[index] ?? sampling.seed,
+    ...variationFields(pass, index),
     ...when(pass.clipSkip > 0, { clipSkip: pass.clipSkip }),
     ...when(!Number.isNaN(sampling.eta), { eta: sampling.eta }),
     ...when(sampling.imageCfgScale !== sampling.cfgScale, { imageCfgScale: sampling.imageCfgScale }),
@@ -41,8 +43,16 @@ export function requestOf(pass: Pass, index: number, facts: ModelFacts): Caption
       tiling: tile.tileSizeX > 0 ? { tileSize: { x: tile.tileSizeX, y: tile.tileSizeY }, overlap: tile.overlap } : true,
     }),
     ...(pass.denoisingStrength === null ? {} : { denoisingStrength: pass.denoisingStrength }),
+    ...when(pass.resizeMode !== 'stretch', { resizeMode: pass.resizeMode }),
+    ...(pass.masking === null ? {} : maskingFields(pass.masking)),
     ...when(facts.hasControlNet, { controlStrength: sampling.controlStrength }),
   };
+}
+
+function variationFields({ variation }: Pass, index: number): Partial<CaptionRequest> {
+  const variationSeed = variation?.seeds[index];
+  if (variation === null || variationSeed === undefined) return {};
+  return { variationSeed, variationStrength: variation.strength };
 }
 
 /** What makes the first pass, so far as the second is told by how it differs. */
@@ -110,8 +120,7 @@ export function finisher(plan: Plan, { models, hires, starts }: Omit<Drafted, 'p
         : { hires: hiresOf(second, first, index, hires, modelOf(second.parts.diffusionModel, models).facts) }),
     };
     const extra = loraHashes(sets);
-    const all = mode === 'inpaint' ? { [maskKey]: 0, ...extra } : extra;
-    const infotext = buildInfotext({ ...request, ...describe(), extra: all });
+    const infotext = buildInfotext({ ...request, ...describe(), extra });
     return new GeneratedImage({ pixels, seed: request.seed, parameters: { mode, ...request }, infotext });
   };
 }

@@ -5,6 +5,7 @@ import type { CheckedLora } from '../weights/index.js';
 import type { JobWarning, TilingChoice } from './admission.js';
 import { type CheckedHires, type HiresPrompts, resolveHires } from './hires/resolve.js';
 import type { ModelFacts } from './facts.js';
+import { resolveMasking } from './inpaint/settings.js';
 import { type GivenImages, type Inputs, readInputs } from './inputs.js';
 import { type JobModels, modelOf } from './models.js';
 import type { CheckedRequest, PipelineModel } from './modes.js';
@@ -14,6 +15,7 @@ import type { PassResult } from './pass.js';
 import type { PassMode } from './request.js';
 import { resolveSampling, resolveTiling } from './sampling.js';
 import { batchSeeds } from './seeds.js';
+import { resolveVariation } from './variation.js';
 
 /** A request as a plan, with what it works on. */
 export interface Drafted {
@@ -193,9 +195,13 @@ export function firstPass(
 ): Pass {
   const { prompt, negativePrompt, clipSkip = -1, batchSize, denoisingStrength = 0.75 } = options;
   const sampling = withoutImage(resolveSampling(options, facts), options, facts);
+  const variation = resolveVariation(options, batchSize);
   return makePass({
-    ...{ mode, width, height, prompt, negativePrompt, clipSkip, loras, sampling },
-    seeds: batchSeeds(sampling.seed, batchSize),
+    ...{ mode, width, height, prompt, negativePrompt, clipSkip, loras, sampling, variation },
+    // As in A1111: pictures of one seed differ by their variation seeds.
+    seeds: variation === null ? batchSeeds(sampling.seed, batchSize) : variation.seeds.map(() => sampling.seed),
+    masking: mode === 'inpaint' ? resolveMasking(options) : null,
+    resizeMode: options.resizeMode ?? 'stretch',
     denoisingStrength: mode === 'txt2img' ? null : denoisingStrength,
   });
 }

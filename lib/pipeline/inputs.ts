@@ -1,17 +1,23 @@
-import { type ImageInput, readImage, readMask } from '../image/index.js';
+import { type ImageInput, type RawImage, readImage, readMask, resizeTo } from '../image/index.js';
 import { DiffusionError, invalidOption } from '../errors/index.js';
 import type { NativeImage } from '../native/index.js';
+import type { ResizeMode } from '../options/index.js';
 import { ignored } from './sampling.js';
 import type { ModelFacts } from './facts.js';
+import type { Overlay } from './inpaint/overlay.js';
+import { prepareInpaint } from './inpaint/prepare.js';
+import { cut, type Region } from './inpaint/region.js';
+import { type GivenMasking, resolveMasking } from './inpaint/settings.js';
 import { roundMask } from './mask.js';
 import { fitSize } from './plan.js';
 
-/** Pictures of a request as given. */
-export interface GivenImages {
+/** Pictures of a request as given, and what is done to them. */
+export interface GivenImages extends GivenMasking {
   readonly image?: ImageInput;
   readonly mask?: ImageInput;
   readonly controlImage?: ImageInput;
   readonly refImages?: readonly ImageInput[];
+  readonly resizeMode?: ResizeMode;
 }
 
 /** Pictures of a request as pixels, at the size they are used in. */
@@ -22,6 +28,8 @@ export interface Inputs {
   readonly controlImage: NativeImage | null;
   /** At their own sizes. */
   readonly refImages: readonly NativeImage[];
+  /** What is laid over the results. */
+  readonly overlay?: Overlay | null;
 }
 
 export const noInputs: Inputs = Object.freeze({ image: null, mask: null, controlImage: null, refImages: [] });
@@ -51,37 +59,14 @@ export function checkImages(given: GivenImages, facts: ModelFacts): void {
   }
 }
 
-/** Size that a picture is used in, from its own. */
-type Fit = (own: { readonly width: number; readonly height: number }) => {
-  readonly width: number;
-  readonly height: number;
-};
-
-/**
- * A picture at the size that `fit` wants. One that has that size already is not resampled, so its pixels stay exact.
- * @param read `readImage` or `readMask`.
- */
-async function readFitted(
-  read: typeof readImage | typeof readMask,
-  input: ImageInput,
-  fit: Fit,
-  field: string,
-  signal?: AbortSignal,
-): Promise<NativeImage> {
-  const options = { field, ...(signal === undefined ? {} : { signal }) };
-  const own = await read(input, options);
-  const { width, height } = fit(own);
-  return own.width === width && own.height === height ? own : read(own, { ...options, resize: { width, height } });
-}
-
 export interface WantedSize {
   readonly width?: number | undefined;
   readonly height?: number | undefined;
 }
 
 /**
- * Reads all pictures of a request; those with a place in the picture are scaled to its size, which without a wish is
- * the start picture's own, rounded down to the model's multiple.
+ * Reads all pictures of a request; those with a place in the picture are brought to its size, which without a wish is
+ * the start picture's own, rounded down to the model's multiple, and the model's where only the masked part is painted.
  */
 export async function readInputs(
   given: GivenImages,
@@ -90,18 +75,54 @@ export async function readInputs(
   signal?: AbortSignal,
 ): Promise<Inputs & { readonly width: number; readonly height: number }> {
   const { defaults } = facts;
-  let size = { width: wanted.width ?? defaults.width, height: wanted.height ?? defaults.height };
-  const ownFit: Fit = (own) =>
-    (size = { width: wanted.width ?? fitSize(own.width, facts), height: wanted.height ?? fitSize(own.height, facts) });
-  const image = given.image === undefined ? null : await readFitted(readImage, given.image, ownFit, 'image', signal);
-  const mask =
-    given.mask === undefined ? null : roundMask(await readFitted(readMask, given.mask, () => size, 'mask', signal));
-  const control = given.controlImage;
-  const controlImage =
-    control === undefined ? null : await readFitted(readImage, control, () => size, 'controlImage', signal);
+  const reading = (field: string): { field: string; signal?: AbortSignal } =>
+    signal === undefined ? { field } : { field, signal };
+  const own = given.image === undefined ? null : await readImage(given.image, reading('image'));
+  const free = own === null || given.inpaintArea === 'only masked' ? defaults : fitted(own, facts);
+  const size = { width: wanted.width ?? free.width, height: wanted.height ?? free.height };
+  const placed = await readPlaced(given, own, size, reading);
   const refImages: NativeImage[] = [];
   for (const [index, ref] of (given.refImages ?? []).entries()) {
-    refImages.push(await readFitted(readImage, ref, (own) => own, `refImages[${String(index)}]`, signal));
+    refImages.push(await readImage(ref, reading(`refImages[${String(index)}]`)));
   }
-  return { image, mask, controlImage, refImages, ...size };
+  return { ...placed, refImages, ...size };
+}
+
+function fitted({ width, height }: RawImage, facts: ModelFacts): { readonly width: number; readonly height: number } {
+  return { width: fitSize(width, facts), height: fitSize(height, facts) };
+}
+
+/** The pictures with a place in the one that is made. */
+async function readPlaced(
+  given: GivenImages,
+  own: (RawImage & { readonly channels: 3 }) | null,
+  size: { readonly width: number; readonly height: number },
+  reading: (field: string) => { readonly field: string; readonly signal?: AbortSignal },
+): Promise<Omit<Inputs, 'refImages'>> {
+  const { resizeMode = 'stretch' } = given;
+  const { signal } = reading('image');
+  if (own === null || given.mask === undefined) {
+    const image = own === null ? null : await resizeTo(own, { ...size, ...reading('image'), mode: resizeMode });
+    return { image, mask: null, overlay: null, controlImage: await readControl(given, null, null, size, reading) };
+  }
+  const mask = roundMask(await readMask(given.mask, reading('mask')));
+  const { region, ...prepared } = await prepareInpaint(own, mask, size, resolveMasking(given), resizeMode, signal);
+  return { ...prepared, controlImage: await readControl(given, own, region, size, reading) };
+}
+
+/** Where only a part of the start picture is painted, the control picture belongs to the whole and is cut alike. */
+async function readControl(
+  { controlImage }: GivenImages,
+  own: RawImage | null,
+  region: Region | null,
+  size: { readonly width: number; readonly height: number },
+  reading: (field: string) => { readonly field: string; readonly signal?: AbortSignal },
+): Promise<NativeImage | null> {
+  if (controlImage === undefined) return null;
+  const options = reading('controlImage');
+  const control = await readImage(controlImage, options);
+  if (own === null || region === null) return resizeTo(control, { ...options, ...size, mode: 'stretch' });
+  const { width, height } = own;
+  const whole = await resizeTo(control, { ...options, width, height, mode: 'stretch' });
+  return resizeTo({ ...cut(whole, region), channels: 3 as const }, { ...options, ...size, mode: 'pad' });
 }

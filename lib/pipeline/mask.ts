@@ -2,7 +2,7 @@ import type { NativeImage, NativeTensor } from '../native/index.js';
 import { zeros } from './tensors.js';
 
 /** Black and white: v / 255 rounded, so 128 and above is 255 (repaint) and the rest 0 (keep). */
-export function roundMask(mask: NativeImage): NativeImage {
+export function roundMask<T extends NativeImage>(mask: T): T {
   return { ...mask, data: mask.data.map((value) => (value >= 128 ? 255 : 0)) };
 }
 

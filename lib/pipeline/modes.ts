@@ -4,6 +4,7 @@ import type { GenerateEvent } from './events.js';
 import type { ModelFacts } from './facts.js';
 import type { GenerateListeners } from './generate.js';
 import type { GivenImages } from './inputs.js';
+import { refuseMaskless } from './inpaint/settings.js';
 import { enqueueRequest } from './job.js';
 import { notify } from './listeners.js';
 import type { EnlargeWithModel } from './models.js';
@@ -49,6 +50,7 @@ export function checkRequest(mode: PassMode, request: unknown, facts: ModelFacts
     const message = `"${facts.architecture}" makes videos; ${mode} needs a model for pictures. Load another checkpoint.`;
     throw new DiffusionError('ERR_MODEL_UNSUPPORTED', message, { hint: 'Load another checkpoint.' });
   }
+  if (mode !== 'inpaint') refuseMaskless(request);
   if (mode === 'txt2img') return checkTxt2Img(request, facts);
   if (mode === 'img2img') return checkOptions(mode, request, img2imgSpec(facts));
   return checkOptions(mode, request, inpaintSpec(facts));

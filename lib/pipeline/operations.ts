@@ -73,7 +73,7 @@ export interface SampleOptions extends SamplingOptions, OperationOptions {
   /** Pixels; without `latent`. Default: by model. */
   readonly width?: number | undefined;
   readonly height?: number | undefined;
-  /** Gaussian noise of the latent's shape. Default: drawn from the seed. */
+  /** Gaussian noise of the latent's shape. Default: drawn from the seed; a sampler's own noise always is. */
   readonly noise?: Latent | undefined;
   /** 0..1: the part of the schedule that is run, see img2img. Default: 1, all of it. */
   readonly denoisingStrength?: number | undefined;

@@ -2,6 +2,8 @@ import type { JobScope, NativeImage, NativeTensor } from '../native/index.js';
 import { compiledFor } from './compile.js';
 import type { Lease } from './conditioningCache.js';
 import { startOf } from './hires/start.js';
+import { withMaskedContent } from './inpaint/content.js';
+import { pasteBack } from './inpaint/overlay.js';
 import type { Inputs } from './inputs.js';
 import { type EncodePlan, prepareLatents, type PreparedLatents } from './latents.js';
 import type { GenerateListeners } from './generate.js';
@@ -12,6 +14,7 @@ import type { ProgressTracker } from './progress.js';
 import { acquireConditioning, type ModelContext, negativeParams, positiveParams } from './prompts.js';
 import { sampleParams } from './sampleParams.js';
 import { passSigmas } from './steps.js';
+import { startNoise } from './variation.js';
 
 /** What a pass hands to the next for one image. */
 export interface PassResult {
@@ -65,12 +68,13 @@ export async function runPass(
         : { ...prepared, latent: await startOf(scope, tracker, job, pass.start, starts[index], seed) };
     // A hires pass of strength 0 is the enlarged picture.
     const latent =
-      sigmas.length > 1 ? await sampleImage(scope, tracker, job, latents, mine, sigmas, seed) : latents.latent;
+      sigmas.length > 1 ? await sampleImage(scope, tracker, job, latents, mine, sigmas, index) : latents.latent;
     let picture: NativeImage | null = null;
     if (decoder !== null) {
       const params = { latent, tiling: pass.tiling, memoryBudget };
-      picture = await tracker.stage((onEvent) => scope.run(() => decoder.native.decodeLatent(params, onEvent)));
+      const decoded = await tracker.stage((onEvent) => scope.run(() => decoder.native.decodeLatent(params, onEvent)));
       scope.check();
+      picture = await pasteBack(decoded, job.inputs.overlay, scope.signal);
       onPicture(picture, index);
     }
     results.push({ latent, picture });
@@ -130,16 +134,17 @@ async function sampleImage(
   latents: PreparedLatents,
   [cond, uncond]: readonly Lease[],
   sigmas: Float32Array,
-  seed: number,
+  index: number,
 ): Promise<NativeTensor> {
   if (cond === undefined) throw new Error('The prompt was not encoded');
   const { pass, models, inputs, preview, memoryBudget, listeners } = job;
   const context = models.diffusionModel;
+  const seed = pass.seeds[index] ?? pass.sampling.seed;
   const params = sampleParams({
     cond: cond.handle,
     uncond: uncond?.handle ?? null,
-    latents,
-    noise: null,
+    latents: await withMaskedContent(context.native, scope, pass.masking, latents, seed),
+    noise: await startNoise(context.native, scope, pass.variation, index, seed, latents.latent),
     seed,
     sigmas,
     controlImage: context.facts.hasControlNet ? inputs.controlImage : null,

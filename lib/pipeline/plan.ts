@@ -1,12 +1,15 @@
 import type { NativeTiling } from '../native/index.js';
+import type { ResizeMode } from '../options/index.js';
 import type { PreparedSet } from '../weights/index.js';
 import type { ModelFacts } from './facts.js';
 import type { HiresSize } from './hires/size.js';
 import type { HiresUpscaler } from './hires/upscalers.js';
+import type { Masking } from './inpaint/settings.js';
 import { untiled } from './measure.js';
 import type { Preview } from './preview.js';
 import type { PassMode } from './request.js';
 import type { Sampling } from './sampling.js';
+import type { Variation } from './variation.js';
 
 /** Which model a part of a pass comes from: the one the job belongs to, or that of the hires checkpoint. */
 export type ModelRole = 'first' | 'second';
@@ -52,6 +55,12 @@ export interface Pass {
   readonly seeds: readonly number[];
   /** Of img2img and inpaint; null for txt2img. */
   readonly denoisingStrength: number | null;
+  /** Of inpaint. */
+  readonly masking: Masking | null;
+  /** How the start picture comes to its size. */
+  readonly resizeMode: ResizeMode;
+  /** One for each image; null: the noise is that of the seed alone. */
+  readonly variation: Variation | null;
   /** Of decoding, and of previews that the VAE makes. */
   readonly tiling: NativeTiling;
   readonly encodeTiling: NativeTiling;
@@ -70,8 +79,9 @@ export interface Plan {
 
 export const ownParts: PassParts = Object.freeze({ diffusionModel: 'first', textEncoder: 'first', vae: 'first' });
 
-type PassInput = Omit<Pass, 'parts' | 'start' | 'taggedPrompt' | 'loras' | 'tiling' | 'encodeTiling'> &
-  Partial<Pick<Pass, 'parts' | 'start' | 'taggedPrompt' | 'loras'>>;
+type Defaulted = 'parts' | 'start' | 'taggedPrompt' | 'loras' | 'masking' | 'resizeMode' | 'variation';
+
+type PassInput = Omit<Pass, Defaulted | 'tiling' | 'encodeTiling'> & Partial<Pick<Pass, Defaulted>>;
 
 export function makePass(input: PassInput): Pass {
   return Object.freeze({
@@ -79,6 +89,9 @@ export function makePass(input: PassInput): Pass {
     start: null,
     taggedPrompt: input.prompt,
     loras: undefined,
+    masking: null,
+    resizeMode: 'stretch',
+    variation: null,
     tiling: untiled,
     encodeTiling: untiled,
     ...input,

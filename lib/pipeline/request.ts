@@ -1,5 +1,14 @@
 import type { GeneratedImage, ImageInput } from '../image/index.js';
-import type { Sampler, Schedule, SkipLayerGuidance, StepCacheOptions, TilingOptions } from '../options/index.js';
+import type {
+  InpaintArea,
+  MaskedContent,
+  ResizeMode,
+  Sampler,
+  Schedule,
+  SkipLayerGuidance,
+  StepCacheOptions,
+  TilingOptions,
+} from '../options/index.js';
 import type { LoraInput } from '../weights/index.js';
 import type { JobWarning } from './admission.js';
 import type { ModelEvent, PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
@@ -37,8 +46,21 @@ export interface BaseRequest {
   readonly sampler?: Sampler | (string & {}) | undefined;
   /** Noise schedule by the engine's name or A1111's. Default: by model and sampler. */
   readonly schedule?: Schedule | (string & {}) | undefined;
-  /** 0..2^53-1, or -1 for a random one, which the result reports. Image i of a batch uses seed + i. Default: -1. */
+  /**
+   * 0..2^53-1, or -1 for a random one, which the result reports. Image i of a batch uses seed + i; with a
+   * variationStrength all use the seed itself. Default: -1.
+   */
   readonly seed?: number | undefined;
+  /**
+   * Seed of the noise that the pictures go towards, as `seed`; image i of a batch uses variationSeed + i. Has no effect
+   * while variationStrength is 0. Default: -1.
+   */
+  readonly variationSeed?: number | undefined;
+  /**
+   * How far the first noise goes from that of `seed` (0) to that of `variationSeed` (1), spherically. A sampler's own
+   * noise stays that of `seed`. Default: 0.
+   */
+  readonly variationStrength?: number | undefined;
   /** Pictures to make, one after the other, 1..1000. Default: 1. */
   readonly batchSize?: number | undefined;
   /** Layers of CLIP to stop before the end, 1..12; 1 is the last layer. Default: by model (SD1 1, SD2 and SDXL 2). */
@@ -144,15 +166,45 @@ export interface HiresOptions {
 }
 
 export interface Img2ImgRequest extends BaseRequest {
-  /** Start picture, scaled to width x height. Width and height default to its own size rounded down to the multiple. */
+  /**
+   * Start picture, brought to width x height by `resizeMode`. Width and height default to its own size rounded down to
+   * the multiple; with inpaintArea 'only masked' to the model's default.
+   */
   readonly image: ImageInput;
+  /**
+   * How a picture or mask of another shape comes to width x height: `stretch`; `crop`, which covers it and cuts off what
+   * sticks out; `pad`, which fits into it and repeats its edge pixels around. Default: 'stretch'.
+   */
+  readonly resizeMode?: ResizeMode | undefined;
   /** How much of the picture is made anew, 0..1: floor(steps * strength) + 1 steps are run. Default: 0.75. */
   readonly denoisingStrength?: number | undefined;
 }
 
 export interface InpaintRequest extends Img2ImgRequest {
-  /** White (> 127) is painted anew, black is kept; scaled to width x height with nearest neighbour. */
+  /** White (> 127) is painted anew, black is kept; brought to width x height like the picture, with nearest neighbour. */
   readonly mask: ImageInput;
+  /** Standard deviation of a Gaussian on the mask, pixels of the mask, 0..64, or one for each axis. Default: 0 (A1111: 4). */
+  readonly maskBlur?: number | { readonly x: number; readonly y: number } | undefined;
+  /** True: black is painted anew and white is kept. Default: false. */
+  readonly maskInvert?: boolean | undefined;
+  /**
+   * What painting begins with inside the mask: the picture (`original`), blurred colours of what is around (`fill`), or
+   * in the latent the noise of the seed (`latent noise`) or zeros (`latent nothing`). Default: 'original'.
+   */
+  readonly maskedContent?: MaskedContent | undefined;
+  /**
+   * `only masked`: the masked part with `maskedPadding` around it is cut out, painted at width x height, scaled back and
+   * pasted; the result has the start picture's own size. Default: 'whole picture'.
+   */
+  readonly inpaintArea?: InpaintArea | undefined;
+  /** Pixels of the start picture around the masked part, 0..8192, for inpaintArea 'only masked'. Default: 32. */
+  readonly maskedPadding?: number | undefined;
+  /**
+   * True: the start picture is laid over the result where the mask is black, so that these pixels keep their bytes.
+   * False: the result as it was decoded; of 'only masked' the part alone at width x height. Default: true when maskBlur,
+   * maskInvert, maskedContent or inpaintArea is not at its default, else false, which gives sd-cli's bytes.
+   */
+  readonly pasteBack?: boolean | undefined;
 }
 
 /** A request of txt2img without the second pass. */

@@ -7,8 +7,8 @@ export function resolveSeed(seed: number, random: () => number = () => randomInt
 }
 
 /** Seeds of a batch: seed, seed + 1, … */
-export function batchSeeds(seed: number, batchSize: number): number[] {
+export function batchSeeds(seed: number, batchSize: number, field = 'seed'): number[] {
   const most = Number.MAX_SAFE_INTEGER - batchSize + 1;
-  if (seed > most) throw invalidOption('seed', seed, `at most ${String(most)} for ${String(batchSize)} images`);
+  if (seed > most) throw invalidOption(field, seed, `at most ${String(most)} for ${String(batchSize)} images`);
   return Array.from({ length: batchSize }, (_, index) => seed + index);
 }

@@ -24,7 +24,7 @@ export function shapeOf(pass: Pass, { preview }: Plan, inputs: Inputs, facts: Mo
     encode: between === null ? encode : [...encode, between],
     decode,
     pictures: decode ? pass.seeds.length : 0,
-    inputBytes: given + startBytes(pass),
+    inputBytes: given + startBytes(pass) + overlayBytes(inputs.overlay, pass),
   };
 }
 
@@ -34,6 +34,17 @@ function startBytes({ start, width, height, seeds }: Pass): number {
   const pixels = width * height;
   const latents = (seeds.length * pixels) / 4;
   return start.upscaler.kind === 'latent' ? latents : latents + 3 * pixels * (seeds.length + 2);
+}
+
+/**
+ * The original and its mask, one copy each, and results that have the original's size rather than the one they are
+ * painted in.
+ */
+function overlayBytes(overlay: Inputs['overlay'], painted: Pass): number {
+  if (overlay === null || overlay === undefined) return 0;
+  const { image, mask } = overlay;
+  const more = image.width * image.height - painted.width * painted.height;
+  return image.data.length + mask.data.length + 3 * painted.seeds.length * Math.max(0, more);
 }
 
 /** Pictures lie in JavaScript's memory and, while they are used, in a copy that belongs to the native job. */

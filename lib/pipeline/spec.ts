@@ -26,6 +26,8 @@ import type { JobWarning } from './admission.js';
 import type { ModelEvent, PreviewEvent, ProgressEvent, QueueEvent } from './events.js';
 import type { ModelFacts } from './facts.js';
 import { hiresSpec } from './hires/spec.js';
+import { maskSpec, resizeSpec } from './inpaint/settings.js';
+import { variationSpec } from './variation.js';
 
 /** Any input that `readImage` takes; it checks the rest. */
 export function imageInput(): Checker<ImageInput> {
@@ -131,15 +133,16 @@ function pictureSpec(facts: ModelFacts) {
     refImages: optional(arrayOf(imageInput(), { max: 16 })),
     loras: optional(lorasSpec),
     onModel: optional(func<(event: ModelEvent) => void>()),
+    ...variationSpec,
     ...promptSpec,
     ...samplingSpec(facts),
   } as const;
 }
 
 export function img2imgSpec(facts: ModelFacts) {
-  return { ...pictureSpec(facts), image: imageInput(), denoisingStrength: share(0.75) } as const;
+  return { ...pictureSpec(facts), image: imageInput(), denoisingStrength: share(0.75), ...resizeSpec } as const;
 }
 
 export function inpaintSpec(facts: ModelFacts) {
-  return { ...img2imgSpec(facts), mask: imageInput() } as const;
+  return { ...img2imgSpec(facts), mask: imageInput(), ...maskSpec } as const;
 }

@@ -68,7 +68,7 @@ export function generateStages(passes: readonly PassJob[], models: JobModels): S
 
 /** A latent is enlarged at no cost worth telling; pixels are enlarged, then encoded. */
 function startStages({ start }: Pass, vae: ModelContext, image: number, larger: number): Stage[] {
-  if (start === null || start.encodes === null) return [];
+  if (!start?.encodes) return [];
   const encode: Stage = { phase: 'encode', image, total: 1, weight: larger * encodeCost(vae.facts) };
   const { kind } = start.upscaler;
   if (kind === 'latent') return [encode];

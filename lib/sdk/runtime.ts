@@ -286,6 +286,17 @@ export class Runtime {
     });
   }
 
+  /**
+   * Frees the models of hires checkpoints that no job works with, and the upscaler model of hires passes. They are read
+   * again when they are wanted.
+   * @returns bytes of the weights that were freed.
+   */
+  async releaseHires(): Promise<number> {
+    this.#assertLive();
+    await this.#upscaling.dispose();
+    return this.#seconds.release();
+  }
+
   async #nativeUpscaler(
     wanted: Pick<NativeUpscalerOptions, 'file' | 'tileSize'> & Partial<NativeUpscalerOptions>,
     stop: AbortSignal,

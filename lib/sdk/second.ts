@@ -33,11 +33,6 @@ export class SecondModels {
     this.#context = context;
   }
 
-  /** Models that are open, in memory or not. */
-  get size(): number {
-    return this.#models.size;
-  }
-
   /** The model of these files, loaded or not. Its files are checked the first time. */
   async open(
     files: NativeModelFiles,
@@ -63,6 +58,18 @@ export class SecondModels {
     this.#models.set(key, opened);
     opened.catch(() => this.#models.delete(key));
     return (await opened).pipeline;
+  }
+
+  /** Frees the weights that no job needs now; returns their bytes. */
+  async release(): Promise<number> {
+    let bytes = 0;
+    for (const { pipeline } of await Promise.all(this.#models.values())) {
+      const { presence } = pipeline;
+      if (!presence.loaded || presence.held) continue;
+      bytes += presence.bytes;
+      await presence.drop();
+    }
+    return bytes;
   }
 
   /** Frees all. */

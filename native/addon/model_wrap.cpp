@@ -11,7 +11,8 @@ Napi::Function ModelWrap::define(Napi::Env env) {
       env, "NativeModel",
       {InstanceMethod<&ModelWrap::encodePrompt>("encodePrompt"),
        InstanceMethod<&ModelWrap::countTokens>("countTokens"), InstanceMethod<&ModelWrap::sigmas>("sigmas"),
-       InstanceMethod<&ModelWrap::sample>("sample"), InstanceMethod<&ModelWrap::encodeImages>("encodeImages"),
+       InstanceMethod<&ModelWrap::noise>("noise"), InstanceMethod<&ModelWrap::sample>("sample"),
+       InstanceMethod<&ModelWrap::encodeImages>("encodeImages"),
        InstanceMethod<&ModelWrap::decodeLatent>("decodeLatent"),
        InstanceMethod<&ModelWrap::tensors>("tensors"),
        InstanceMethod<&ModelWrap::convertNames>("convertNames"),
@@ -72,6 +73,14 @@ Napi::Value ModelWrap::sigmas(const Napi::CallbackInfo& info) {
   return start(
       info, [params](Model& model, Job& /*job*/) { return model.sigmas(params); },
       [](Napi::Env env, const std::vector<float>& values) { return toJs(env, values); });
+}
+
+Napi::Value ModelWrap::noise(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
+  const NoiseParams params = readNoise(info[0], facts_);
+  return start(
+      info, [params](Model& model, Job& /*job*/) { return model.noise(params); },
+      [](Napi::Env env, const Tensor& noise) { return toJs(env, noise); });
 }
 
 Napi::Value ModelWrap::sample(const Napi::CallbackInfo& info) {

@@ -162,6 +162,16 @@ SigmaParams readSigmas(const Napi::Value& value) {
   return params;
 }
 
+NoiseParams readNoise(const Napi::Value& value, const ModelInfo& info) {
+  const Reader reader(value);
+  NoiseParams params;
+  params.seed = reader.seed("seed");
+  const int cells = maxSide / std::max(1, info.scaleFactor);
+  params.shape = {1, info.latentChannels, reader.integer("height", 1, cells),
+                  reader.integer("width", 1, cells)};
+  return params;
+}
+
 EncodeImageParams readEncodeImages(const Napi::Value& value, const ModelInfo& info) {
   const Reader reader(value);
   EncodeImageParams params;

@@ -45,6 +45,7 @@ UpscalerOptions readUpscalerOptions(const Napi::Value& value);
 std::string readCountTokens(const Napi::Value& value);
 EncodePromptParams readEncodePrompt(const Napi::Value& value);
 SigmaParams readSigmas(const Napi::Value& value);
+NoiseParams readNoise(const Napi::Value& value, const ModelInfo& info);
 EncodeImageParams readEncodeImages(const Napi::Value& value, const ModelInfo& info);
 DecodeParams readDecode(const Napi::Value& value, const ModelInfo& info);
 lora::WeightsPlan readWeightsPlan(const Napi::Value& value);

@@ -39,6 +39,7 @@ class ModelWrap : public Napi::ObjectWrap<ModelWrap> {
   Napi::Value encodePrompt(const Napi::CallbackInfo& info);
   Napi::Value countTokens(const Napi::CallbackInfo& info);
   Napi::Value sigmas(const Napi::CallbackInfo& info);
+  Napi::Value noise(const Napi::CallbackInfo& info);
   Napi::Value sample(const Napi::CallbackInfo& info);
   Napi::Value encodeImages(const Napi::CallbackInfo& info);
   Napi::Value decodeLatent(const Napi::CallbackInfo& info);

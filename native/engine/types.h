@@ -179,6 +179,12 @@ struct SigmaParams {
   float flowShift = 0.0F;  // NaN: the model's default
 };
 
+// The noise that sampling a latent of this shape begins with.
+struct NoiseParams {
+  std::vector<int64_t> shape;  // [1, channels, height, width]
+  int64_t seed = 0;
+};
+
 class Conditioning;
 
 struct SampleParams {

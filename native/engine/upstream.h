@@ -44,6 +44,8 @@ class Model {
   std::shared_ptr<const Conditioning> encodePrompt(const EncodePromptParams& params, Job& job);
   std::vector<TokenCount> countTokens(const std::string& prompt, Job& job);
   std::vector<float> sigmas(const SigmaParams& params);
+  // As sample() draws it for a seed.
+  Tensor noise(const NoiseParams& params);
   Tensor sample(const SampleParams& params, Job& job);
   std::vector<Tensor> encodeImages(const EncodeImageParams& params, Job& job);
   Image decodeLatent(const DecodeParams& params, Job& job);

@@ -8,6 +8,7 @@ import {
   decodeParams,
   encodeParams,
   loadOptions,
+  noiseParams,
   promptParams,
   sampleParams,
   sigmaParams,
@@ -58,6 +59,7 @@ describe('the raw addon refuses', () => {
     expectRefused(() => addon.setLogger(value as never, null));
     expectRefused(() => model.encodePrompt(value as never, null));
     expectRefused(() => model.sigmas(value as never));
+    expectRefused(() => model.noise(value as never));
     expectRefused(() => model.sample(value as never, null));
     expectRefused(() => model.encodeImages(value as never, null));
     expectRefused(() => model.decodeLatent(value as never, null));
@@ -99,6 +101,7 @@ describe('the raw addon refuses', () => {
   );
   each('encodePrompt', promptParams, (p) => model.encodePrompt(p, null), ['prompt', 'refImages']);
   each('sigmas', sigmaParams, (p) => model.sigmas(p), ['schedule', 'sampler']);
+  each('noise', noiseParams, (p) => model.noise(p), []);
   each('decodeLatent', decodeParams, (p) => model.decodeLatent(p, null), []);
   each('encodeImages', encodeParams, (p) => model.encodeImages(p, null), []);
 

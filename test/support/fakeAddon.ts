@@ -14,6 +14,7 @@ import type {
   NativeMeasureParams,
   NativeModel,
   NativeModelInfo,
+  NativeNoiseParams,
   NativeSampleParams,
   NativeSigmaParams,
   NativeTensor,
@@ -31,6 +32,7 @@ export interface FakeParams {
   encodePrompt: NativeEncodePromptParams;
   countTokens: NativeCountTokensParams;
   sigmas: NativeSigmaParams;
+  noise: NativeNoiseParams;
   sample: NativeSampleParams;
   encodeImages: NativeEncodeImageParams;
   decodeLatent: NativeDecodeParams;
@@ -210,6 +212,7 @@ export class FakeAddon {
       countTokens: (params) =>
         this.#job('countTokens', params, id, null, () => [countWords(params.prompt, this.#options.promptLimit ?? 0)]),
       sigmas: (params) => this.#job('sigmas', params, id, null, () => fakeSigmas(params.steps)),
+      noise: (params) => this.#job('noise', params, id, null, () => fakeNoise(info, params)),
       sample: (params, onEvent) =>
         this.#job('sample', params, id, onEvent, () => (this.#options.samples ?? fakeSample)(params)),
       encodeImages: (params, onEvent) =>
@@ -342,6 +345,15 @@ const noMemory: NativeJobMemory = {
 /** Decreasing to 0, each level telling its place: steps, …, 1, 0. */
 export function fakeSigmas(steps: number): Float32Array {
   return Float32Array.from({ length: steps + 1 }, (_, index) => steps - index);
+}
+
+/** No two seeds have the same, nor the same direction. */
+export function fakeNoise(
+  { latentChannels }: NativeModelInfo,
+  { seed, width, height }: NativeNoiseParams,
+): NativeTensor {
+  const data = Float32Array.from({ length: latentChannels * height * width }, (_, i) => Math.sin((i + 1) * (seed + 1)));
+  return { shape: [1, latentChannels, height, width], data };
 }
 
 /** First number: the seed, so that a picture shows which one made it. */

@@ -5,6 +5,7 @@ import type {
   NativeEncodePromptParams,
   NativeLoadOptions,
   NativeModelFiles,
+  NativeNoiseParams,
   NativeSampleParams,
   NativeSigmaParams,
   NativeTensor,
@@ -56,6 +57,10 @@ export function promptParams(): NativeEncodePromptParams {
 
 export function sigmaParams(): NativeSigmaParams {
   return { steps: 2, schedule: 'discrete', sampler: 'euler', width: edge, height: edge, flowShift: NaN };
+}
+
+export function noiseParams(): NativeNoiseParams {
+  return { seed: 1, width: edge / 8, height: edge / 8 };
 }
 
 /** Zeros of four channels at an eighth of the size. */

@@ -132,12 +132,23 @@ describe('optionOfField', () => {
 
 describe('checkRequest', () => {
   it('knows every request option of the table', () => {
-    const values: Record<string, string> = { TEXT: 'x', N: '8', X: '0.5', 'N|WxH': '64', FILE: 'x.png', LIST: '7,3,0' };
+    const values: Record<string, string> = {
+      TEXT: 'x',
+      N: '8',
+      X: '0.5',
+      'N|WxH': '64',
+      'X|XxY': '4x2',
+      FILE: 'x.png',
+      LIST: '7,3,0',
+    };
     const choices: Record<string, string> = {
       sampler: 'euler',
       schedule: 'karras',
       'step-cache': 'ucache',
       'preview-mode': 'vae',
+      'resize-mode': 'crop',
+      'masked-content': 'latent-noise',
+      'inpaint-area': 'only-masked',
     };
     const command = findCommand('img2img');
     const args = (command?.options ?? [])

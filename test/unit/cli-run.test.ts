@@ -154,6 +154,30 @@ describe('img2img', () => {
     expect(calls.requests[0]?.request).toMatchObject({ image: 'i.png', denoisingStrength: 0.5 });
   });
 
+  it('takes the options of masks, of resizing and of variation', async () => {
+    const { context, calls, err } = fake();
+    const args = ['img2img', 'x', '--image', 'i.png', '-o', file('m.png')];
+    const masked = ['--mask', 'm.png', '--mask-blur', '4x2.5', '--mask-invert', '--masked-content', 'latent-noise'];
+    const area = ['--inpaint-area', 'only-masked', '--masked-padding', '16', '--no-paste-back', '--resize-mode', 'pad'];
+    const variation = ['--variation-seed', '7', '--variation-strength', '0.25'];
+    expect(await runCli([...args, ...masked, ...area, ...variation], context)).toBe(0);
+    expect(calls.requests[0]?.request).toMatchObject({
+      ...{ maskBlur: { x: 4, y: 2.5 }, maskInvert: true, maskedContent: 'latent noise', inpaintArea: 'only masked' },
+      ...{ maskedPadding: 16, pasteBack: false, resizeMode: 'pad', variationSeed: 7, variationStrength: 0.25 },
+    });
+    expect(await runCli([...args, '--mask', 'm.png', '--mask-blur', '4'], context)).toBe(0);
+    expect(calls.requests[1]?.request).toMatchObject({ maskBlur: 4 });
+    for (const wrong of [
+      ['--mask', 'm.png', '--mask-blur', '4x'],
+      ['--mask', 'm.png', '--mask-blur', '65'],
+      ['--mask', 'm.png', '--masked-content', 'gold'],
+      ['--mask-blur', '4'],
+    ])
+      expect(await runCli([...args, ...wrong], context)).toBe(2);
+    expect(err.text).toContain('The option is --mask-blur.');
+    expect(calls.requests).toHaveLength(2);
+  });
+
   it('needs a picture', async () => {
     const { context, err } = fake();
     expect(await runCli(['img2img', 'x', '-o', file('m.png')], context)).toBe(2);

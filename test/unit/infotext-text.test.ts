@@ -43,7 +43,8 @@ describe('buildInfotext', () => {
       denoisingStrength: 0.75,
       clipSkip: 2,
       rng: 'cpu',
-      extra: { 'Mask blur': 4, 'Lora hashes': 'x: 01, y: 02' },
+      maskBlur: 4,
+      extra: { 'Lora hashes': 'x: 01, y: 02' },
       generator: 'node-diffusion 0.1.0',
     });
     expect(text).toBe(
@@ -159,7 +160,10 @@ describe('infotextToRequest', () => {
     ['txt2img', ''],
     ['txt2img', ', Denoising strength: 0.7, Hires upscale: 2, Hires upscaler: Latent'],
     ['img2img', ', Denoising strength: 0.7'],
+    ['img2img', ', Denoising strength: 0.7, Resize mode: Crop and resize'],
     ['inpaint', ', Denoising strength: 0.7, Mask blur: 4'],
+    ['inpaint', ', Denoising strength: 0.7, Inpaint area: Only masked, Masked area padding: 16'],
+    ['inpaint', ', Denoising strength: 0.7, Mask mode: Inpaint not masked, Masked content: fill'],
   ] as const)('knows %s by "%s"', (mode, pairs) => {
     const text = `x\nSteps: 2, Seed: 1, Size: 8x8${pairs}`;
     expect(infotextToMode(text)).toBe(mode);
@@ -167,9 +171,26 @@ describe('infotextToRequest', () => {
     const strength = mode === 'txt2img' ? {} : { denoisingStrength: 0.7 };
     const hires = pairs.includes('Hires') ? { hires: { scale: 2, upscaler: 'Latent', denoisingStrength: 0.7 } } : {};
     const request = { prompt: 'x', negativePrompt: '', steps: 2, seed: 1, width: 8, height: 8 };
-    expect(infotextToRequest(text)).toEqual({ ...request, ...strength, ...hires });
-    expect(infotextToRequest(text, { mode: 'img2img' })).toEqual({ ...request, ...strength });
+    const resize = pairs.includes('Resize') ? { resizeMode: 'crop' } : {};
+    expect(infotextToRequest(text)).toMatchObject({ ...request, ...strength, ...resize, ...hires });
+    expect(infotextToRequest(text, { mode: 'img2img' })).toEqual({ ...request, ...strength, ...resize });
     expect(infotextToRequest(text, { mode: 'txt2img' })).toEqual({ ...request, ...hires });
+  });
+
+  it('reads the settings of A1111 for a mask and a variation', () => {
+    const text =
+      'x\nSteps: 2, Seed: 1, Size: 8x8, Variation seed: 7, Variation seed strength: 0.3, Denoising strength: 0.7, ' +
+      'Mask mode: Inpaint not masked, Mask blur: 4, Inpaint area: Only masked, Masked area padding: 16, ' +
+      'Masked content: latent noise, Version: v1.10.1';
+    expect(infotextToRequest(text)).toEqual({
+      ...{ prompt: 'x', negativePrompt: '', steps: 2, seed: 1, width: 8, height: 8, denoisingStrength: 0.7 },
+      ...{ variationSeed: 7, variationStrength: 0.3, maskInvert: true, maskBlur: 4 },
+      ...{ inpaintArea: 'only masked', maskedPadding: 16, maskedContent: 'latent noise' },
+    });
+    expect(infotextToRequest(text, { mode: 'txt2img' })).toEqual({
+      ...{ prompt: 'x', negativePrompt: '', steps: 2, seed: 1, width: 8, height: 8 },
+      ...{ variationSeed: 7, variationStrength: 0.3 },
+    });
   });
 
   it('gives the strength of a hires pass to that pass', () => {
@@ -185,6 +206,12 @@ describe('infotextToRequest', () => {
     ['Size: big', 'infotext.Size'],
     ['Sigmas: "{}"', 'infotext.Sigmas'],
     ['Step cache: [1]', 'infotext.Step cache'],
+    ['Mask blur: 4x5x6', 'infotext.Mask blur'],
+    ['Mask mode: perhaps', 'infotext.Mask mode'],
+    ['Masked content: gold', 'infotext.Masked content'],
+    ['Masked area padding: -1', 'infotext.Masked area padding'],
+    ['Inpaint area: left', 'infotext.Inpaint area'],
+    ['Resize mode: Just resize (latent upscale)', 'infotext.Resize mode'],
   ])('refuses %s, or leaves it out when not strict', (pair, field) => {
     const text = `x\nAa: 1, Bb: 2, Cc: 3, ${pair}`;
     expect(() => infotextToRequest(text)).toThrowError(expect.objectContaining({ code: 'ERR_INVALID_OPTION', field }));
@@ -240,6 +267,17 @@ describe('round trip', () => {
   const maybe = <T>(value: T): T | undefined => (next() < 0.5 ? value : undefined);
   const float = () => Math.fround(next() * 20);
 
+  const inpainting = () => ({
+    // Always written, since it tells inpainting from img2img.
+    maskBlur: pick([0, 4, 2.5, { x: 0, y: 8 }]),
+    maskInvert: maybe(true),
+    maskedContent: maybe(pick(['fill', 'latent noise', 'latent nothing'] as const)),
+    inpaintArea: maybe(pick(['whole picture', 'only masked'] as const)),
+    maskedPadding: maybe(Math.floor(next() * 8193)),
+    pasteBack: maybe(pick([true, false])),
+    resizeMode: maybe(pick(['crop', 'pad'] as const)),
+  });
+
   it('gives every request back exactly', () => {
     for (let i = 0; i < 3000; i++) {
       const values = {
@@ -254,6 +292,8 @@ describe('round trip', () => {
         height: 8192,
         imageCfgScale: maybe(float()),
         guidance: maybe(float()),
+        variationSeed: maybe(Math.floor(next() * Number.MAX_SAFE_INTEGER)),
+        variationStrength: maybe(next()),
         denoisingStrength: maybe(next()),
         clipSkip: maybe(1 + Math.floor(next() * 12)),
         eta: maybe(next() * 1e-9),
@@ -263,6 +303,7 @@ describe('round trip', () => {
         skipLayerGuidance: maybe({ layers: [7, 8], start: 0.01, scale: 2.5 }),
         stepCache: maybe({ mode: 'ucache', threshold: 1 }),
         tiling: maybe(pick([true, { tileSize: { x: 4, y: 8 }, overlap: 0.25 }])),
+        ...(next() < 0.5 ? {} : inpainting()),
       };
       const request = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
       const facts = { model: `m${words()}`, generator: 'node-diffusion 0.1.0' };

@@ -1,4 +1,5 @@
 import type { OptionDef } from '../options/define.js';
+import { hiresOptions } from '../options/hires.js';
 import { computeOptions, modelOptions } from '../options/model.js';
 import { binaryOption, helpOption, jsonOption, outputOptions, tensorsOption } from '../options/output.js';
 import { img2imgOptions, requestOptions } from '../options/request.js';
@@ -18,7 +19,8 @@ export interface CommandDef {
   readonly examples: readonly string[];
 }
 
-const pictureOptions = [...requestOptions, ...modelOptions, ...computeOptions, ...outputOptions];
+const settings = [...modelOptions, ...computeOptions, ...outputOptions];
+const pictureOptions = [...requestOptions, ...settings];
 
 export const commands: readonly CommandDef[] = [
   {
@@ -26,10 +28,11 @@ export const commands: readonly CommandDef[] = [
     summary: 'Make pictures from a prompt',
     operand: 'PROMPT',
     operandHelp: 'What the picture shows; may be left out with --prompt or --from',
-    options: pictureOptions,
+    options: [...requestOptions, ...hiresOptions, ...settings],
     examples: [
       'node-diffusion generate "a red apple" -o apple.png --seed 1 --size 128',
       'node-diffusion generate "a castle" -m sd15.safetensors --steps 20 --sampler euler_a -b 4 -o castle.webp',
+      'node-diffusion generate "a red apple" --size 128 --hires 1.5 --hires-denoising-strength 0.5 -o large.png',
       'node-diffusion generate --from apple.png --seed 2 -o apple2.png',
     ],
   },
@@ -42,6 +45,7 @@ export const commands: readonly CommandDef[] = [
     examples: [
       'node-diffusion img2img --image apple.png "a tangerine" --denoising-strength 0.5 -o tangerine.png',
       'node-diffusion img2img --image photo.jpg --mask mask.png "a cat" -m sd15.safetensors -o cat.png',
+      'node-diffusion img2img -i photo.jpg --mask mask.png "a cat" --inpaint-area only-masked --mask-blur 4 -o cat.png',
     ],
   },
   {

@@ -2,7 +2,7 @@
 export type Target = 'request' | 'model' | 'runtime' | 'cli';
 
 /** Headings of the help text, in its order. */
-export const groups = ['Picture', 'Model', 'Compute', 'Output'] as const;
+export const groups = ['Picture', 'Second pass', 'Model', 'Compute', 'Output'] as const;
 
 export type Group = (typeof groups)[number];
 

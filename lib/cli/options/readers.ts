@@ -35,6 +35,14 @@ export const readTileSize: Reader = (text, field) => {
   return x === y ? x : { x, y };
 };
 
+/** `4`, `2.5` or `4x8`: along both axes, or one after the other. */
+export const readBlur: Reader = (text, field) => {
+  const [x = NaN, y = x, ...more] = text.split('x').map((part) => (part.trim() === '' ? NaN : Number(part)));
+  if (!Number.isFinite(x) || !Number.isFinite(y) || more.length > 0)
+    throw invalidOption(field, text, 'a number of pixels or XxY, e.g. 4 or 4x8');
+  return x === y ? x : { x, y };
+};
+
 function pair(text: string, field: string, allowed: string): [number, number] {
   const match = /^(\d{1,5})(?:x(\d{1,5}))?$/i.exec(text.trim());
   if (match === null) throw invalidOption(field, text, allowed);

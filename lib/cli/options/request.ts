@@ -1,6 +1,17 @@
-import { samplers, schedules, stepCacheModes } from '../../options/index.js';
+import {
+  inpaintAreaAliases,
+  inpaintAreas,
+  maskedContentAliases,
+  maskedContents,
+  resizeAliases,
+  resizeModes,
+  samplers,
+  schedules,
+  stepCacheModes,
+} from '../../options/index.js';
 import { type OptionDef, optionsOf } from './define.js';
 import {
+  readBlur,
   readChoice,
   readInteger,
   readIntegers,
@@ -46,6 +57,20 @@ export const requestOptions: readonly OptionDef[] = [
     `Noise schedule (default: by model): ${schedules.join(', ')}, or A1111's name`,
   ),
   value('seed', 'seed', 'N', readInteger, 'Seed, 0..2^53-1; -1 draws one (default: -1)', { short: 's' }),
+  value(
+    'variation-seed',
+    'variationSeed',
+    'N',
+    readInteger,
+    'Seed of the noise to go towards, as --seed; picture i of a batch uses it + i and the same --seed (default: -1)',
+  ),
+  value(
+    'variation-strength',
+    'variationStrength',
+    'X',
+    readNumber,
+    'How far to go from the noise of --seed to that of --variation-seed, 0..1 (default: 0)',
+  ),
   value('batch', 'batchSize', 'N', readInteger, 'Pictures to make, with seeds seed, seed + 1, … (default: 1)', {
     short: 'b',
   }),
@@ -152,4 +177,44 @@ export const img2imgOptions: readonly OptionDef[] = [
   }),
   value('mask', 'mask', 'FILE', readText, 'White is painted anew, black is kept'),
   value('denoising-strength', 'denoisingStrength', 'X', readNumber, 'How much is made anew, 0..1 (default: 0.75)'),
+  value(
+    'resize-mode',
+    'resizeMode',
+    'MODE',
+    readChoice(resizeModes, resizeAliases),
+    'How pictures of another shape come to the size: stretch; crop, which cuts off; pad, which adds (default: stretch)',
+  ),
+  value(
+    'mask-blur',
+    'maskBlur',
+    'X|XxY',
+    readBlur,
+    'Blur of the mask, standard deviation in pixels, 0..64 (default: 0; A1111: 4)',
+  ),
+  flag('mask-invert', 'maskInvert', 'Black is painted anew, white is kept'),
+  value(
+    'masked-content',
+    'maskedContent',
+    'KIND',
+    readChoice(maskedContents, maskedContentAliases),
+    'What painting begins with inside the mask: original, fill, latent-noise, latent-nothing (default: original)',
+  ),
+  value(
+    'inpaint-area',
+    'inpaintArea',
+    'AREA',
+    readChoice(inpaintAreas, inpaintAreaAliases),
+    'whole-picture, or only-masked: cut the masked part out, paint it at --size, paste it back (default: whole-picture)',
+  ),
+  value(
+    'masked-padding',
+    'maskedPadding',
+    'N',
+    readInteger,
+    'Pixels around the masked part with --inpaint-area only-masked, 0..8192 (default: 32)',
+  ),
+  flag('paste-back', 'pasteBack', 'Keep the bytes of the start picture outside the mask'),
+  flag('no-paste-back', 'pasteBack', 'Leave the result as it is decoded (default: without another --mask option)', {
+    constant: false,
+  }),
 ];

@@ -71,6 +71,8 @@ export async function resolveHires(input: HiresInput): Promise<ResolvedHires> {
     ...prompts,
     clipSkip: hires.clipSkip ?? (related(input) ? first.clipSkip : -1),
     sampling: hiresSampling(input),
+    // As in A1111, the noise of this pass varies as that of the first.
+    variation: first.variation,
     seeds: hires.seed === undefined ? first.seeds : batchSeeds(hires.seed, first.seeds.length),
     denoisingStrength: hires.denoisingStrength,
   });

@@ -119,6 +119,16 @@ inline Guidance guidanceOf(StableDiffusionGGML& sd, const SampleParams& request,
 
 }  // namespace upstream
 
+Tensor Model::noise(const NoiseParams& params) {
+  Tensor like;
+  like.shape = params.shape;
+  size_t count = 1;
+  for (const int64_t size : params.shape) count *= static_cast<size_t>(size);
+  like.data.resize(count);
+  impl_->sd.rng->manual_seed(static_cast<uint64_t>(params.seed));
+  return upstream::fromEngine(sd::randn_like<float>(upstream::toEngine(like), impl_->sd.rng));
+}
+
 Tensor Model::sample(const SampleParams& params, Job& job) {
   upstream::ActiveJob active{job, Phase::Sample};
   active.memory.budget = params.memoryBudget;
@@ -150,8 +160,9 @@ Tensor Model::runSampler(const SampleParams& params) {
   sd.set_flow_shift(std::isnan(params.flowShift) ? INFINITY : params.flowShift);
   sd.rng->manual_seed(static_cast<uint64_t>(params.seed));
   sd.sampler_rng->manual_seed(static_cast<uint64_t>(params.seed));
-  sd::Tensor<float> noise =
-      params.noise ? upstream::toEngine(*params.noise) : sd::randn_like<float>(latent, sd.rng);
+  // Drawn in any case, so that a sampler that draws from the same generator goes on behind it.
+  sd::Tensor<float> noise = sd::randn_like<float>(latent, sd.rng);
+  if (params.noise) noise = upstream::toEngine(*params.noise);
   const float eta = resolve_eta(&impl_->context, std::isnan(params.eta) ? INFINITY : params.eta, sampler);
   const upstream::HiddenPreviewVae previewVae(sd, active.previewMode == PREVIEW_VAE);
   const auto model = std::make_shared<upstream::CancellableModel>(sd.diffusion_model, job);

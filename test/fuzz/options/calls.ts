@@ -16,6 +16,8 @@ export const request: Readonly<Record<string, unknown>> = {
   sampler: 'euler',
   schedule: 'discrete',
   seed: 1,
+  variationSeed: 2,
+  variationStrength: 0.5,
   batchSize: 1,
   clipSkip: 1,
   eta: 0.5,
@@ -72,14 +74,18 @@ export interface Call {
 export function modelCalls(model: Model): readonly Call[] {
   const latent = Latent.zeros(64, 64, model.latentSpace);
   const job = { signal: live, onProgress: listener, onQueue: listener };
-  const painting = { ...request, image, denoisingStrength: 0.5 };
+  const painting = { ...request, image, denoisingStrength: 0.5, resizeMode: 'crop' };
+  const inpainting = {
+    ...{ ...painting, mask, maskBlur: { x: 2, y: 3 }, maskInvert: false, maskedContent: 'latent noise' },
+    ...{ inpaintArea: 'only masked', maskedPadding: 8, pasteBack: true },
+  };
   return [
     { name: 'txt2img', valid: { ...request, hires }, run: (m, given) => m.txt2img(given) },
     { name: 'img2img', valid: painting, run: (m, given) => m.img2img(given) },
-    { name: 'inpaint', valid: { ...painting, mask }, run: (m, given) => m.inpaint(given) },
+    { name: 'inpaint', valid: inpainting, run: (m, given) => m.inpaint(given) },
     { name: 'txt2imgStream', valid: request, run: (m, given) => drain(m.txt2imgStream(given)) },
     { name: 'img2imgStream', valid: painting, run: (m, given) => drain(m.img2imgStream(given)) },
-    { name: 'inpaintStream', valid: { ...painting, mask }, run: (m, given) => drain(m.inpaintStream(given)) },
+    { name: 'inpaintStream', valid: inpainting, run: (m, given) => drain(m.inpaintStream(given)) },
     {
       name: 'txt2img, hires',
       valid: hires,

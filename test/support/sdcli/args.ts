@@ -20,6 +20,10 @@ export type ParityRequest = Omit<
   | 'strictPrompt'
   | 'onWarning'
   | 'onModel'
+  // sd-cli has none of these.
+  | 'resizeMode'
+  | 'variationSeed'
+  | 'variationStrength'
 > & {
   readonly image?: RawImage;
   readonly mask?: RawImage;

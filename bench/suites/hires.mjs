@@ -1,0 +1,87 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { samePicture } from '../tools/pictures.mjs';
+import { runChild, runSdCli } from '../tools/processes.mjs';
+import { goal, interleave, ratioRow, row } from '../tools/statistics.mjs';
+
+/**
+ * The hires pass. Against sd-cli's own: whole processes, 64x64 to 128x128, equal pixels. And with two checkpoints: a
+ * batch of 8 in one job against 8 jobs, in one process each, and what the change of models costs when both are in
+ * memory. The second checkpoint is a copy of the first, so that only the changes differ.
+ */
+export const hires = {
+  name: 'hires',
+  title: 'hires pass, 64x64 to 128x128, embedded model',
+  async run(input, { quick, repeat = quick ? 2 : 7 }) {
+    const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-bench-'));
+    const pictures = { addon: join(folder, 'addon.png'), sdCli: join(folder, 'sd-cli.png') };
+    try {
+      const addon = () =>
+        runChild(new URL('../children/generate.mjs', import.meta.url), { ...input, request, output: pictures.addon });
+      const sdCli = () => runSdCli(input, request, pictures.sdCli);
+      const [ours, theirs] = await interleave(repeat, [addon, sdCli], (turn) => {
+        process.stderr.write(`  ${turn} of ${repeat}\n`);
+      });
+      await samePicture(pictures);
+      const batch = (jobs) => () =>
+        runChild(new URL('../children/hires-batch.mjs', import.meta.url), { ...input, folder, request, jobs });
+      const turns = quick ? 1 : 3;
+      const [one, eight] = await interleave(turns, [batch(1), batch(8)], (turn) => {
+        process.stderr.write(`  batch ${turn} of ${turns}\n`);
+      });
+      return report(ours, theirs, one, eight, repeat);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+};
+
+/** Both sides run 4 steps in the second pass: their rules for steps agree at this strength. */
+const request = {
+  prompt: 'a red apple',
+  negativePrompt: '',
+  seed: 1,
+  width: 64,
+  height: 64,
+  steps: 4,
+  cfgScale: 3,
+  sampler: 'euler',
+  schedule: 'discrete',
+  hires: { scale: 2, upscaler: 'Latent', steps: 4, denoisingStrength: 0.6 },
+};
+
+function report(ours, theirs, one, eight, repeat) {
+  const pick = (side, key) => side.map((run) => run[key]);
+  const ratios = {
+    process: ratioRow('total ratio', pick(ours, 'process'), pick(theirs, 'process')),
+    generate: ratioRow('generate ratio', pick(ours, 'generate'), pick(theirs, 'generate')),
+    batch: ratioRow('batch / 8 jobs', pick(one, 'seconds'), pick(eight, 'seconds')),
+  };
+  const switches = eight.flatMap(({ switches: all }) => all.slice(1));
+  return {
+    compared:
+      'Whole processes against sd-cli --hires, same files, request and threads, equal pixels. Batch: 8 pictures with a second\n' +
+      'checkpoint in one job and in 8 jobs, all loads included. switch: both models in memory, from the second job on.',
+    request,
+    repeat,
+    rows: [
+      row('addon process', 'ms', pick(ours, 'process')),
+      row('sd-cli process', 'ms', pick(theirs, 'process')),
+      row('addon generate', 'ms', pick(ours, 'generate')),
+      row('sd-cli generate', 'ms', pick(theirs, 'generate')),
+      ratios.process,
+      ratios.generate,
+      row('batch of 8', 's', pick(one, 'seconds')),
+      row('8 jobs', 's', pick(eight, 'seconds')),
+      ratios.batch,
+      row('switch', 'ms', switches),
+      row('loads of the batch', '', pick(one, 'loads')),
+    ],
+    goals: [
+      goal('total ratio', ratios.process.median, '<=', 1.02, 'x'),
+      goal('generate ratio', ratios.generate.median, '<=', 1.02, 'x'),
+      goal('switch', Math.max(...switches), '<=', 20, 'ms'),
+    ],
+  };
+}

@@ -1,0 +1,97 @@
+// Draws the pictures of docs/inpaint.md and docs/hires.md with the embedded model, after npm run build:
+// node scripts/pictures.mjs [inpaint] [hires]. Takes some minutes on two cores.
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { createRuntime } from '../dist/index.js';
+
+const folder = new URL('../docs/images/', import.meta.url).pathname;
+const edge = 128;
+const gap = 8;
+const settings = { width: edge, height: edge, steps: 8, cfgScale: 3, sampler: 'euler_a', seed: 1 };
+
+const runtime = await createRuntime({ backend: 'cpu', threads: 1 });
+const model = await runtime.loadModel();
+
+const first = ({ images }) => images[0];
+const draw = async (prompt, change = {}) => first(await model.txt2img({ ...settings, prompt, ...change }));
+
+/** White in a box, right and bottom outside. */
+function box(size, left, top, right, bottom) {
+  const inside = (x, y) => x >= left && x < right && y >= top && y < bottom;
+  const data = Uint8Array.from({ length: size * size }, (_, i) => (inside(i % size, Math.floor(i / size)) ? 255 : 0));
+  return { width: size, height: size, channels: 1, data };
+}
+
+const png = ({ width, height, channels, data }) =>
+  sharp(data, { raw: { width, height, channels } }).toColourspace('srgb').png().toBuffer();
+
+/** Pictures of one height beside each other. */
+async function strip(name, pictures) {
+  const width = pictures.reduce((sum, picture) => sum + picture.width + gap, gap);
+  const height = pictures[0].height + 2 * gap;
+  const layers = [];
+  let left = gap;
+  for (const picture of pictures) {
+    layers.push({ input: await png(picture), left, top: gap });
+    left += picture.width + gap;
+  }
+  const sheet = sharp({ create: { width, height, channels: 3, background: '#cccccc' } }).composite(layers);
+  await sheet.png({ compressionLevel: 9, palette: true, quality: 95 }).toFile(join(folder, name));
+}
+
+async function inpaint() {
+  const apple = await draw('a red apple');
+  const mask = box(edge, 8, 4, 120, 124);
+  const contents = [];
+  for (const maskedContent of ['original', 'fill', 'latent noise', 'latent nothing']) {
+    const request = { ...settings, prompt: 'a lemon', image: apple, mask, maskBlur: 2, maskedContent };
+    contents.push(first(await model.inpaint({ ...request, denoisingStrength: 0.25 })));
+  }
+  await strip('inpaint-content.png', [apple, mask, ...contents]);
+
+  const objects = [apple, await draw('a tangerine'), await draw('a cookie'), await draw('a lemon')];
+  const table = sharp({ create: { width: 2 * edge, height: 2 * edge, channels: 3, background: 'white' } });
+  const layers = await Promise.all(
+    objects.map(async (object, i) => ({ input: await png(object), left: (i % 2) * edge, top: i < 2 ? 0 : edge })),
+  );
+  const { data } = await table.composite(layers).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+  const still = { width: 2 * edge, height: 2 * edge, channels: 3, data: new Uint8Array(data) };
+  const spot = box(2 * edge, 132, 2, 254, 124);
+  const changed = await model.inpaint({
+    ...settings,
+    ...{ prompt: 'a strawberry', image: still, mask: spot, maskBlur: 2, maskedContent: 'latent noise' },
+    ...{ inpaintArea: 'only masked', maskedPadding: 8, denoisingStrength: 1 },
+  });
+  await strip('inpaint-area.png', [still, spot, first(changed)]);
+
+  const variations = [];
+  for (const variationStrength of [0, 0.25, 0.5, 0.75, 1])
+    variations.push(await draw('a fruit', { sampler: 'euler', steps: 6, variationSeed: 2, variationStrength }));
+  await strip('variation.png', variations);
+}
+
+/** A first pass, and for each upscaler the enlarged picture and two second passes. */
+async function hires() {
+  const request = { ...settings, prompt: 'red apple', steps: 10, sampler: 'euler', seed: 3 };
+  const { images: picked } = await model.firstPass(request);
+  const [{ image: small }] = picked;
+  const large = 1.5 * edge;
+  const shown = await sharp(await png(small))
+    .resize(large, large, { kernel: 'nearest' })
+    .removeAlpha()
+    .raw()
+    .toBuffer();
+  const direct = first(await model.txt2img({ ...request, width: large, height: large }));
+  await strip('hires-direct.png', [{ width: large, height: large, channels: 3, data: shown }, direct]);
+  for (const upscaler of ['latent', 'latent-nearest-exact', 'lanczos']) {
+    const pictures = [];
+    for (const denoisingStrength of [0, 0.3, 0.5])
+      pictures.push(first(await model.hires(picked, { scale: 1.5, upscaler, denoisingStrength, steps: 5 })));
+    await strip(`hires-${upscaler}.png`, pictures);
+  }
+}
+
+const pages = { inpaint, hires };
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(pages);
+for (const page of wanted) await pages[page]();
+await runtime.dispose();
