@@ -1,5 +1,6 @@
 import { invalidOption } from '../errors/index.js';
 import {
+  isAutomatic,
   resolveSampler,
   resolveSchedule,
   type Sampler,
@@ -80,10 +81,12 @@ export function hiresPairs(hires: InfotextHires): [string, string][] {
 /**
  * The hires pass that a text tells of; undefined: none.
  * @param attempt gives undefined in place of a value that cannot be read, or throws.
+ * @param first schedule of the first pass, which A1111 keeps when only the sampler is another.
  */
 export function readHires(
   parameters: Readonly<Record<string, string>>,
   attempt: <T>(read: () => T) => T | undefined,
+  first?: Schedule,
 ): InfotextHires | undefined {
   const text = (key: string): string | undefined => (Object.hasOwn(parameters, key) ? parameters[key] : undefined);
   const upscaler = text(keys.upscaler);
@@ -92,6 +95,7 @@ export function readHires(
   const file = upscaler !== undefined && /[\\/]/.test(upscaler) ? upscaler : undefined;
   const tileSize = number(keys.tileSize);
   const sampler = text(keys.sampler);
+  const named = sampler === undefined ? undefined : attempt(() => resolveSampler(sampler, `infotext.${keys.sampler}`));
   const schedule = text(keys.schedule);
   const edges = attempt(() => readResize(text(keys.resize))) ?? {};
   return defined({
@@ -102,10 +106,12 @@ export function readHires(
     denoisingStrength: number('Denoising strength'),
     prompt: text(keys.prompt),
     negativePrompt: text(keys.negativePrompt),
-    sampler:
-      sampler === undefined ? undefined : attempt(() => resolveSampler(sampler, `infotext.${keys.sampler}`).sampler),
+    sampler: named?.sampler,
     schedule:
-      schedule === undefined ? undefined : attempt(() => resolveSchedule(schedule, `infotext.${keys.schedule}`)),
+      schedule === undefined
+        ? // Old texts name it behind the sampler.
+          (named?.schedule ?? (named === undefined ? undefined : first))
+        : attempt(() => (isAutomatic(schedule) ? undefined : resolveSchedule(schedule, `infotext.${keys.schedule}`))),
     cfgScale: number(keys.cfgScale),
     guidance: number(keys.guidance),
     clipSkip: number(keys.clipSkip),

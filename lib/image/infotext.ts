@@ -129,8 +129,9 @@ export function infotextToRequest(
   if (mode === 'txt2img') leaveOut(request, pictureFields);
   if (mode !== 'inpaint') leaveOut(request, maskFields);
   const size = attempt(strict, () => readSize(parsed.parameters[sizeKey]));
-  const hires = mode === 'txt2img' ? readHires(parsed.parameters, (read) => attempt(strict, read)) : undefined;
   const schedule = request.schedule ?? attempt(strict, () => scheduleOfSampler(parsed.parameters));
+  const hires =
+    mode === 'txt2img' ? readHires(parsed.parameters, (read) => attempt(strict, read), schedule) : undefined;
   return {
     prompt: parsed.prompt,
     negativePrompt: parsed.negativePrompt,

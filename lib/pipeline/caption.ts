@@ -71,6 +71,7 @@ export function hiresOf(
   const other = checkpoint !== undefined;
   const seed = pass.seeds[index] ?? sampling.seed;
   const upscaler = start?.upscaler;
+  const sampler = other || sampling.sampler !== first.sampler;
   const sized = width !== undefined || height !== undefined;
   return {
     ...(sized ? { width: pass.width, height: pass.height } : { scale: scale ?? 2 }),
@@ -83,8 +84,9 @@ export function hiresOf(
     denoisingStrength: pass.denoisingStrength ?? 1,
     ...when(pass.taggedPrompt !== first.prompt, { prompt: pass.taggedPrompt }),
     ...when(pass.negativePrompt !== first.negativePrompt, { negativePrompt: pass.negativePrompt }),
-    ...when(other || sampling.sampler !== first.sampler, { sampler: sampling.sampler }),
-    ...when(other || sampling.schedule !== first.schedule, { schedule: sampling.schedule }),
+    ...when(sampler, { sampler: sampling.sampler }),
+    // Another sampler would bring a schedule of its own.
+    ...when(sampler || sampling.schedule !== first.schedule, { schedule: sampling.schedule }),
     ...when(other || sampling.cfgScale !== first.cfgScale, { cfgScale: sampling.cfgScale }),
     ...when(facts.isDit, { guidance: sampling.guidance }),
     ...when(hires.clipSkip !== undefined, { clipSkip: pass.clipSkip }),

@@ -1,4 +1,4 @@
-import { formatBytes } from '../memory/index.js';
+import { formatBytes, host } from '../memory/index.js';
 import { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed } from './admission.js';
 import { type Drafted, draftRequest } from './draft.js';
@@ -6,7 +6,7 @@ import { noInputs } from './inputs.js';
 import { modelsOf } from './models.js';
 import { checkRequest, type PipelineModel } from './modes.js';
 import type { Pass } from './plan.js';
-import type { ModelContext } from './prompts.js';
+import type { ModelContext, Presence } from './prompts.js';
 import type { PassMode } from './request.js';
 import { shapeOf } from './shape.js';
 import { passSteps } from './steps.js';
@@ -61,11 +61,14 @@ export async function planRequest(model: PipelineModel, request: unknown, mode: 
   signal?.throwIfAborted();
   const drafted = await draftRequest(model, mode, options, options.onPreview !== undefined, signal);
   const scope = new JobScope(signal ?? new AbortController().signal);
+  const leaves = unloadsOf(drafted);
   const passes: PlannedPass[] = [];
-  for (const [index, pass] of drafted.plan.passes.entries()) passes.push(await planned(drafted, pass, index, scope));
-  const unloads = unloadsOf(drafted);
+  for (const [index, pass] of drafted.plan.passes.entries())
+    passes.push(await planned(drafted, pass, index, leaves, scope));
+  const unloads = leaves.map(({ name }) => name);
   const { first, second } = drafted.models;
-  const together = second === undefined || unloads.length > 0 ? [first] : [first, second];
+  const apart = second === undefined || (first.presence !== undefined && leaves.includes(first.presence));
+  const together = apart ? [first] : [first, second];
   const weights = Math.max(...[together, ...(second === undefined ? [] : [[second]])].map((all) => bytesOf(all)));
   const known = passes.map(({ memory }) => memory);
   const peak = known.includes(null) ? null : weights + Math.max(...known.map((bytes) => bytes ?? 0));
@@ -78,10 +81,18 @@ function bytesOf(models: readonly ModelContext[]): number {
   return models.reduce((sum, { facts }) => sum + facts.components.reduce((all, { bytes }) => all + bytes, 0), 0);
 }
 
-async function planned(drafted: Drafted, pass: Pass, index: number, scope: JobScope): Promise<PlannedPass> {
+async function planned(
+  drafted: Drafted,
+  pass: Pass,
+  index: number,
+  leaves: readonly Presence[],
+  scope: JobScope,
+): Promise<PlannedPass> {
   const { diffusionModel: model } = modelsOf(pass, drafted.models);
   const { plan } = drafted;
-  const loaded = model.presence?.loaded !== false;
+  const { presence } = model;
+  // The second model can have to leave for the first, and come back.
+  const loaded = presence === undefined || (presence.loaded && (index === 0 || !leaves.includes(presence)));
   const before = plan.passes[index - 1];
   const merges =
     before?.parts.diffusionModel === pass.parts.diffusionModel
@@ -118,14 +129,31 @@ async function memoryOf(
   return (await measureNeed(model, scope, shape, tilings)).peak;
 }
 
-/** The first model makes room where both do not fit. */
-function unloadsOf({ models: { first, second }, plan }: Drafted): string[] {
-  if (second === undefined || second.presence?.loaded === true) return [];
+/** What leaves memory so that the models of the passes can come, in the order of the job. */
+function unloadsOf({ models: { first, second }, plan }: Drafted): Presence[] {
   const { ledger } = first.memory;
-  const need = new Map([['CPU', bytesOf([second])]]);
-  if (ledger.shortage(need) === undefined) return [];
-  const keeps = plan.passes.some(({ parts }) => parts.vae === 'first' && parts.diffusionModel === 'second');
-  return keeps ? [] : [first.facts.name];
+  const leaves: Presence[] = [];
+  /** Freed so far, less what was read in its place. */
+  let balance = 0;
+  const read = (model: ModelContext, leavers: readonly (Presence | undefined)[]): void => {
+    const { presence } = model;
+    if (presence === undefined || (presence.loaded && !leaves.includes(presence))) return;
+    const need = new Map([[host, presence.bytes]]);
+    for (const leaver of leavers) {
+      if (ledger.shortage(need, balance) === undefined) break;
+      if (leaver === undefined || leaver === presence || leaves.includes(leaver)) continue;
+      leaves.push(leaver);
+      balance += leaver.bytes;
+    }
+    balance -= presence.bytes;
+  };
+  const { passes } = plan;
+  const rivals = first.presence?.rivals ?? [];
+  if (passes[0].parts.diffusionModel === 'first') read(first, rivals);
+  const last = passes.at(-1)?.parts;
+  const keeps = last !== undefined && Object.values(last).includes('first');
+  if (second !== undefined) read(second, keeps ? rivals : [...rivals, first.presence]);
+  return leaves;
 }
 
 function explained(plan: Omit<RequestPlan, 'explain'>, { models }: Drafted): string {
@@ -151,7 +179,7 @@ function explained(plan: Omit<RequestPlan, 'explain'>, { models }: Drafted): str
     lines.push(`  memory: ${pass.memory === null ? 'known when the model is loaded' : formatBytes(pass.memory)}`);
   }
   for (const name of plan.unloads)
-    lines.push(`"${name}" leaves memory before its successor is read, and comes back with the next job`);
+    lines.push(`"${name}" leaves memory before its successor is read, and comes back when it is needed`);
   if (plan.passes.length > 1 && plan.unloads.length === 0) lines.push('all models stay in memory');
   if (plan.peak !== null) lines.push(`peak: ${formatBytes(plan.peak)}`);
   lines.push(...plan.warnings.map((warning) => `warning: ${warning}`));

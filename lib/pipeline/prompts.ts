@@ -38,7 +38,12 @@ export interface ModelIdentity {
 
 /** Weights that can leave memory between two passes and come back. */
 export interface Presence {
+  readonly name: string;
   readonly loaded: boolean;
+  /** Of its weights, loaded or not. */
+  readonly bytes: number;
+  /** Models that would leave for this one, the first to go first. */
+  readonly rivals: readonly Presence[];
   /** Somebody needs the model: it stays in memory until the result is called. */
   hold(): () => void;
   /** Its owner can do without it, and would rather have it leave than be refused, until the result is called. */

@@ -42,6 +42,11 @@ export class ModelTenant implements Tenant, Presence {
     return this.#holders > 0;
   }
 
+  get rivals(): readonly ModelTenant[] {
+    const { spare } = this.#init.residency;
+    return spare.filter((tenant): tenant is ModelTenant => tenant instanceof ModelTenant && tenant !== this);
+  }
+
   hold(): () => void {
     this.#init.residency.touch(this);
     return this.#count(1);

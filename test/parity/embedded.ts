@@ -6,6 +6,7 @@ import {
   draw,
   drawWithSdCli,
   expectSameBytes,
+  type ParityHires,
   type ParityLoad,
   type ParityRequest,
   sdCliPath,
@@ -37,6 +38,8 @@ export interface ParityCase {
   readonly name: string;
   /** Joined to the base; one of its own for every case, so that no two cases draw the same picture. */
   readonly request: Partial<ParityRequest>;
+  /** Levels that a sample may differ by, where both round numbers in another order. Default: 0. */
+  readonly atMost?: number;
 }
 
 /** Options of sd-cli that are not those of ours in the same case; for what must make no difference. */
@@ -65,7 +68,7 @@ export function paritySuite(
       return () => runtime?.dispose({ abort: true });
     });
 
-    it.each(cases)('$name', async ({ name, request }) => {
+    it.each(cases)('$name', async ({ name, request, atMost = 0 }) => {
       if (model === undefined || complete === undefined) throw new Error('The model was not loaded');
       const full = { ...base, ...request };
       const [ours, theirs] = await Promise.all([
@@ -73,8 +76,11 @@ export function paritySuite(
         drawWithSdCli(scratch, { ...complete, ...options.sdCli }, full),
       ]);
       expect(ours.images).toHaveLength(full.batchSize ?? 1);
-      for (const image of ours.images) expectPicture(image, full.width, full.height);
-      expectSameBytes(ours.images, theirs);
+      const hires: Partial<ParityHires> = full.hires ?? {};
+      const { scale = 1 } = hires;
+      const { width = (full.width ?? 64) * scale, height = (full.height ?? 64) * scale } = hires;
+      for (const image of ours.images) expectPicture(image, width, height);
+      expectSameBytes(ours.images, theirs, atMost);
       // An option that both sides ignore would pass for equal.
       for (const hash of hashes(ours)) {
         expect(drawn.get(hash), `drew the picture of "${String(drawn.get(hash))}"`).toBeUndefined();

@@ -36,8 +36,33 @@ export const request: Readonly<Record<string, unknown>> = {
   onQueue: listener,
 };
 
+/** Every field of a second pass but the files of another model, valid for an SD1 model and cheap. */
+export const hires: Readonly<Record<string, unknown>> = {
+  scale: 1,
+  width: undefined,
+  height: undefined,
+  upscaler: 'latent',
+  steps: 1,
+  denoisingStrength: 0.5,
+  prompt: 'a green apple',
+  negativePrompt: 'red',
+  sampler: 'euler',
+  schedule: 'discrete',
+  cfgScale: 1,
+  guidance: 3.5,
+  clipSkip: 1,
+  seed: 2,
+  loras: [],
+  checkpoint: undefined,
+  modules: 'same',
+  strict: true,
+};
+
 const image = { width: 64, height: 64, channels: 3, data: new Uint8Array(64 * 64 * 3) };
 const mask = { width: 64, height: 64, channels: 1, data: new Uint8Array(64 * 64).fill(255) };
+
+/** Of a signal that is no option of what is given. */
+const isAborted = (given: unknown): boolean => (given as { signal?: unknown } | null | undefined)?.signal === aborted;
 
 export interface Call {
   readonly name: string;
@@ -55,12 +80,34 @@ export function modelCalls(model: Model): readonly Call[] {
     ...{ inpaintArea: 'only masked', maskedPadding: 8, pasteBack: true },
   };
   return [
-    { name: 'txt2img', valid: request, run: (m, given) => m.txt2img(given) },
+    { name: 'txt2img', valid: { ...request, hires }, run: (m, given) => m.txt2img(given) },
     { name: 'img2img', valid: painting, run: (m, given) => m.img2img(given) },
     { name: 'inpaint', valid: inpainting, run: (m, given) => m.inpaint(given) },
     { name: 'txt2imgStream', valid: request, run: (m, given) => drain(m.txt2imgStream(given)) },
     { name: 'img2imgStream', valid: painting, run: (m, given) => drain(m.img2imgStream(given)) },
     { name: 'inpaintStream', valid: inpainting, run: (m, given) => drain(m.inpaintStream(given)) },
+    {
+      name: 'txt2img, hires',
+      valid: hires,
+      run: (m, given) =>
+        m.txt2img((isAborted(given) ? { ...request, signal: aborted } : { ...request, hires: given }) as never),
+    },
+    { name: 'firstPass', valid: request, run: (m, given) => m.firstPass(given) },
+    {
+      name: 'hires',
+      valid: { ...hires, ...job, tiling: false, preview: { every: 1 }, strictPrompt: false, onModel: listener },
+      run: (m, given) => m.hires([image as never], given),
+    },
+    {
+      name: 'hires images',
+      valid: { image },
+      run: (m, given) => {
+        if (isAborted(given)) return m.hires([image as never], { signal: aborted, prompt: 'x' });
+        const list: unknown = typeof given === 'object' && given !== null ? Object.values(given) : given;
+        return m.hires(list as never, { prompt: 'x' });
+      },
+    },
+    { name: 'plan', valid: { ...request, hires }, run: async (m, given) => (await m.plan(given)).explain() },
     {
       name: 'encodePrompt',
       valid: {

@@ -52,5 +52,7 @@ export function affordable(given: unknown, edge: number, steps: number): unknown
   cap('height', edge);
   cap('batchSize', 2);
   cap('steps', steps);
+  if (typeof request['scale'] === 'number' && request['scale'] > 2 && request['scale'] <= 64) request['scale'] = 2;
+  if (typeof request['hires'] === 'object') request['hires'] = affordable(request['hires'], 2 * edge, steps);
   return request;
 }

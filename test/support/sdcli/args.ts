@@ -1,4 +1,4 @@
-import type { Img2ImgRequest, LoadModelOptions, RawImage, TilingOptions } from '../../../lib/index.js';
+import type { HiresOptions, Img2ImgRequest, LoadModelOptions, RawImage, TilingOptions } from '../../../lib/index.js';
 
 /** Files as paths, and the options that sd-cli knows too. */
 export type ParityLoad = Omit<LoadModelOptions, 'signal' | 'onProgress' | 'conditioningCacheBytes' | 'vaeDecodeOnly'>;
@@ -31,6 +31,14 @@ export type ParityRequest = Omit<
   readonly controlImage?: RawImage;
   readonly sigmas?: readonly number[];
   readonly tiling?: TilingOptions;
+  /** Of txt2img. */
+  readonly hires?: ParityHires;
+};
+
+/** What sd-cli has of a second pass. It is the first's in everything else. */
+export type ParityHires = Pick<HiresOptions, 'scale' | 'width' | 'height' | 'steps' | 'denoisingStrength'> & {
+  /** A1111's label. */
+  readonly upscaler: string;
 };
 
 /** Writes a picture for sd-cli and returns its path. */
@@ -95,6 +103,15 @@ const loadFlags: Flags<ParityLoad> = {
 
 type PlainRequest = Omit<ParityRequest, 'image' | 'mask' | 'refImages' | 'controlImage'>;
 
+const hiresFlags: Flags<ParityHires> = {
+  upscaler: text('--hires-upscaler'),
+  scale: text('--hires-scale'),
+  width: text('--hires-width'),
+  height: text('--hires-height'),
+  steps: text('--hires-steps'),
+  denoisingStrength: text('--hires-denoising-strength'),
+};
+
 const requestFlags: Flags<PlainRequest> = {
   prompt: text('--prompt'),
   negativePrompt: text('--negative-prompt'),
@@ -130,6 +147,7 @@ const requestFlags: Flags<PlainRequest> = {
     ].join(),
   ],
   denoisingStrength: text('--strength'),
+  hires: (hires) => ['--hires', ...argsOf(hiresFlags, hires)],
 };
 
 function argsOf<T extends object>(flags: Flags<T>, options: T): string[] {

@@ -31,10 +31,11 @@ export async function readPng(path: string): Promise<RawImage> {
 }
 
 /** Pictures of the addon for a request; its mode is that of the pictures in it. */
-export function draw(model: Model, { image, mask, ...request }: ParityRequest): Promise<GenerateResult> {
+export function draw(model: Model, { image, mask, hires, ...request }: ParityRequest): Promise<GenerateResult> {
   if (image === undefined) {
     const { denoisingStrength: _, ...txt2img } = request;
-    return model.txt2img(txt2img);
+    return model.txt2img({ ...txt2img, hires });
   }
+  if (hires !== undefined) throw new Error('Only txt2img has a second pass');
   return mask === undefined ? model.img2img({ ...request, image }) : model.inpaint({ ...request, image, mask });
 }

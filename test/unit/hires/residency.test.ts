@@ -74,11 +74,31 @@ describe('where one model has room', () => {
     expect(history(two, ['loadModel', 'sample'])).toEqual(['loadModel a', 'sample a', 'loadModel b', 'sample b']);
     expect(events).toEqual(['unload a', 'load b', 'switch b']);
     expect(two.fake.disposedModels).toEqual([1]);
+    // Now the second is in memory, and the same job has to change twice.
+    const again = await two.model.plan(job);
+    expect(again.unloads.map((name) => name.replace(/-\d+$/, ''))).toEqual(['b', 'a']);
+    expect(again.passes.map(({ loaded }) => loaded)).toEqual([false, false]);
     events.length = 0;
+    await two.model.txt2img(job);
+    expect(events).toEqual(['unload b', 'load a', 'unload a', 'load b', 'switch b']);
+    events.length = 0;
+    expect((await two.model.plan(request)).unloads).toHaveLength(1);
     await two.model.txt2img({ ...request, onModel });
     expect(events).toEqual(['unload b', 'load a']);
     await two.runtime.dispose();
-    expect(two.fake.disposedModels).toHaveLength(3);
+    expect(two.fake.disposedModels).toHaveLength(5);
+  });
+
+  it('a checkpoint of an earlier job leaves before the model itself', async () => {
+    const third = wholeCheckpoint('c');
+    const two = await twoModels(heavy, { infoOf: () => heavy, runtime: { memoryLimit: 8000 * mib } });
+    const { events, onModel } = heard();
+    await two.model.txt2img({ ...request, hires: { checkpoint: two.b } });
+    const job = { ...request, onModel, hires: { checkpoint: third } };
+    expect((await two.model.plan(job)).unloads.map((name) => name.replace(/-\d+$/, ''))).toEqual(['b']);
+    await two.model.txt2img(job);
+    expect(events).toEqual(['unload b', 'load c', 'switch c']);
+    await two.runtime.dispose();
   });
 
   it('a second model that fits not even alone is refused before the first step', async () => {
