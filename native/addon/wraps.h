@@ -13,8 +13,8 @@
 
 namespace nd::addon {
 
-// A host whose object was not disposed of, e.g. that of a thread that was terminated, frees it here, after the
-// thread that used it has ended, and gives its pages back as dispose() does.
+// A host whose object was not disposed of, e.g. that of a thread that was terminated, frees it here, after
+// the thread that used it has ended, and gives its pages back as dispose() does.
 template <typename Object>
 struct ObjectHost : Host {
   ~ObjectHost() override {
