@@ -1,20 +1,31 @@
 """`python -m train` in models/nano: every stage in turn, each from where it stopped. See README.md."""
 
 import argparse
+import json
 import os
 from pathlib import Path
 
 import torch
 
+from .autoencoder import train_autoencoder
+from .card import table
+from .concepts import read_concepts
 from .config import Config
+from .diffusion import train_diffusion
+from .measure import measure, rounded
+from .narrow import save_narrow
 from .progress import Log
-from .sources import TRAIN
+from .sampling import Request, Sampler
+from .sheets import contact_sheet
+from .sources import NANO, TRAIN
+from .tokens import Tokenizer
 
 
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m train", description=__doc__)
-    parser.add_argument("--stage", choices=("all", "autoencoder", "diffusion"), default="all")
+    parser.add_argument("--out", type=Path, default=NANO / "nano-v1.safetensors", help="also writes .json and .png beside it")
+    parser.add_argument("--stage", choices=("all", "autoencoder"), default="all", help="autoencoder: stop after it")
     parser.add_argument("--state", type=Path, default=TRAIN / ".state", help="folder for what an interrupted run left")
     parser.add_argument("--init", type=Path, help="narrow weights to begin from (default: random)")
     parser.add_argument("--threads", type=int, default=2)
@@ -27,7 +38,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run the stages asked for."""
+    """Run the stages, measure, draw the sheet, print the card's table."""
     options = parse()
     torch.set_num_threads(options.threads)
     options.state.mkdir(parents=True, exist_ok=True)
@@ -43,10 +54,17 @@ def main() -> None:
         diffusion_rate=options.rate,
     )
     log = Log(options.state / "losses.jsonl")
-    if options.stage in ("all", "autoencoder"):
-        from .autoencoder import train_autoencoder
-
-        train_autoencoder(config, log)
+    autoencoder = train_autoencoder(config, log)
+    if options.stage == "autoencoder":
+        return
+    model = train_diffusion(config, autoencoder, log)
+    names = [concept.name for concept in read_concepts()]
+    save_narrow(options.out, model, names)
+    measured = rounded(measure(options.out, (128, 64), None))
+    options.out.with_suffix(".json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+    sampler = Sampler(model, Tokenizer(), steps=16)
+    contact_sheet(sampler.pictures([Request(name, 1) for name in names])).save(options.out.with_suffix(".png"))
+    print(table([measured]))
 
 
 if __name__ == "__main__":

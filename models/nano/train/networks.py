@@ -38,11 +38,14 @@ def make_unet() -> UNet2DConditionModel:
     return unet
 
 
-def make_text_encoder() -> CLIPTextModel:
-    """Token ids [n, 77] to conditioning [n, 77, 96] (`last_hidden_state`)."""
+def make_text_encoder(vocabulary: int = VOCABULARY) -> CLIPTextModel:
+    """Token ids [n, 77] to conditioning [n, 77, 96] (`last_hidden_state`).
+
+    Training uses a vocabulary of the few hundred rows it needs: the full table would cost as much as the UNet's optimizer.
+    """
     return CLIPTextModel(
         CLIPTextConfig(
-            vocab_size=VOCABULARY,
+            vocab_size=vocabulary,
             hidden_size=TEXT_WIDTH,
             intermediate_size=4 * TEXT_WIDTH,
             num_hidden_layers=TEXT_LAYERS,
@@ -50,8 +53,8 @@ def make_text_encoder() -> CLIPTextModel:
             max_position_embeddings=77,
             hidden_act="quick_gelu",
             layer_norm_eps=1e-5,
-            bos_token_id=49406,
-            eos_token_id=49407,
-            pad_token_id=49407,
+            bos_token_id=0,  # these three only steer the pooled output, which SD1 does not use
+            eos_token_id=0,
+            pad_token_id=None,
         )
     )

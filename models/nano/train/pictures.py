@@ -41,9 +41,8 @@ def place(
 
 def jitter(emoji: Image.Image, rng: random.Random, size: int = SIZE) -> Image.Image:
     """The emoji a little smaller and moved a little, so that seeds have something to differ in."""
-    scale = rng.uniform(0.88, 1.04)
-    room = (1 - COVER * scale) / 2
-    shift = (rng.uniform(-1, 1) * min(room, 0.05), rng.uniform(-1, 1) * min(room, 0.05))
+    scale = rng.uniform(0.92, 1.03)
+    shift = (rng.uniform(-0.025, 0.025), rng.uniform(-0.025, 0.025))
     return place(emoji, size, scale, shift)
 
 
