@@ -33,6 +33,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--diffusion-steps", type=int, default=Config.diffusion_steps)
     parser.add_argument("--batch", type=int, default=Config.diffusion_batch)
     parser.add_argument("--rate", type=float, default=Config.diffusion_rate)
+    parser.add_argument("--limit", type=int, help="only the first so many concepts, for a quick trial")
     parser.add_argument("--pid-file", type=Path, help="write the process id here, to stop and continue the training")
     return parser.parse_args()
 
@@ -52,13 +53,14 @@ def main() -> None:
         diffusion_steps=options.diffusion_steps,
         diffusion_batch=options.batch,
         diffusion_rate=options.rate,
+        limit=options.limit,
     )
     log = Log(options.state / "losses.jsonl")
     autoencoder = train_autoencoder(config, log)
     if options.stage == "autoencoder":
         return
     model = train_diffusion(config, autoencoder, log)
-    names = [concept.name for concept in read_concepts()]
+    names = [concept.name for concept in read_concepts()[: options.limit]]
     save_narrow(options.out, model, names)
     measured = rounded(measure(options.out, (128, 64), None))
     options.out.with_suffix(".json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")

@@ -65,7 +65,7 @@ def train_autoencoder(config: Config, log: Log) -> AutoencoderTiny:
         optimizer.load_state_dict(saved["optimizer"])
         average.load(saved["average"], saved["step"])
         step = saved["step"]
-    emoji = [draw_emoji(concept.character) for concept in read_concepts()]
+    emoji = [draw_emoji(concept.character) for concept in read_concepts()[: config.limit]]
     total = 0.0
     while step < config.autoencoder_steps:
         # Seeded by the step, so that an interrupted run sees the same pictures as an uninterrupted one.

@@ -21,6 +21,7 @@ class Config:
     diffusion_rate: float = 6e-4
     save_every: int = 100
     seed: int = 0
+    limit: int | None = None  # only so many concepts, for a quick trial of the whole way
 
     @property
     def device(self) -> torch.device:

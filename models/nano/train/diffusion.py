@@ -91,7 +91,7 @@ class Batches:
 
 def train_diffusion(config: Config, autoencoder: nn.Module, log: Log) -> Narrow:
     """Train, or go on from the state on disk, and return the averaged networks."""
-    concepts = read_concepts()
+    concepts = read_concepts()[: config.limit]
     tokenizer = Tokenizer()
     metadata = read_narrow(config.init)[1] if config.init else {}
     known_ids = load_narrow(config.init).token_ids if config.init else None

@@ -63,7 +63,10 @@ def make_latents(autoencoder: AutoencoderTiny, concepts: list[Concept], seed: in
     large = encode(autoencoder, [view for one in emoji for view in views(one, LARGE, SIZE, rng)])
     small = encode(autoencoder, [view for one in emoji for view in views(one, SMALL, SIZE // 2, rng)])
     everyone = list(range(len(emoji)))
-    pair_of = [tuple(rng.sample(everyone, 2)) for _ in range(PAIRS)]
+    pair_of: list[tuple[int, int]] = []
+    for _ in range(min(PAIRS, 2 * len(everyone))):
+        left, right = rng.sample(everyone, 2)
+        pair_of.append((left, right))
     pairs = encode(autoencoder, [to_tensor(side_by_side(emoji[a], emoji[b])) for a, b in pair_of])
     count = len(emoji)
     return Latents(large.unflatten(0, (count, LARGE)), small.unflatten(0, (count, SMALL)), pairs, pair_of)
