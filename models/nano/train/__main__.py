@@ -24,7 +24,9 @@ from .tokens import Tokenizer
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m train", description=__doc__)
-    parser.add_argument("--out", type=Path, default=NANO / "nano-v1.safetensors", help="also writes .json and .png beside it")
+    parser.add_argument(
+        "--out", type=Path, default=NANO / "nano-v1.safetensors", help="also writes .json and .png beside it"
+    )
     parser.add_argument("--stage", choices=("all", "autoencoder"), default="all", help="autoencoder: stop after it")
     parser.add_argument("--state", type=Path, default=TRAIN / ".state", help="folder for what an interrupted run left")
     parser.add_argument("--init", type=Path, help="narrow weights to begin from (default: random)")
@@ -33,6 +35,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--diffusion-steps", type=int, default=Config.diffusion_steps)
     parser.add_argument("--batch", type=int, default=Config.diffusion_batch)
     parser.add_argument("--rate", type=float, default=Config.diffusion_rate)
+    parser.add_argument("--save-every", type=int, default=Config.save_every, help="steps between states and log lines")
     parser.add_argument("--limit", type=int, help="only the first so many concepts, for a quick trial")
     parser.add_argument("--pid-file", type=Path, help="write the process id here, to stop and continue the training")
     return parser.parse_args()
@@ -53,6 +56,7 @@ def main() -> None:
         diffusion_steps=options.diffusion_steps,
         diffusion_batch=options.batch,
         diffusion_rate=options.rate,
+        save_every=options.save_every,
         limit=options.limit,
     )
     log = Log(options.state / "losses.jsonl")

@@ -21,7 +21,7 @@ LATENT_PULL = 1e-3
 
 
 def random_crop(emoji: Image.Image, rng: random.Random) -> Tensor:
-    """[3, 64, 64]: half the time a corner of a 128x128 picture, else the object small: models are asked for 64x64 too."""
+    """[3, 64, 64]: mostly a part of a 128x128 picture, sometimes the object small: 64x64 is asked for too."""
     draw = rng.random()
     if draw < 0.15:
         return to_tensor(jitter(emoji, rng, CROP))
@@ -38,7 +38,7 @@ def reconstruct(model: AutoencoderTiny, pictures: Tensor) -> tuple[Tensor, Tenso
 
 
 def loss_of(model: AutoencoderTiny, pictures: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (loss, mean squared error). Channels are pulled lightly to mean 0 and deviation 1, which the noise expects."""
+    """Return (loss, mean squared error). Channels are pulled a little to mean 0 and deviation 1."""
     with torch.autocast(pictures.device.type, torch.bfloat16):
         output, latents = reconstruct(model, pictures)
     error = functional.mse_loss(output.float(), pictures)
@@ -84,6 +84,14 @@ def train_autoencoder(config: Config, log: Log) -> AutoencoderTiny:
         if step % config.save_every == 0:
             log.write("autoencoder", step=step, mse=total / config.save_every)
             total = 0.0
-            save_state(path, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "average": average.state(), "step": step})
+            save_state(
+                path,
+                {
+                    "model": model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "average": average.state(),
+                    "step": step,
+                },
+            )
     average.write_to(model)
     return model.eval()

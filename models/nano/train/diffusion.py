@@ -12,7 +12,7 @@ from .config import Config, learning_rate
 from .ema import Ema
 from .latents import Latents, cached_latents
 from .narrow import TOKENS, Narrow, load_narrow, load_text_state, read_narrow, text_state
-from .networks import make_autoencoder, make_text_encoder, make_unet
+from .networks import make_text_encoder, make_unet
 from .progress import Log, load_state, save_state
 from .schedule import alphas_cumprod, min_snr_weight, spread_timesteps
 from .tokens import Tokenizer, row_numbers, vocabulary_of
@@ -37,7 +37,7 @@ class Parts:
 
 
 def begin(config: Config, vocabulary: list[int]) -> Parts:
-    """Random weights, or those of `init`; rows of tokens that it has not are drawn with the deviation of those it has."""
+    """Random weights, or those of `init`; rows of its missing tokens are drawn with the deviation of the others."""
     torch.manual_seed(config.seed)
     unet, encoder = make_unet(), make_text_encoder(len(vocabulary))
     if config.init:
@@ -75,7 +75,10 @@ class Batches:
         if rng.random() < SMALL_SHARE:
             rows = [self._single(self.latents.small, rng) for _ in range(2 * size)]
         else:
-            rows = [self._pair(rng) if rng.random() < PAIR_SHARE else self._single(self.latents.large, rng) for _ in range(size)]
+            rows = [
+                self._pair(rng) if rng.random() < PAIR_SHARE else self._single(self.latents.large, rng)
+                for _ in range(size)
+            ]
         prompts = ["" if rng.random() < EMPTY_SHARE else prompt for _, prompt in rows]
         return torch.stack([latent for latent, _ in rows]), prompts
 
@@ -97,7 +100,9 @@ def train_diffusion(config: Config, autoencoder: nn.Module, log: Log) -> Narrow:
     known_ids = load_narrow(config.init).token_ids if config.init else None
     parts = begin(config, vocabulary_of(tokenizer, concepts, known_ids))
     average = Ema(parts.both, 0.999)
-    optimizer = torch.optim.AdamW(parts.both.parameters(), lr=config.diffusion_rate, betas=(0.9, 0.99), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(
+        parts.both.parameters(), lr=config.diffusion_rate, betas=(0.9, 0.99), weight_decay=0.01
+    )
     path, step = config.state / "diffusion.pt", 0
     if (saved := load_state(path)) is not None:
         parts.both.load_state_dict(saved["model"])
@@ -136,7 +141,15 @@ def train_diffusion(config: Config, autoencoder: nn.Module, log: Log) -> Narrow:
         if step % config.save_every == 0:
             log.write("diffusion", step=step, loss=total / config.save_every)
             total = 0.0
-            save_state(path, {"model": parts.both.state_dict(), "optimizer": optimizer.state_dict(), "average": average.state(), "step": step})
+            save_state(
+                path,
+                {
+                    "model": parts.both.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "average": average.state(),
+                    "step": step,
+                },
+            )
     return to_narrow(parts, average, autoencoder)
 
 

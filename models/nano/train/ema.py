@@ -1,7 +1,7 @@
 """Exponential moving average of weights: what is sampled and shipped; it stands in for a falling learning rate."""
 
-from torch import Tensor, nn
 import torch
+from torch import Tensor, nn
 
 
 class Ema:

@@ -19,7 +19,7 @@ LARGE, SMALL, PAIRS = 12, 6, 420
 
 @dataclass
 class Latents:
-    """`large` [concepts, 12, 4, 16, 16], `small` [concepts, 6, 4, 8, 8], `pairs` [n, 4, 16, 16] of concepts `pair_of`."""
+    """`large` [concepts, 12, 4, 16, 16], `small` [concepts, 6, 4, 8, 8], `pairs` [n, 4, 16, 16]."""
 
     large: Tensor
     small: Tensor

@@ -43,9 +43,11 @@ def load_text_state(encoder: CLIPTextModel, state: dict[str, Tensor]) -> None:
 def read_narrow(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return (float32 tensors and int64 ids by name, metadata)."""
     with safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = file.metadata()
-    return {name: value.float() if value.is_floating_point() else value.long() for name, value in tensors.items()}, metadata
+    return {
+        name: value.float() if value.is_floating_point() else value.long() for name, value in tensors.items()
+    }, metadata
 
 
 def under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -75,7 +77,9 @@ def half_state(module: nn.Module, prefix: str) -> dict[str, Tensor]:
 
 def save_narrow(path: Path, model: Narrow, concepts: list[str]) -> None:
     """Write the file at once: to a temporary name, then renamed."""
-    text = {f"text_encoder.{name}": value.detach().cpu().half() for name, value in text_state(model.text_encoder).items()}
+    text = {
+        f"text_encoder.{name}": value.detach().cpu().half() for name, value in text_state(model.text_encoder).items()
+    }
     table = text.pop(f"text_encoder.{TOKENS}.weight")
     text[f"text_encoder.{TOKENS}.ids"] = torch.tensor(model.token_ids, dtype=torch.int32)
     text[f"text_encoder.{TOKENS}.rows"] = table[model.token_ids].contiguous()

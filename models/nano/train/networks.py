@@ -41,7 +41,7 @@ def make_unet() -> UNet2DConditionModel:
 def make_text_encoder(vocabulary: int = VOCABULARY) -> CLIPTextModel:
     """Token ids [n, 77] to conditioning [n, 77, 96] (`last_hidden_state`).
 
-    Training uses a vocabulary of the few hundred rows it needs: the full table would cost as much as the UNet's optimizer.
+    Training uses a vocabulary of the few hundred rows it needs: the full table would double the optimizer's work.
     """
     return CLIPTextModel(
         CLIPTextConfig(

@@ -26,7 +26,11 @@ def draw_emoji(character: str) -> Image.Image:
 
 
 def place(
-    emoji: Image.Image, size: int = SIZE, scale: float = 1.0, shift: tuple[float, float] = (0, 0), width: int | None = None
+    emoji: Image.Image,
+    size: int = SIZE,
+    scale: float = 1.0,
+    shift: tuple[float, float] = (0, 0),
+    width: int | None = None,
 ) -> Image.Image:
     """Centre the emoji on a white ground of size x (width or size) pixels; `shift` is a share of the size."""
     width = size if width is None else width

@@ -55,7 +55,9 @@ class Sampler:
         conditioning = self.text_encoder(ids.to(device)).last_hidden_state
         sigmas, times = discrete_sigmas(self.steps)
         side = requests[0].size // 8
-        noise = torch.stack([torch.randn(4, side, side, generator=torch.Generator().manual_seed(r.seed)) for r in requests])
+        noise = torch.stack(
+            [torch.randn(4, side, side, generator=torch.Generator().manual_seed(r.seed)) for r in requests]
+        )
         skip, sample = 0, torch.zeros_like(noise)
         if requests[0].start is not None:
             # The engine evaluates floor(steps * strength) + 1 times.
@@ -65,7 +67,9 @@ class Sampler:
         for i in range(skip, self.steps):
             scaled = sample / (sigmas[i] ** 2 + 1) ** 0.5
             with torch.autocast(device.type, torch.bfloat16):
-                both = self.unet(torch.cat([scaled, scaled]), times[i], encoder_hidden_states=conditioning).sample.float()
+                both = self.unet(
+                    torch.cat([scaled, scaled]), times[i], encoder_hidden_states=conditioning
+                ).sample.float()
             prompted, plain = both.chunk(2)
             sample = sample + (plain + self.guidance * (prompted - plain)) * (sigmas[i + 1] - sigmas[i])
         return sample.cpu()

@@ -1,4 +1,4 @@
-"""`python -m train.companions NARROW OUT_FOLDER`: trains all three on a narrow model, writes lifted files and a sheet."""
+"""`python -m train.companions NARROW OUT_FOLDER`: trains all three, writes lifted files and sheets."""
 
 import argparse
 import json
@@ -27,7 +27,14 @@ def train_lora(file: Path, out: Path, concepts: list[Concept], steps: int, token
     model = load_narrow(file)
     adapters, _ = lora.attach(model.unet)
     parameters = [parameter for adapter in adapters.values() for parameter in (adapter.down, adapter.up)]
-    fit(model, tokenizer, styled_targets(model, concepts, blueprint), parameters, Plan("lora", steps, 2e-3), Log(out / "losses.jsonl"))
+    fit(
+        model,
+        tokenizer,
+        styled_targets(model, concepts, blueprint),
+        parameters,
+        Plan("lora", steps, 2e-3),
+        Log(out / "losses.jsonl"),
+    )
     lora.save_lora(out / "blueprint-lora.safetensors", adapters, "blueprint")
     return Sampler(model, tokenizer).pictures([Request(name, 1) for name in SHOWN])
 
@@ -43,12 +50,21 @@ def train_embedding(file: Path, out: Path, steps: int, tokenizer: Tokenizer) -> 
     return Sampler(model, tokenizer).pictures([Request(inversion.PLACEHOLDER, seed) for seed in range(1, 9)])
 
 
-def train_hypernetwork(file: Path, out: Path, concepts: list[Concept], steps: int, tokenizer: Tokenizer) -> torch.Tensor:
+def train_hypernetwork(
+    file: Path, out: Path, concepts: list[Concept], steps: int, tokenizer: Tokenizer
+) -> torch.Tensor:
     """Sepia style; returns pictures drawn with it."""
     model = load_narrow(file)
     nets, _ = hypernetwork.attach(model.unet)
     parameters = [parameter for net in nets for parameter in net.parameters()]
-    fit(model, tokenizer, styled_targets(model, concepts, sepia), parameters, Plan("hypernetwork", steps, 3e-3), Log(out / "losses.jsonl"))
+    fit(
+        model,
+        tokenizer,
+        styled_targets(model, concepts, sepia),
+        parameters,
+        Plan("hypernetwork", steps, 3e-3),
+        Log(out / "losses.jsonl"),
+    )
     hypernetwork.save_hypernetwork(out / "sepia-hypernetwork.pt", nets, "sepia", steps)
     return Sampler(model, tokenizer).pictures([Request(name, 1) for name in SHOWN])
 

@@ -1,9 +1,9 @@
 """A hypernetwork in the format of AUTOMATIC1111's web UI (.pt): two small networks for the width 768.
 
 In every cross-attention the conditioning x becomes x + net(x) before `to_k`, and x + another net(x) before `to_v`.
-Layer structure [1, 1/16, 1] with ReLU: at width 768 the hidden layer is 48 wide. The narrow one has the same 48: the first
-layer reads the first of each 8 equal inputs (zeros for the others), the last repeats its rows, the hidden layer stays as it
-is. So lifting is exact.
+Layer structure [1, 1/16, 1] with ReLU: at width 768 the hidden layer is 48 wide. The narrow one has the same 48: the
+first layer reads the first of each 8 equal inputs (zeros for the others), the last repeats its rows, the hidden layer
+stays as it is. So lifting is exact.
 """
 
 from pathlib import Path

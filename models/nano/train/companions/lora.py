@@ -1,9 +1,9 @@
 """A style LoRA in kohya's format, on every linear layer of the UNet's transformer blocks.
 
-Narrow: y + up(down(x)) with down [rank, in], up [out, rank]. Lifted as the layers are: of each r equal inputs `down` reads
-the first and has zeros for the others; `up` repeats its rows. Then up @ down is the lifted product exactly, since
-spreading columns and repeating rows are themselves matrix products on either side. `to_q` is scaled by 1/sqrt(r), as its
-layer is; the only rounding is that of fp16.
+Narrow: y + up(down(x)) with down [rank, in], up [out, rank]. Lifted as the layers are: of each r equal inputs `down`
+reads the first and has zeros for the others; `up` repeats its rows. Then up @ down is the lifted product exactly, since
+spreading columns and repeating rows are themselves matrix products on either side. `to_q` is scaled by 1/sqrt(r), as
+its layer is; the only rounding is that of fp16.
 """
 
 import math
@@ -48,7 +48,11 @@ def kohya_name(diffusers: str) -> str:
     if match is None:
         raise ValueError(f"no linear layer of a transformer block: {diffusers}")
     side, level, layer, rest = match.groups()
-    block = f"input_blocks_{3 * int(level) + int(layer) + 1}" if side == "down" else f"output_blocks_{3 * int(level) + int(layer)}"
+    block = (
+        f"input_blocks_{3 * int(level) + int(layer) + 1}"
+        if side == "down"
+        else f"output_blocks_{3 * int(level) + int(layer)}"
+    )
     return f"lora_unet_{block}_1_{rest.replace('.', '_')}"
 
 

@@ -49,7 +49,9 @@ class Plan:
     seed: int = 0
 
 
-def fit(model: Narrow, tokenizer: Tokenizer, targets: Targets, parameters: Iterable[nn.Parameter], plan: Plan, log: Log) -> None:
+def fit(
+    model: Narrow, tokenizer: Tokenizer, targets: Targets, parameters: Iterable[nn.Parameter], plan: Plan, log: Log
+) -> None:
     """Train the parameters, which hooks have put into the networks, on the noise error; everything else is frozen."""
     for module in (model.unet, model.text_encoder, model.autoencoder):
         module.requires_grad_(False)
@@ -71,7 +73,9 @@ def fit(model: Narrow, tokenizer: Tokenizer, targets: Targets, parameters: Itera
         share = alphas[times].view(-1, 1, 1, 1)
         conditioning = model.text_encoder(ids).last_hidden_state
         with torch.autocast("cpu", torch.bfloat16):
-            guess = model.unet(share.sqrt() * clean + (1 - share).sqrt() * noise, times, encoder_hidden_states=conditioning).sample
+            guess = model.unet(
+                share.sqrt() * clean + (1 - share).sqrt() * noise, times, encoder_hidden_states=conditioning
+            ).sample
         loss = ((guess.float() - noise).square().mean((1, 2, 3)) * weights[times]).mean()
         optimizer.zero_grad()
         loss.backward()

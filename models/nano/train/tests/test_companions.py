@@ -28,7 +28,11 @@ def lifted_networks() -> tuple[nn.Module, nn.Module]:
 
 def diffusers_names(unet: nn.Module) -> dict[str, str]:
     """Layer name in diffusers by name in the LoRA file."""
-    return {lora.kohya_name(name): name for name, _ in unet.named_modules() if lora.LINEAR.fullmatch(name) and is_linear(unet, name)}
+    return {
+        lora.kohya_name(name): name
+        for name, _ in unet.named_modules()
+        if lora.LINEAR.fullmatch(name) and is_linear(unet, name)
+    }
 
 
 def is_linear(unet: nn.Module, name: str) -> bool:
