@@ -67,7 +67,7 @@ def train_autoencoder(config: Config, log: Log) -> AutoencoderTiny:
         step = saved["step"]
     emoji = [draw_emoji(concept.character) for concept in read_concepts()[: config.limit]]
     total = 0.0
-    while step < config.autoencoder_steps:
+    while step < config.last(config.autoencoder_steps):
         # Seeded by the step, so that an interrupted run sees the same pictures as an uninterrupted one.
         rng = random.Random(f"{config.seed} autoencoder {step}")
         pictures = batch_of(emoji, config.autoencoder_batch, rng).to(config.device, memory_format=torch.channels_last)

@@ -21,7 +21,12 @@ class Config:
     diffusion_rate: float = 6e-4
     save_every: int = 100
     seed: int = 0
+    stop_after: int | None = None  # end a stage early, as an interruption would
     limit: int | None = None  # only so many concepts, for a quick trial of the whole way
+
+    def last(self, steps: int) -> int:
+        """The step at which a stage of so many steps ends in this run."""
+        return steps if self.stop_after is None else min(steps, self.stop_after)
 
     @property
     def device(self) -> torch.device:

@@ -113,7 +113,7 @@ def train_diffusion(config: Config, autoencoder: nn.Module, log: Log) -> Narrow:
     batches = Batches(latents, concepts, set(known_names(metadata)))
     weights, alphas = min_snr_weight(alphas_cumprod()), alphas_cumprod().float()
     total = 0.0
-    while step < config.diffusion_steps:
+    while step < config.last(config.diffusion_steps):
         # Seeded by the step, so that an interrupted run sees the same data as an uninterrupted one.
         rng = random.Random(f"{config.seed} diffusion {step}")
         generator = torch.Generator().manual_seed(rng.getrandbits(60))
