@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..networks import TEXT_RATIO, UNET_RATIO
 
-RANK = 8
+RANK = 4
 LINEAR = re.compile(r"(down|up)_blocks\.(\d)\.attentions\.(\d)\.(transformer_blocks\.0\..+)")
 
 

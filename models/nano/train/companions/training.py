@@ -50,9 +50,18 @@ class Plan:
 
 
 def fit(
-    model: Narrow, tokenizer: Tokenizer, targets: Targets, parameters: Iterable[nn.Parameter], plan: Plan, log: Log
+    model: Narrow,
+    tokenizer: Tokenizer,
+    targets: Targets,
+    parameters: Iterable[nn.Parameter],
+    plan: Plan,
+    log: Log,
+    save: Callable[[int], None],
 ) -> None:
-    """Train the parameters, which hooks have put into the networks, on the noise error; everything else is frozen."""
+    """Train the parameters, which hooks have put into the networks, on the noise error; all else is frozen.
+
+    `save` is called with the step every 25 steps and at the end.
+    """
     for module in (model.unet, model.text_encoder, model.autoencoder):
         module.requires_grad_(False)
     parameters = list(parameters)
@@ -84,3 +93,5 @@ def fit(
         if step % 25 == 0:
             log.write(plan.stage, step=step, loss=total / 25)
             total = 0.0
+            save(step)
+    save(plan.steps)
