@@ -68,7 +68,7 @@ def main() -> None:
     save_narrow(options.out, model, names)
     measured = rounded(measure(options.out, (128, 64), None))
     options.out.with_suffix(".json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
-    sampler = Sampler(model, Tokenizer(), steps=16)
+    sampler = Sampler(model.to(config.device), Tokenizer(), steps=16)
     contact_sheet(sampler.pictures([Request(name, 1) for name in names])).save(options.out.with_suffix(".png"))
     print(table([measured]))
 

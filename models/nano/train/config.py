@@ -6,6 +6,11 @@ from pathlib import Path
 import torch
 
 
+def best_device() -> torch.device:
+    """A GPU when there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 @dataclass(frozen=True)
 class Config:
     """`init` is a narrow file to begin from, None for random weights. Steps count from the beginning of a stage."""
@@ -31,7 +36,7 @@ class Config:
     @property
     def device(self) -> torch.device:
         """A GPU when there is one."""
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return best_device()
 
 
 def learning_rate(step: int, steps: int, peak: float, warmup: int = 100) -> float:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .concepts import Concept
-from .latents import encode
+from .latents import decode, encode
 from .narrow import Narrow
 from .nearest import centred, nearest_by_hash, nearest_by_latent, overlap, psnr
 from .pictures import draw_emoji, place, to_tensor
@@ -18,14 +18,11 @@ def originals(concepts: list[Concept], size: int = 128) -> Tensor:
     return torch.stack([to_tensor(place(draw_emoji(concept.character), size)) for concept in concepts])
 
 
-@torch.no_grad()
 def autoencoder_figures(model: Narrow, concepts: list[Concept]) -> dict[str, float]:
     """PSNR of whole pictures: the mean over pictures, the worst, and that of the error of all."""
     pictures = originals(concepts)
-    rebuilt = torch.cat(
-        [model.autoencoder.decode(model.autoencoder.encode(p).latents).sample for p in pictures.split(32)]
-    )
-    each = psnr(pictures, rebuilt.clamp(-1, 1))
+    rebuilt = decode(model.autoencoder, encode(model.autoencoder, list(pictures)))
+    each = psnr(pictures, rebuilt)
     pooled = 10 * torch.log10(1 / (10 ** (-each / 10)).mean())
     return {"mean": each.mean().item(), "worst": each.min().item(), "pooled": pooled.item()}
 

@@ -43,6 +43,15 @@ def encode(autoencoder: AutoencoderTiny, pictures: list[Tensor]) -> Tensor:
     return torch.cat([autoencoder.encode(part).latents.float().cpu() for part in parts])
 
 
+@torch.no_grad()
+def decode(autoencoder: AutoencoderTiny, latents: Tensor) -> Tensor:
+    """Latents to pictures [n, 3, h, w] in [-1, 1], float32 on the CPU."""
+    device = next(autoencoder.parameters()).device
+    return torch.cat([autoencoder.decode(part.to(device)).sample.float().cpu() for part in latents.split(32)]).clamp(
+        -1, 1
+    )
+
+
 def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
     """Two emoji in the halves of one picture."""
     ground = Image.new("RGB", (SIZE, SIZE), "white")

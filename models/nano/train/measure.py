@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .concepts import read_concepts
+from .config import best_device
 from .figures import autoencoder_figures, img2img_figures, missed, originals, pair_figures, seed_difference, top1
 from .narrow import load_narrow, read_narrow
 from .sampling import Request, Sampler
@@ -38,7 +39,7 @@ def draw_all(sampler: Sampler, names: list[str], size: int, cache: Path | None) 
 
 def measure(path: Path, sizes: tuple[int, ...], cache: Path | None) -> dict:
     """All figures of a narrow file."""
-    model, listed = load_narrow(path), set(json.loads(read_narrow(path)[1]["concepts"]))
+    model, listed = load_narrow(path).to(best_device()), set(json.loads(read_narrow(path)[1]["concepts"]))
     sampler = Sampler(model, Tokenizer())
     everyone = read_concepts()
     concepts = [concept for concept in everyone if concept.name in listed]

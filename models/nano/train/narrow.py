@@ -29,6 +29,12 @@ class Narrow:
     autoencoder: AutoencoderTiny
     token_ids: list[int]
 
+    def to(self, device: torch.device) -> "Narrow":
+        """Move the networks."""
+        for network in (self.text_encoder, self.unet, self.autoencoder):
+            network.to(device)
+        return self
+
 
 def text_state(encoder: CLIPTextModel) -> dict[str, Tensor]:
     """State without the prefix `text_model.`, which some versions of transformers have."""

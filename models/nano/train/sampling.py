@@ -7,6 +7,7 @@ from diffusers import AutoencoderTiny, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextModel
 
+from .latents import decode
 from .narrow import Narrow
 from .schedule import discrete_sigmas
 from .tokens import Tokenizer
@@ -41,12 +42,9 @@ class Sampler:
         """[n, 4, h, w]; all requests have one size and one strength."""
         return torch.cat([self._chunk(requests[i : i + CHUNK]) for i in range(0, len(requests), CHUNK)])
 
-    @torch.no_grad()
     def pictures(self, requests: list[Request]) -> Tensor:
         """[n, 3, h, w] in [-1, 1]."""
-        latents = self.latents(requests)
-        parts = [self.autoencoder.decode(part).sample for part in latents.split(CHUNK)]
-        return torch.cat(parts).float().clamp(-1, 1)
+        return decode(self.autoencoder, self.latents(requests))
 
     def _chunk(self, requests: list[Request]) -> Tensor:
         prompts = [request.prompt for request in requests]

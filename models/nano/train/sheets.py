@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .config import best_device
 from .narrow import load_narrow, read_narrow
 from .pictures import to_image
 from .sampling import Request, Sampler
@@ -39,7 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     names = options.names or json.loads(read_narrow(options.file)[1]["concepts"])
-    sampler = Sampler(load_narrow(options.file), Tokenizer(), steps=options.steps)
+    sampler = Sampler(load_narrow(options.file).to(best_device()), Tokenizer(), steps=options.steps)
     pictures = sampler.pictures([Request(name, options.seed, options.size) for name in names])
     contact_sheet(pictures).save(options.out, optimize=True)
 
