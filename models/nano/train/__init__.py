@@ -1,0 +1,1 @@
+"""Training of the embedded model: data, autoencoder, UNet with text encoder, measure, companions. See README.md."""
