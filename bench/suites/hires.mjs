@@ -37,7 +37,10 @@ export const hires = {
   },
 };
 
-/** Both sides run 4 steps in the second pass: their rules for steps agree at this strength. */
+/**
+ * Both sides run 4 steps in the second pass: their rules for steps agree at this strength. Of the upscalers, those that
+ * copy the nearest cell have the same bits on both sides.
+ */
 const request = {
   prompt: 'a red apple',
   negativePrompt: '',
@@ -48,7 +51,7 @@ const request = {
   cfgScale: 3,
   sampler: 'euler',
   schedule: 'discrete',
-  hires: { scale: 2, upscaler: 'Latent', steps: 4, denoisingStrength: 0.6 },
+  hires: { scale: 2, upscaler: 'Latent (nearest)', steps: 4, denoisingStrength: 0.6 },
 };
 
 function report(ours, theirs, one, eight, repeat) {
