@@ -40,17 +40,24 @@ const nativeFiles = {
   tsan: ['cancel.', 'dispose', 'progress', 'stream', 'two-models', 'worker'],
 };
 
-/** C++ tests that need the engine, which takes minutes to build, and those that do not. */
-const tests = { engine: ['log_test', 'engine_test', 'race_test'], quick: ['worker_test', 'host_test'] };
+/**
+ * C++ tests that need the engine, which takes minutes to build, and those that do not. crash_test dies of signals, which a
+ * sanitizer catches first.
+ */
+const tests = {
+  engine: ['log_test', 'lora_test', 'model_file_test', 'engine_test', 'race_test'],
+  quick: ['worker_test', 'host_test'],
+};
 
 /** Builds and runs the C++ tests of a sanitizer build; the counts of ctest, one failure more for each report. */
 export async function sanitizedCtest(name, { quick = false } = {}) {
-  const build = await built(name, quick ? tests.quick : [...tests.quick, ...tests.engine, 'ggml-cpu']);
+  const chosen = quick ? tests.quick : [...tests.quick, ...tests.engine];
+  const build = await built(name, quick ? chosen : [...chosen, 'ggml-cpu']);
   const counts = await ctest({
     name: `ctest ${name}`,
     cwd: build.buildDir,
     env: build.environment({ leaks: true }),
-    only: quick ? tests.quick : [],
+    only: chosen,
   });
   return judged(build, counts);
 }
