@@ -40,12 +40,12 @@ export class SecondModels {
     signal: AbortSignal | undefined,
   ): Promise<PipelineModel> {
     const stop = signal ?? new AbortController().signal;
-    await checkModelFiles(files, stop);
     const stamps = await fileStamps(files);
     const request = nativeLoadOptions(options, files, device, this.#context.threads);
     const key = JSON.stringify([request, [...stamps]]);
     const known = this.#models.get(key);
     if (known !== undefined) return (await known).pipeline;
+    await checkModelFiles(files, stop);
     const memory = { addon: this.#context.loaded.addon, ledger: this.#context.ledger };
     const measured = await measureLoad(memory, request, stop);
     // It need not fit beside the first model, which can make room for it.
