@@ -1,4 +1,5 @@
 import { invalidOption } from '../errors/index.js';
+import { readNumber, strengthKey } from './infotext-values.js';
 import type { InfotextHires } from './infotext-hires.js';
 import {
   type EngineRng,
@@ -97,11 +98,7 @@ function numeric(name: Field['name'], key: string): Field {
     name,
     key,
     write: (value) => (typeof value === 'number' && Number.isFinite(value) ? String(value) : undefined),
-    read: (text, field) => {
-      const value = text.trim() === '' ? NaN : Number(text);
-      if (!Number.isFinite(value)) throw invalidOption(field, text, 'a number');
-      return value;
-    },
+    read: readNumber,
   };
 }
 
@@ -192,7 +189,7 @@ export const fieldsAfterSize: readonly Field[] = [
   textual('vae', 'VAE'),
   numeric('variationSeed', 'Variation seed'),
   numeric('variationStrength', 'Variation seed strength'),
-  numeric('denoisingStrength', 'Denoising strength'),
+  numeric('denoisingStrength', strengthKey),
   numeric('clipSkip', 'Clip skip'),
   generator('rng', 'RNG'),
   circular,

@@ -1,4 +1,3 @@
-import { invalidOption } from '../errors/index.js';
 import {
   isAutomatic,
   resolveSampler,
@@ -8,6 +7,8 @@ import {
   type Schedule,
   scheduleLabels,
 } from '../options/index.js';
+
+import { readNumber, readSize, strengthKey } from './infotext-values.js';
 
 /** What infotext says about a hires pass, by the names of `HiresOptions`. */
 export interface InfotextHires {
@@ -91,7 +92,10 @@ export function readHires(
   const text = (key: string): string | undefined => (Object.hasOwn(parameters, key) ? parameters[key] : undefined);
   const upscaler = text(keys.upscaler);
   if (upscaler === undefined && text(keys.scale) === undefined && text(keys.resize) === undefined) return undefined;
-  const number = (key: string): number | undefined => attempt(() => readNumber(text(key), key));
+  const number = (key: string): number | undefined => {
+    const value = text(key);
+    return value === undefined ? undefined : attempt(() => readNumber(value, `infotext.${key}`));
+  };
   const file = upscaler !== undefined && /[\\/]/.test(upscaler) ? upscaler : undefined;
   const tileSize = number(keys.tileSize);
   const sampler = text(keys.sampler);
@@ -103,7 +107,7 @@ export function readHires(
     ...edges,
     upscaler: file === undefined ? upscaler : { file, ...(tileSize === undefined ? {} : { tileSize }) },
     steps: number(keys.steps),
-    denoisingStrength: number('Denoising strength'),
+    denoisingStrength: number(strengthKey),
     prompt: text(keys.prompt),
     negativePrompt: text(keys.negativePrompt),
     sampler: named?.sampler,
@@ -125,19 +129,10 @@ function defined(values: { readonly [K in keyof InfotextHires]: InfotextHires[K]
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
-function readNumber(text: string | undefined, key: string): number | undefined {
-  if (text === undefined) return undefined;
-  const value = text.trim() === '' ? NaN : Number(text);
-  if (!Number.isFinite(value)) throw invalidOption(`infotext.${key}`, text, 'a number');
-  return value;
-}
-
 /** `0x512` is one edge alone. */
 function readResize(text: string | undefined): { width?: number; height?: number } {
   if (text === undefined) return {};
-  const match = /^(?<width>\d{1,5})x(?<height>\d{1,5})$/.exec(text.trim())?.groups;
-  if (match === undefined) throw invalidOption(`infotext.${keys.resize}`, text, 'width and height, e.g. 512x768');
-  const [width, height] = [Number(match.width), Number(match.height)];
+  const { width, height } = readSize(text, keys.resize);
   return { ...(width > 0 ? { width } : {}), ...(height > 0 ? { height } : {}) };
 }
 

@@ -12,6 +12,7 @@ import {
 } from './infotext-fields.js';
 import { hiresPairs, isHiresKey, readHires } from './infotext-hires.js';
 import { maskFields, maskKeys, pictureFields } from './infotext-painting.js';
+import { readSize, strengthKey } from './infotext-values.js';
 import { formatInfotext, isInfotextKey, type ParsedInfotext, parseInfotext } from './infotext-syntax.js';
 
 /** Everything infotext is written from. Fields that are left out, or NaN, are not written. */
@@ -94,8 +95,6 @@ export function infotextToMode(infotext: string | ParsedInfotext): PassMode {
 type PictureOption = 'denoisingStrength' | 'resizeMode';
 type MaskOption = 'maskBlur' | 'maskInvert' | 'maskedContent' | 'inpaintArea' | 'maskedPadding' | 'pasteBack';
 
-const strengthKey = 'Denoising strength';
-
 /**
  * The request that infotext describes, by our option names, for the mode that made the picture ({@link infotextToMode})
  * or the one of the options: what it gives for a picture of txt2img is a request for txt2img. img2img and inpaint take
@@ -128,7 +127,8 @@ export function infotextToRequest(
   if (mode === 'txt2img' || made === 'txt2img') delete request.denoisingStrength;
   if (mode === 'txt2img') leaveOut(request, pictureFields);
   if (mode !== 'inpaint') leaveOut(request, maskFields);
-  const size = attempt(strict, () => readSize(parsed.parameters[sizeKey]));
+  const given = parsed.parameters[sizeKey];
+  const size = given === undefined ? undefined : attempt(strict, () => readSize(given, sizeKey));
   const schedule = request.schedule ?? attempt(strict, () => scheduleOfSampler(parsed.parameters));
   const hires =
     mode === 'txt2img' ? readHires(parsed.parameters, (read) => attempt(strict, read), schedule) : undefined;
@@ -210,13 +210,6 @@ function scheduleOfSampler(parameters: Readonly<Record<string, string>>): Infote
   return name === undefined || 'Schedule type' in parameters
     ? undefined
     : resolveSampler(name, 'infotext.Sampler').schedule;
-}
-
-function readSize(text: string | undefined): { width: number; height: number } | undefined {
-  if (text === undefined) return undefined;
-  const match = /^(?<width>\d{1,5})x(?<height>\d{1,5})$/.exec(text.trim())?.groups;
-  if (match === undefined) throw invalidOption(`infotext.${sizeKey}`, text, 'width and height, e.g. 512x768');
-  return { width: Number(match.width), height: Number(match.height) };
 }
 
 function attempt<T>(strict: boolean, read: () => T): T | undefined {
