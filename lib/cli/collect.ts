@@ -25,7 +25,7 @@ function assign(result: Fields, option: OptionDef, value: unknown): void {
   else if (!isFields(before) || value !== true) result[key] = value;
 }
 
-function isFields(value: unknown): value is Fields {
+export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -1,6 +1,7 @@
 import { DiffusionError } from '../errors/index.js';
 import { infotextToModel, infotextToRequest, parseInfotext, readInfotext } from '../image/index.js';
 import type { PassMode } from '../pipeline/request.js';
+import { isFields } from './collect.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -46,10 +47,6 @@ export function overlay(defaults: Fields, given: Fields): Fields {
   // The picture's own noise levels stand for steps and schedule; whoever names one of these wants it to count.
   const replaced = sigmas === undefined || 'steps' in given || 'schedule' in given;
   return { ...rest, ...(replaced ? {} : { sigmas }), ...given, ...second };
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null;
 }
 
 function fields(value: unknown): Fields {

@@ -1,5 +1,4 @@
-import { loadAddon, type LoadedAddon, type NativeAddon } from '../native/index.js';
-import type { JobMethods } from './methods.js';
+import { type JobMethods, loadAddon, type LoadedAddon, type NativeAddon } from '../native/index.js';
 import { operations } from './remote.js';
 import { Supervisor } from './supervisor.js';
 

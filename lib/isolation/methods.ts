@@ -1,4 +1,4 @@
-import type { NativeAddon, NativeConditioning, NativeJob, NativeModel, NativeUpscaler } from '../native/index.js';
+import type { JobMethods, NativeAddon, NativeConditioning, NativeModel, NativeUpscaler } from '../native/index.js';
 
 /** Things that live in the engine's process and are known here by a handle. */
 export interface RemoteKinds {
@@ -15,11 +15,6 @@ export interface MethodSpec {
   /** It changes the object: its last successful call is made again after the object was made again. Default: false. */
   readonly replays?: boolean;
 }
-
-/** Names of the operations of a thing that start native work. */
-export type JobMethods<T> = {
-  [K in keyof T]: T[K] extends (...args: never[]) => NativeJob<unknown> ? K : never;
-}[keyof T];
 
 type Table<T> = Readonly<Record<JobMethods<T>, MethodSpec>>;
 

@@ -10,6 +10,11 @@ export function totalOf(need: Need): number {
   return sum;
 }
 
+/** Bytes of parts together, e.g. of a model's components. */
+export function sumBytes(parts: readonly { readonly bytes: number }[]): number {
+  return parts.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
 export interface Reservation {
   readonly need: Need;
   /** Ends it. Idempotent. */

@@ -1,4 +1,4 @@
-import type { NativeEvent, NativeJob, NativeModel, NativeModelInfo } from '../native/index.js';
+import type { JobMethods, NativeEvent, NativeJob, NativeModel, NativeModelInfo } from '../native/index.js';
 
 /** Loaded weights. */
 export interface LoadedNative {
@@ -9,13 +9,8 @@ export interface LoadedNative {
 
 export type OpenNative = (onEvent: (event: NativeEvent) => void, signal: AbortSignal) => Promise<LoadedNative>;
 
-/** Names of operations that start a job. */
-type JobName = {
-  [K in keyof NativeModel]: NativeModel[K] extends (...args: never[]) => NativeJob<unknown> ? K : never;
-}[keyof NativeModel];
-
 /** Every operation of the contract that starts a job; the compiler asks for a new one. */
-const operations: Readonly<Record<JobName, true>> = {
+const operations: Readonly<Record<JobMethods<NativeModel>, true>> = {
   encodePrompt: true,
   countTokens: true,
   sigmas: true,
@@ -61,7 +56,7 @@ export class ResidentModel {
     this.#inner = inner;
     this.#onDrop = onDrop;
     const facade: Record<string, unknown> = { info, dispose: () => this.dispose() };
-    for (const name of Object.keys(operations) as JobName[]) {
+    for (const name of Object.keys(operations) as JobMethods<NativeModel>[]) {
       facade[name] = (params: unknown, onEvent?: (event: NativeEvent) => void) => this.#run(name, params, onEvent);
     }
     this.native = facade as unknown as NativeModel;
@@ -106,7 +101,11 @@ export class ResidentModel {
     await this.drop();
   }
 
-  #run(name: JobName, params: unknown, onEvent: ((event: NativeEvent) => void) | null = null): NativeJob<unknown> {
+  #run(
+    name: JobMethods<NativeModel>,
+    params: unknown,
+    onEvent: ((event: NativeEvent) => void) | null = null,
+  ): NativeJob<unknown> {
     const call = ({ native }: LoadedNative): NativeJob<unknown> =>
       (native[name] as unknown as Operation).call(native, params, onEvent);
     if (this.#inner !== undefined || this.#disposed) return call(this.#inner ?? gone());

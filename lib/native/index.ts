@@ -1,7 +1,7 @@
 export type { Attempt } from './advice.js';
 export type * from './contract.js';
 export { fromNative } from './errors.js';
-export { JobScope, type RunningJob, runJob } from './job.js';
+export { type JobMethods, JobScope, type RunningJob, runJob } from './job.js';
 export { loadAddon, type LoadAddonOptions, type LoadedAddon, LoadError, ownVersion } from './load.js';
 export { type LogSource, sourceOf } from './log-source.js';
 export { platformTag } from './platform.js';

@@ -2,6 +2,11 @@ import type { NativeJob } from './contract.js';
 import { fromNative } from './errors.js';
 import { type LogSource, rememberSource } from './log-source.js';
 
+/** Names of the operations of a thing that start native work. */
+export type JobMethods<T> = {
+  [K in keyof T]: T[K] extends (...args: never[]) => NativeJob<unknown> ? K : never;
+}[keyof T];
+
 export interface RunningJob<T> {
   /** Settles with the result, or rejects at once with the signal's reason when the signal aborts. */
   readonly promise: Promise<T>;

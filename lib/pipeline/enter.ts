@@ -5,8 +5,8 @@ import type { Drafted } from './draft.js';
 import type { GenerateListeners } from './generate.js';
 import { noInputs } from './inputs.js';
 import { notify } from './listeners.js';
-import { modelsOf, type PassModels } from './models.js';
-import { type Pass, type Plan, withMemory } from './plan.js';
+import { distinct, modelsOf, type PassModels } from './models.js';
+import { decodes, type Pass, type Plan, withMemory } from './plan.js';
 import type { ProgressTracker } from './progress.js';
 import type { ModelContext } from './prompts.js';
 import type { JobQueue } from './queue.js';
@@ -76,9 +76,8 @@ export function enterPasses(
       await scope.idle();
       admission?.release();
       const { second } = models;
-      if (second?.queue !== undefined) unlock = await lock(second.queue, scope);
-      const used = new Set(Object.values(own) as ModelContext[]);
-      if (!used.has(models.first)) {
+      if (second !== undefined) unlock = await lock(second.queue, scope);
+      if (!distinct(own).has(models.first)) {
         // The first pass held it, its owner does without it: now it can leave.
         for (const release of holds.splice(0)) release();
         holds.push(models.first.presence?.spare() ?? nothing);
@@ -110,7 +109,7 @@ export function enterPasses(
 const nothing = (): void => undefined;
 
 function hold(own: PassModels): (() => void)[] {
-  return [...new Set(Object.values(own) as ModelContext[])].map(({ presence }) => presence?.hold() ?? nothing);
+  return [...distinct(own)].map(({ presence }) => presence?.hold() ?? nothing);
 }
 
 function usesFirst(pass: Pass | undefined): boolean {
@@ -122,10 +121,8 @@ function partsOf({ plan, models, inputs }: Drafted, index: number): PassPart[] {
   const pass = plan.passes[index];
   if (pass === undefined) return [];
   const { diffusionModel, vae } = modelsOf(pass, models);
-  const next = plan.passes[index + 1];
-  const decodes = next === undefined || next.start?.upscaler.kind !== 'latent';
   const given = inputs[index] ?? noInputs;
-  const shape = shapeOf(pass, plan, given, diffusionModel.facts, decodes);
+  const shape = shapeOf(pass, plan, given, diffusionModel.facts, decodes(plan, index));
   if (vae === diffusionModel) return [{ admitter: diffusionModel, shape }];
   return [
     { admitter: diffusionModel, shape: { ...shape, encode: [], decode: false } },
@@ -140,7 +137,7 @@ async function loadModels(
   reason: string,
   { onModel }: GenerateListeners,
 ): Promise<void> {
-  for (const { presence } of new Set(Object.values(own) as ModelContext[])) {
+  for (const { presence } of distinct(own)) {
     if (presence === undefined || presence.loaded) continue;
     await tracker.stageOf('load', (onEvent) => presence.load(scope, onEvent, reason, onModel));
   }

@@ -1,4 +1,4 @@
-import { host } from '../memory/index.js';
+import { host, sumBytes } from '../memory/index.js';
 import { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed } from './admission.js';
 import { draftRequest } from './draft.js';
@@ -60,7 +60,7 @@ export async function estimateRequest(model: PipelineModel, request: unknown): P
   const [most] = needs.sort((a, b) => b.need.peak - a.need.peak);
   if (most === undefined) throw new Error('A plan without passes');
   const { need, tilings } = most;
-  const weights = facts.components.reduce((sum, { bytes }) => sum + bytes, 0);
+  const weights = sumBytes(facts.components);
   const used = [tilings.decode, tilings.encode].find(({ enabled }) => enabled);
   const { textEncoder, diffusion, vaeEncode, vaeDecode, previews, images, peak } = need;
   return Object.freeze({

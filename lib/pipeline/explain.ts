@@ -1,4 +1,4 @@
-import { formatBytes, host } from '../memory/index.js';
+import { formatBytes, host, sumBytes } from '../memory/index.js';
 import { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed } from './admission.js';
 import { type Drafted, draftRequest } from './draft.js';
@@ -78,7 +78,7 @@ export async function planRequest(model: PipelineModel, request: unknown, mode: 
 }
 
 function bytesOf(models: readonly ModelContext[]): number {
-  return models.reduce((sum, { facts }) => sum + facts.components.reduce((all, { bytes }) => all + bytes, 0), 0);
+  return sumBytes(models.flatMap(({ facts }) => facts.components));
 }
 
 async function planned(

@@ -9,7 +9,7 @@ import { planEncoding } from './latents.js';
 import { notify } from './listeners.js';
 import { type JobModels, modelsOf } from './models.js';
 import { type PassJob, type PassResult, runPass } from './pass.js';
-import type { Pass, Plan } from './plan.js';
+import { decodes, type Pass, type Plan } from './plan.js';
 import { ProgressTracker, type ProgressListeners } from './progress.js';
 import type { JobTimings } from './request.js';
 import { generateStages } from './stages.js';
@@ -97,10 +97,8 @@ export async function generate(scope: JobScope, plan: Plan, job: GenerateJob): P
 function passJob(pass: Pass, index: number, plan: Plan, { models, inputs, listeners }: GenerateJob): PassJob {
   const own = modelsOf(pass, models);
   const given = inputs[index] ?? noInputs;
-  const next = plan.passes[index + 1];
   const encoding = planEncoding(pass, given, own.diffusionModel.facts);
-  // Pixels are wanted of the last pass, and of one whose pictures are enlarged.
-  const decoder = next?.start?.upscaler.kind === 'latent' ? null : own.vae;
+  const decoder = decodes(plan, index) ? own.vae : null;
   const { preview, memoryBudget } = plan;
   return { pass, models: own, inputs: given, encoding, preview, memoryBudget, decoder, listeners, of: models };
 }

@@ -34,6 +34,11 @@ export function modelsOf({ parts }: Pick<Pass, 'parts'>, models: JobModels): Pas
   };
 }
 
+/** Each model once, in the order diffusion model, text encoder, VAE. */
+export function distinct({ diffusionModel, textEncoder, vae }: PassModels): ReadonlySet<ModelContext> {
+  return new Set([diffusionModel, textEncoder, vae]);
+}
+
 export function modelOf(role: ModelRole, { first, second }: JobModels): ModelContext {
   if (role === 'first') return first;
   if (second === undefined) throw new Error('A pass names a second model that the job has not');

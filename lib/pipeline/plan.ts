@@ -119,6 +119,11 @@ export function withMemory(
   return Object.freeze({ ...plan, passes: Object.freeze(passes), memoryBudget });
 }
 
+/** True when somebody wants the pixels of a pass: those of the last, and of one whose pictures are enlarged. */
+export function decodes({ passes }: Plan, index: number): boolean {
+  return passes[index + 1]?.start?.upscaler.kind !== 'latent';
+}
+
 /** True when a prediction without the prompt is needed. */
 export function needsUncond({ cfgScale, imageCfgScale }: Sampling): boolean {
   return cfgScale !== 1 || imageCfgScale !== cfgScale;

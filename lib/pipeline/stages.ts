@@ -1,5 +1,5 @@
 import type { ModelFacts } from './facts.js';
-import type { JobModels } from './models.js';
+import { distinct, type JobModels } from './models.js';
 import type { PassJob } from './pass.js';
 import { evaluations, needsUncond, type Pass } from './plan.js';
 import type { Stage } from './progress.js';
@@ -37,7 +37,7 @@ export function generateStages(passes: readonly PassJob[], models: JobModels): S
   const loaded = new Set([models.first, models.second].filter((model) => model?.presence?.loaded !== false));
   const sets = new Map<ModelContext, string>();
   for (const { pass, models: own, encoding, decoder } of passes) {
-    for (const model of new Set(Object.values(own) as ModelContext[])) {
+    for (const model of distinct(own)) {
       if (loaded.has(model)) continue;
       loaded.add(model);
       stages.push(loadStage());

@@ -1,5 +1,5 @@
 import type { InfotextModel } from '../image/index.js';
-import type { MemoryLedger } from '../memory/index.js';
+import { type MemoryLedger, sumBytes } from '../memory/index.js';
 import { type LoadedNative, type OpenNative, type Residency, ResidentModel } from '../model/index.js';
 import type { NativeModelInfo } from '../native/index.js';
 import {
@@ -63,7 +63,7 @@ export function assemble(init: AssembleInit): Assembled {
   const presence = new ModelTenant({
     name: first.name,
     resident,
-    bytes: () => init.facts().components.reduce((sum, { bytes }) => sum + bytes, 0),
+    bytes: () => sumBytes(init.facts().components),
     residency: init.residency,
     trim: async () => {
       cache.clear();

@@ -1,5 +1,5 @@
 import { DiffusionError } from '../errors/index.js';
-import { formatBytes, host, type MemoryLedger, type Need, type Shortage, totalOf } from '../memory/index.js';
+import { formatBytes, host, type MemoryLedger, type Need, type Shortage, sumBytes, totalOf } from '../memory/index.js';
 import {
   type NativeAddon,
   type NativeComponent,
@@ -44,7 +44,7 @@ export async function admitLoad(
   const settleOf =
     (settle: (bytes: number) => () => void): LoadPlace['settle'] =>
     (components) =>
-      settle(components.reduce((sum, { bytes }) => sum + bytes, 0));
+      settle(sumBytes(components));
   // Where something could leave, the ledger must know how much is wanted.
   const measures = ledger.limit !== undefined || request.device !== host || ledger.spare > 0;
   const need = measures ? loadNeed(await measureLoad(context, request, signal), ledger) : new Map<string, number>();

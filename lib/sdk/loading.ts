@@ -18,7 +18,7 @@ import {
 } from '../native/index.js';
 import { type ModelIdentity, ProgressTracker } from '../pipeline/index.js';
 import type { LoraDirectories } from '../weights/index.js';
-import type { MemoryLedger } from '../memory/index.js';
+import { type MemoryLedger, sumBytes } from '../memory/index.js';
 import type { AssembleInit } from './assemble.js';
 import { besideCheck } from './besideCheck.js';
 import { admitLoad, explainLoad } from './loadMemory.js';
@@ -111,7 +111,7 @@ export async function loadModel(
       ...settingsOf(options, context),
       openSecond: secondOpener(context.seconds, {
         ...{ options, files, device: request.device },
-        bytes: facts.components.reduce((sum, { bytes }) => sum + bytes, 0),
+        bytes: sumBytes(facts.components),
       }),
     });
   } catch (error) {

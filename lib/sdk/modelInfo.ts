@@ -1,4 +1,5 @@
 import { basename, extname } from 'node:path';
+import { sumBytes } from '../memory/index.js';
 import type { NativeModelFiles, NativeModelInfo } from '../native/index.js';
 import type { Sampler, Schedule } from '../options/index.js';
 import { type LatentSpace, modelDefaults, type ModelFacts, spaceFamily, spaceSource } from '../pipeline/index.js';
@@ -61,7 +62,7 @@ export function publicInfo(facts: ModelFacts, files: NativeModelFiles): ModelInf
     usesTaesd,
     canEncodeImages,
     tensors,
-    bytes: components.reduce((sum, { bytes }) => sum + bytes, 0),
+    bytes: sumBytes(components),
     bytesByDevice: Object.freeze(bytesByDevice),
     components: Object.freeze([...components]),
   });

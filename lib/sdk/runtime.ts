@@ -11,7 +11,7 @@ import {
   runJob,
   sourceOf,
 } from '../native/index.js';
-import { availableMemory, host, MemoryLedger, processRss, totalOf } from '../memory/index.js';
+import { availableMemory, host, MemoryLedger, processRss, sumBytes, totalOf } from '../memory/index.js';
 import {
   arrayOf,
   boolean,
@@ -256,7 +256,7 @@ export class Runtime {
       const need = loadNeed(measured, ledger);
       const components = measured.components.map(({ name, bytes, device: where }) => ({ name, bytes, device: where }));
       return Object.freeze({
-        weights: components.reduce((sum, { bytes }) => sum + bytes, 0),
+        weights: sumBytes(components),
         components,
         readBuffers: measured.readBuffers,
         mapped: measured.mapped,
