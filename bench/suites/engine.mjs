@@ -1,9 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { samePicture } from '../tools/pictures.mjs';
-import { runChild, runSdCli } from '../tools/processes.mjs';
-import { goal, interleave, ratioRow, row } from '../tools/statistics.mjs';
+import { againstSdCli } from '../tools/against-sd-cli.mjs';
+import { goal, ratioRow, row } from '../tools/statistics.mjs';
 
 /**
  * The addon against sd-cli, whole processes on both sides: start, load, encode, sample, decode, write a PNG, end.
@@ -16,20 +12,8 @@ export const engine = {
   async run(input, { quick, repeat = quick ? 2 : 7 }) {
     const steps = quick ? 3 : 10;
     const request = { ...base, steps };
-    const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-bench-'));
-    const pictures = { addon: join(folder, 'addon.png'), sdCli: join(folder, 'sd-cli.png') };
-    try {
-      const addon = () =>
-        runChild(new URL('../children/generate.mjs', import.meta.url), { ...input, request, output: pictures.addon });
-      const sdCli = () => runSdCli(input, request, pictures.sdCli);
-      const [ours, theirs] = await interleave(repeat, [addon, sdCli], (turn) => {
-        process.stderr.write(`  ${turn} of ${repeat}\n`);
-      });
-      await samePicture(pictures);
-      return report(ours, theirs, repeat, request);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    const [ours, theirs] = await againstSdCli(input, request, repeat);
+    return report(ours, theirs, repeat, request);
   },
 };
 

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { samePicture } from '../tools/pictures.mjs';
-import { runChild, runSdCli } from '../tools/processes.mjs';
+import { againstSdCli } from '../tools/against-sd-cli.mjs';
+import { runChild } from '../tools/processes.mjs';
 import { goal, interleave, ratioRow, row } from '../tools/statistics.mjs';
 
 /**
@@ -15,15 +15,8 @@ export const hires = {
   title: 'hires pass, 64x64 to 128x128, embedded model',
   async run(input, { quick, repeat = quick ? 2 : 7 }) {
     const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-bench-'));
-    const pictures = { addon: join(folder, 'addon.png'), sdCli: join(folder, 'sd-cli.png') };
     try {
-      const addon = () =>
-        runChild(new URL('../children/generate.mjs', import.meta.url), { ...input, request, output: pictures.addon });
-      const sdCli = () => runSdCli(input, request, pictures.sdCli);
-      const [ours, theirs] = await interleave(repeat, [addon, sdCli], (turn) => {
-        process.stderr.write(`  ${turn} of ${repeat}\n`);
-      });
-      await samePicture(pictures);
+      const [ours, theirs] = await againstSdCli(input, request, repeat);
       const batch = (jobs) => () =>
         runChild(new URL('../children/hires-batch.mjs', import.meta.url), { ...input, folder, request, jobs });
       const turns = quick ? 1 : 3;
