@@ -51,11 +51,11 @@ struct ActiveJob {
   int step = 0;  // last reported
   MemoryMeter memory;
   std::function<void()> checkCompanions;  // of a load: files that the engine reads after the model's weights
-  std::function<bool()> onWeightsKnown;   // all weights of a load are known, none has memory yet
-  const String2TensorStorage* tensors = nullptr;  // of a load, while onWeightsKnown runs
-  uint64_t readBuffers = 0;                       // of the reader threads of a load
-  uint64_t mapped = 0;                            // file bytes that a load maps
-  std::string loadError;                          // set by JobLoader, thrown after the engine has cleaned up
+  // All weights of a load are known by name, none has memory yet.
+  std::function<bool(const String2TensorStorage&)> onWeightsKnown;
+  uint64_t readBuffers = 0;  // of the reader threads of a load
+  uint64_t mapped = 0;       // file bytes that a load maps
+  std::string loadError;     // set by JobLoader, thrown after the engine has cleaned up
   ErrorCode loadErrorCode = ErrorCode::ModelCorrupt;
   int64_t lastReport = 0;
   std::shared_ptr<Sources> sources;          // set by JobLoader

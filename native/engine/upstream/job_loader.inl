@@ -40,8 +40,7 @@ class JobLoader : public CheckedLoader {
     }
     active->readBuffers = readBufferBytes(wanted, threads);
     active->mapped = mmap ? active->bytesTotal : 0;
-    active->tensors = &get_tensor_storage_map();
-    if (weightsKnown && !weightsKnown()) return false;
+    if (weightsKnown && !weightsKnown(get_tensor_storage_map())) return false;
     if (!allocated(wanted)) return false;
     ActiveJob& job =
         *active;  // the callback runs on the engine's reader threads, which have no job of their own

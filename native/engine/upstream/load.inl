@@ -112,7 +112,9 @@ std::unique_ptr<Model> Model::load(const LoadOptions& options, Job& job) {
     upstream::checkFiles(options.files);
     active.checkCompanions = [&] { upstream::checkControlNet(impl->sd, options.files.controlNet); };
     active.memory.deferred = true;
-    active.onWeightsKnown = [&] { return upstream::placeWeights(impl->sd, active, options.memoryBudget); };
+    active.onWeightsKnown = [&](const String2TensorStorage&) {
+      return upstream::placeWeights(impl->sd, active, options.memoryBudget);
+    };
     if (!impl->sd.init(&params)) upstream::throwLoadFailure(active);
     job.throwIfCancelled();
     impl->sources = active.sources;

@@ -126,11 +126,11 @@ LoadMemory measureLoad(const LoadOptions& options, Job& job) {
     StableDiffusionGGML sd;
     LoadMemory result;
     bool known = false;
-    active.onWeightsKnown = [&] {
+    active.onWeightsKnown = [&](const String2TensorStorage& tensors) {
       result = upstream::weightsOf(sd, active);
       const bool hasTaesd = !options.files.taesd.empty() && !options.taesdPreviewOnly;
       result.info = upstream::describeVersion(
-          sd, upstream::foreseenPrediction(sd, options.prediction, *active.tensors), hasTaesd);
+          sd, upstream::foreseenPrediction(sd, options.prediction, tensors), hasTaesd);
       known = true;
       return false;
     };
