@@ -1,18 +1,8 @@
 #!/usr/bin/env python3
 """Write the pictures and arrays of two-pass requests that the parity tests compare the addon with. See README.md."""
 
-import argparse
-import hashlib
-import json
-from importlib.metadata import version
-from pathlib import Path
-
-import torch
-
-from clip_ids import make_tokenizer
 from hires import HiresCase, run_hires
-from lift import load_models
-from make_reference import HERE, PACKAGES, ROOT, save_array, save_picture
+from make_reference import save_array, save_picture, set_up, write_records
 
 CASES = (
     HiresCase("hires-latent", "red apple", 1, "Latent", 64, 64, 128, 128),
@@ -45,33 +35,12 @@ def describe(out, case, result):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=Path, default=ROOT / "models" / "nano" / "nano-v0.safetensors",
-                        help="narrow weights (default: %(default)s)")
-    parser.add_argument("--engine", type=Path, default=ROOT / "native" / "vendor" / "stable-diffusion.cpp",
-                        help="engine source, for CLIP's merges (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=HERE, help="folder to write to (default: beside the script)")
-    parser.add_argument("--threads", type=int, default=1, help="PyTorch threads (default: 1)")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    options.out.mkdir(parents=True, exist_ok=True)
-
-    models = load_models(options.weights)
-    tokenizer = make_tokenizer(options.engine)
+    options, models, tokenizer = set_up(__doc__)
     records = []
     for case in CASES:
         print(f"{case.name} ...", flush=True)
         records.append(describe(options.out, case, run_hires(case, models, tokenizer)))
-
-    reference = {
-        "weights": options.weights.name,
-        "weightsSha256": hashlib.sha256(options.weights.read_bytes()).hexdigest(),
-        "versions": {name: version(name).split("+")[0] for name in PACKAGES},
-        "minimumPsnr": 50,
-        "cases": records,
-    }
-    text = json.dumps(reference, indent=2, ensure_ascii=False) + "\n"
-    (options.out / "hires.json").write_text(text, encoding="utf-8")
+    write_records(options, "hires.json", records)
 
 
 if __name__ == "__main__":

@@ -85,8 +85,9 @@ def describe(out, case, result):
     return record
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def set_up(description):
+    """Reads the options that every script here has; returns them with the models and the tokenizer."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--weights", type=Path, default=ROOT / "models" / "nano" / "nano-v0.safetensors",
                         help="narrow weights (default: %(default)s)")
     parser.add_argument("--engine", type=Path, default=ROOT / "native" / "vendor" / "stable-diffusion.cpp",
@@ -96,9 +97,24 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
+    return options, load_models(options.weights), make_tokenizer(options.engine)
 
-    models = load_models(options.weights)
-    tokenizer = make_tokenizer(options.engine)
+
+def write_records(options, name, records):
+    """Writes what was made, and of what, to the file that the tests read."""
+    reference = {
+        "weights": options.weights.name,
+        "weightsSha256": hashlib.sha256(options.weights.read_bytes()).hexdigest(),
+        "versions": {package: version(package).split("+")[0] for package in PACKAGES},
+        "minimumPsnr": 50,
+        "cases": records,
+    }
+    text = json.dumps(reference, indent=2, ensure_ascii=False) + "\n"
+    (options.out / name).write_text(text, encoding="utf-8")
+
+
+def main():
+    options, models, tokenizer = set_up(__doc__)
     disc = draw_disc()
     save_picture(options.out / "init-disc.png", disc)
     records = []
@@ -106,16 +122,7 @@ def main():
         print(f"{case.name} ...", flush=True)
         result = run_case(case, models, tokenizer, disc if case.init else None)
         records.append(describe(options.out, case, result))
-
-    reference = {
-        "weights": options.weights.name,
-        "weightsSha256": hashlib.sha256(options.weights.read_bytes()).hexdigest(),
-        "versions": {name: version(name).split("+")[0] for name in PACKAGES},
-        "minimumPsnr": 50,
-        "cases": records,
-    }
-    text = json.dumps(reference, indent=2, ensure_ascii=False) + "\n"
-    (options.out / "reference.json").write_text(text, encoding="utf-8")
+    write_records(options, "reference.json", records)
 
 
 if __name__ == "__main__":
