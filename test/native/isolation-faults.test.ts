@@ -2,7 +2,7 @@ import { utimes } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRuntime, type Runtime, type RuntimeOptions, type Upscaler } from '../../lib/index.js';
-import { crash, expectGone, large, pidOf, small, strike } from '../support/isolation.js';
+import { crash, expectGone, killed, large, pidOf, small, strike } from '../support/isolation.js';
 import { failure, paint, rejection, sha256, threads } from '../support/native.js';
 import { useScratch } from '../support/scratch.js';
 import { writeUpscaler } from '../support/upscaler.js';
@@ -64,8 +64,7 @@ describe('an engine that dies', () => {
 
   it('while it is idle loses nothing', async () => {
     const { runtime, upscaler } = await isolated();
-    await expectGone(strike(runtime, 'SIGKILL'));
-    while (runtime.childPid !== undefined) await sleep(5);
+    await killed(runtime);
     await expectSound(upscaler);
   });
 
@@ -82,7 +81,8 @@ describe('an engine that dies', () => {
 
   it('again and again, while it loads, rejects each job once and recovers', async () => {
     const { runtime, upscaler } = await isolated();
-    strike(runtime, 'SIGKILL');
+    // Only when it is known to be gone: else the first job may die of this kill, which is none of those counted.
+    await killed(runtime);
     let kills = 0;
     const timer = setInterval(() => {
       if (runtime.childPid === undefined) return;
@@ -100,8 +100,7 @@ describe('an engine that dies', () => {
     const { runtime, upscaler } = await isolated();
     await expectSound(upscaler);
     await utimes(file(), new Date(), new Date(Date.now() + 5000));
-    await expectGone(strike(runtime, 'SIGKILL'));
-    while (runtime.childPid !== undefined) await sleep(5);
+    await killed(runtime);
     const error = await failure(upscaler.upscale({ image: small }));
     expect(error.code).toBe('ERR_MODEL_CORRUPT');
     expect(error.message).toContain('changed');

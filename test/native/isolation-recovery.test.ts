@@ -1,12 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createRuntime, type Runtime } from '../../lib/index.js';
 import { tinyCheckpoint } from '../support/fakeModel.js';
-import { crash, expectGone, strike } from '../support/isolation.js';
+import { crash, killed } from '../support/isolation.js';
 import { failure } from '../support/native.js';
 
 // The real program of the engine's process over an addon without an engine, which dies where it is told to.
@@ -34,12 +33,6 @@ afterEach(async () => {
 async function open(): Promise<Runtime> {
   runtime = await createRuntime({ binary, isolation: 'process' });
   return runtime;
-}
-
-/** The process has died and the runtime knows. */
-async function killed(one: Runtime): Promise<void> {
-  await expectGone(strike(one, 'SIGKILL'));
-  while (one.childPid !== undefined) await sleep(5);
 }
 
 const shape = { steps: 1, width: 64, height: 64, cfgScale: 1 };

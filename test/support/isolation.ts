@@ -47,6 +47,12 @@ export async function expectGone(pid: number, milliseconds = 2000): Promise<void
   expect(isRunning(pid), `process ${String(pid)} is left behind`).toBe(false);
 }
 
+/** Kills the engine's process; resolves when it is gone and the runtime knows. */
+export async function killed(runtime: Runtime): Promise<void> {
+  await expectGone(strike(runtime, 'SIGKILL'));
+  while (runtime.childPid !== undefined) await sleep(5);
+}
+
 /** A picture whose enlargement by one block of ESRGAN takes about a second on one thread. */
 export const large: RawImage = paint((x, y) => [(x * 7) % 256, (y * 5) % 256, (x * y) % 256], 160);
 /** One that takes a few milliseconds. */
