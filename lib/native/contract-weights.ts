@@ -68,7 +68,7 @@ export interface NativeWeightsPlan {
 }
 
 export interface NativeWeightsResult {
-  /** Tensors computed, put back, and copied from those that were kept. */
+  /** Tensors computed, put back, and taken from those that were kept. */
   readonly merged: number;
   readonly restored: number;
   readonly copied: number;

@@ -73,7 +73,7 @@ export interface LoraReport {
   readonly files: readonly LoraFileReport[];
   /** Tensors that differ from the checkpoint now. */
   readonly tensors: number;
-  /** Tensors that this call computed, put back, and copied from the cache. */
+  /** Tensors that this call computed, put back, and taken from the cache. */
   readonly merged: number;
   readonly restored: number;
   readonly copied: number;

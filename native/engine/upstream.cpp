@@ -21,6 +21,7 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <unordered_set>
 
 #if defined(__GNUC__)
 #pragma GCC diagnostic push

@@ -1,4 +1,5 @@
 // The arithmetic of native/engine/lora against plain loops, on shapes that leave remainders everywhere.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -6,6 +7,7 @@
 
 #include "check.h"
 #include "lora/codec.h"
+#include "lora/checksum.h"
 #include "lora/kernel.h"
 #include "lora/matrix.h"
 #include "lora/merge.h"
@@ -146,6 +148,11 @@ void testChecksum() {
   }
   CHECK(differs);
   CHECK(nd::lora::checksum(bytes.data(), 999) != before);
+  // Lines that changed places.
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 7);
+  const uint64_t inOrder = nd::lora::checksum(bytes.data(), bytes.size());
+  std::swap_ranges(bytes.begin(), bytes.begin() + 64, bytes.begin() + 640);
+  CHECK(nd::lora::checksum(bytes.data(), bytes.size()) != inOrder);
 }
 
 void testBlocks() {

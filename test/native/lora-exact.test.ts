@@ -78,9 +78,13 @@ const load = (backup: LoraBackup, cacheBytes = 0, checkpoint?: () => Promise<str
 /** `npm run test:loras -- 10000` runs many more. */
 const turns = Number(process.env.NODE_DIFFUSION_TEST_LORA_SETS ?? 200);
 
-describe.each(['file', 'ram'] as const)('backup %s', (backup) => {
+describe.each([
+  ['file', 0],
+  ['file', 2 ** 24],
+  ['ram', 2 ** 21],
+] as const)('backup %s with %i bytes of cache', (backup, cacheBytes) => {
   it('the digest after 1, 2 and many random sets of up to five LoRAs is the one before', async () => {
-    const weights = await load(backup, backup === 'ram' ? 2 ** 21 : 0);
+    const weights = await load(backup, cacheBytes);
     try {
       const paths = makeLoras(weights);
       const before = await weights.digest();
@@ -119,7 +123,7 @@ describe.each(['file', 'ram'] as const)('backup %s', (backup) => {
   });
 
   it('an abort and a file that fails half-way leave the set before exactly', async () => {
-    const weights = await load(backup);
+    const weights = await load(backup, cacheBytes);
     try {
       const paths = makeLoras(weights);
       const [a = '', b = '', c = '', d = '', e = ''] = paths;
@@ -242,10 +246,11 @@ describe('the checkpoint on disk', () => {
   });
 });
 
-it('merged tensors that are kept come back as copies', async () => {
+it('merged tensors that are kept come back without being computed, and stay while they are in use', async () => {
   const weights = await load('file', 2 ** 28);
   try {
     const [a = '', b = ''] = makeLoras(weights);
+    const original = await weights.digest();
     await weights.set([{ path: a }]);
     const merged = await weights.digest();
     await weights.set([{ path: b }]);
@@ -255,8 +260,14 @@ it('merged tensors that are kept come back as copies', async () => {
     expect(report).toMatchObject({ merged: 0 });
     expect(report.copied).toBeGreaterThan(0);
     expect(await weights.digest()).toBe(merged);
+    await weights.native.releaseBackups(false).promise;
+    expect(await weights.digest()).toBe(merged);
+    await weights.set([]);
+    expect(await weights.digest()).toBe(original);
     expect(await weights.native.releaseBackups(false).promise).toBeGreaterThan(0);
     expect((await weights.native.weightsMemory().promise).cache).toBe(0);
+    expect(await weights.set([{ path: a }])).toMatchObject({ copied: 0 });
+    expect(await weights.digest()).toBe(merged);
   } finally {
     await weights.native.dispose();
   }

@@ -68,6 +68,29 @@ describe('model.loras', () => {
     expect(hashes(await loaded().txt2img(request))).toEqual(hashes(plain));
   });
 
+  it('a set that was kept draws the picture it drew before, and so does the model without it', async () => {
+    const keeping = await runtime?.loadModel({ loraCacheBytes: 2 ** 27 });
+    if (keeping === undefined) throw new Error('The model was not loaded');
+    await using model = keeping;
+    const draw = async (...set: string[]): Promise<string> => {
+      await model.loras.set(set.map((path) => ({ path })));
+      return hashes(await model.txt2img(request)).join();
+    };
+    const [plain, styled, both] = [await draw(), await draw(paths.style), await draw(paths.style, paths.other)];
+    expect(new Set([plain, styled, both]).size).toBe(3);
+    const report = await model.loras.set([{ path: paths.style }]);
+    expect(report).toMatchObject({ copied: 9, merged: 0 });
+    expect(await draw(paths.style)).toBe(styled);
+    // The memory of the weights themselves holds the set of both all the while.
+    expect(await draw(paths.style, paths.other)).toBe(both);
+    expect(await draw(paths.style)).toBe(styled);
+    expect(await draw()).toBe(plain);
+    expect(await model.loras.set([{ path: paths.style }])).toMatchObject({ copied: 9, merged: 0 });
+    expect(await draw(paths.style)).toBe(styled);
+    expect(await draw()).toBe(plain);
+    expect((await model.memory()).changedTensors).toBe(0);
+  });
+
   it('the same set again takes no time and touches nothing', async () => {
     await loaded().loras.set([{ path: paths.style }]);
     const times: number[] = [];

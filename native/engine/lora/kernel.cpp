@@ -5,13 +5,7 @@
 #include <cstring>
 
 #include "ggml.h"
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <cpuid.h>
-#include <immintrin.h>
-#define ND_AVX2 __attribute__((target("avx2,fma,f16c")))
-#define ND_AVX2_INLINE __attribute__((target("avx2,fma,f16c"), always_inline)) inline
-#endif
+#include "wide.h"
 
 namespace nd::lora {
 namespace {
@@ -225,21 +219,6 @@ ND_AVX2 void streamWide(const uint8_t* from, uint8_t* to, size_t count) {
   _mm_sfence();
 }
 
-// Not every compiler's __builtin_cpu_supports knows the name.
-bool hasF16c() {
-  unsigned eax = 0;
-  unsigned ebx = 0;
-  unsigned ecx = 0;
-  unsigned edx = 0;
-  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
-}
-
-bool isWide() {
-  static const bool wide =
-      __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 && hasF16c();
-  return wide;
-}
-
 #endif
 
 }  // namespace
@@ -284,30 +263,6 @@ void halvesToFloats(const uint8_t* from, float* to, size_t count) {
   if (isWide()) return halvesWide(from, to, count);
 #endif
   for (size_t i = 0; i < count; ++i) to[i] = Half::one(from + i * 2);
-}
-
-// The mixing of xxHash64 (Yann Collet), in four lanes; the constants are its primes.
-uint64_t checksum(const uint8_t* bytes, size_t count) {
-  constexpr uint64_t first = 0x9E3779B185EBCA87ULL;
-  constexpr uint64_t second = 0xC2B2AE3D27D4EB4FULL;
-  const auto turn = [](uint64_t value, int by) { return (value << by) | (value >> (64 - by)); };
-  const auto word = [&](size_t at, size_t length) {
-    uint64_t value = 0;
-    std::memcpy(&value, bytes + at, length);
-    return value;
-  };
-  uint64_t lanes[4] = {first + second, second, 0, 0 - first};
-  size_t at = 0;
-  for (; at + 32 <= count; at += 32) {
-    for (size_t lane = 0; lane < 4; ++lane)
-      lanes[lane] = turn(lanes[lane] + word(at + lane * 8, 8) * second, 31) * first;
-  }
-  uint64_t sum = count;
-  for (const uint64_t lane : lanes) sum = turn(sum ^ (turn(lane * second, 31) * first), 27) * first + second;
-  for (; at < count; at += 8)
-    sum = turn(sum ^ (word(at, std::min<size_t>(8, count - at)) * first), 23) * second + first;
-  sum = (sum ^ (sum >> 33)) * second;
-  return sum ^ (sum >> 29);
 }
 
 }  // namespace nd::lora

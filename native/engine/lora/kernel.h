@@ -25,7 +25,4 @@ void streamCopy(const uint8_t* from, uint8_t* to, size_t count);
 
 void halvesToFloats(const uint8_t* from, float* to, size_t count);
 
-// 64 bits that change with any byte; not against an adversary.
-uint64_t checksum(const uint8_t* bytes, size_t count);
-
 }  // namespace nd::lora

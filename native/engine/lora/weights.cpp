@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "checksum.h"
 #include "kernel.h"
 #include "parallel.h"
 #include "types.h"
@@ -13,59 +14,6 @@ namespace nd::lora {
 Weights::Weights(std::unordered_map<std::string, std::unique_ptr<TensorAccess>> tensors, int threads)
     : tensors_(std::move(tensors)), threads_(threads) {}
 Weights::~Weights() = default;
-
-std::vector<Weights::Change> Weights::changesOf(const WeightsPlan& plan) {
-  std::unordered_map<std::string, std::shared_ptr<const LoraFile>> open;
-  for (const auto& [name, state] : states_) {
-    if (!state.now) continue;
-    for (const auto& file : state.now->files) open[file->id()] = file;
-  }
-  const auto fileOf = [&](size_t index) {
-    if (index >= plan.files.size()) throw EngineError(ErrorCode::InvalidOption, "A delta names no file.");
-    std::shared_ptr<const LoraFile>& file = open[plan.files[index].id];
-    if (!file) file = std::make_shared<const LoraFile>(plan.files[index]);
-    return file;
-  };
-  std::vector<Change> changes;
-  for (const TargetSpec& target : plan.targets) {
-    const auto found = tensors_.find(target.tensor);
-    if (found == tensors_.end())
-      throw EngineError(ErrorCode::InvalidOption, "The model has no tensor \"" + target.tensor + "\".");
-    Change change;
-    change.name = target.tensor;
-    change.tensor = found->second.get();
-    change.codec = Codec(change.tensor->type());
-    State& state = states_[target.tensor];
-    change.state = &state;
-    change.before = state.now;
-    size_t count = 1;
-    for (const int64_t size : change.tensor->shape()) count *= static_cast<size_t>(size);
-    const auto rows = state.now || state.hasBackup() ? state.shape.rows : static_cast<size_t>(target.rows);
-    if (rows == 0 || count % rows != 0 ||
-        (rows != static_cast<size_t>(target.rows) && !target.deltas.empty()))
-      throw EngineError(ErrorCode::InvalidOption,
-                        "The rows given for \"" + target.tensor + "\" do not divide it.");
-    change.shape = {rows, count / rows};
-    state.shape = change.shape;
-    if (!target.deltas.empty()) {
-      auto recipe = std::make_shared<Recipe>();
-      recipe->spec = target;
-      for (const DeltaSpec& delta : target.deltas) {
-        if (delta.rowOffset < 0 || delta.rows < 1 || delta.rowOffset + delta.rows > target.rows)
-          throw EngineError(ErrorCode::InvalidOption, "A delta lies outside \"" + target.tensor + "\".");
-        recipe->files.push_back(fileOf(delta.file));
-      }
-      change.after = std::move(recipe);
-    }
-    if (!change.before && !change.after) continue;
-    if (change.before && change.after && change.before->spec.key == target.key)
-      continue;  // it is there already
-    change.first = !change.before && !state.hasBackup();
-    change.started.assign(blockCount(change.shape), 0);
-    changes.push_back(std::move(change));
-  }
-  return changes;
-}
 
 // Bytes of a block of the original, checked against what was seen when it was first changed.
 void Weights::original(Change& change, size_t block, uint8_t* to) {
@@ -99,15 +47,13 @@ void Weights::runUnit(Change& change, size_t block) {
   uint8_t* const bytesAt = live != nullptr ? live : scratch(bytes).data();
   if (change.first) {
     if (live == nullptr) tensor.read(offset, bytes, bytesAt);
-    if (change.copiesFirst)
-      std::memcpy(state.ram.data() + offset, bytesAt, bytes);
-    else if (!state.device)
-      state.checks[block] = checksum(bytesAt, bytes);
+    if (change.copiesFirst) std::memcpy(state.ram.data() + offset, bytesAt, bytes);
+    if (change.checksFirst) state.checks[block] = checksum(bytesAt, bytes);
   }
   const bool untouched = change.first && change.started[block] == 0;
   if (change.known != nullptr) {
     change.started[block] = 1;
-    streamCopy(change.known->data() + offset, bytesAt, bytes);
+    streamCopy(change.known->bytes.data() + offset, bytesAt, bytes);
   } else {
     // Where it is the original already, nothing is copied.
     if (!untouched) {
@@ -126,14 +72,15 @@ void Weights::run(std::vector<Change>& changes, const std::vector<Unit>& units, 
                   WeightsResult* result) {
   constexpr auto pause = std::chrono::milliseconds(33);
   uint64_t total = 0;
-  for (const Change& change : changes) total += change.codec.bytes(change.elements());
+  for (const Change& change : changes)
+    if (!change.stays) total += change.codec.bytes(change.elements());
   std::atomic<uint64_t> done{0};
   std::atomic<size_t> pieces{0};
   auto last = std::chrono::steady_clock::now();
   const auto work = [&](size_t index) {
     if (job != nullptr) job->throwIfCancelled();
     Change& change = changes[units[index].change];
-    if (change.merger && !change.merger->isBlockwise() && change.known == nullptr) {
+    if (change.merger && !change.merger->isBlockwise()) {
       const size_t step = blockRows(change.shape);
       change.merger->mergeWhole(
           [&](size_t first, size_t /*rows*/, uint8_t* to) {
@@ -144,10 +91,8 @@ void Weights::run(std::vector<Change>& changes, const std::vector<Unit>& units, 
             if (!change.keep.empty())
               change.tensor->read(change.offset(block), bytes, change.keep.data() + change.offset(block));
             if (!change.first) return;
-            if (change.copiesFirst)
-              std::memcpy(change.state->ram.data() + change.offset(block), to, bytes);
-            else if (!change.state->device)
-              change.state->checks[block] = checksum(to, bytes);
+            if (change.copiesFirst) std::memcpy(change.state->ram.data() + change.offset(block), to, bytes);
+            if (change.checksFirst) change.state->checks[block] = checksum(to, bytes);
           },
           [&](size_t first, size_t /*rows*/, const uint8_t* from) {
             const size_t block = first / step;
@@ -181,14 +126,12 @@ namespace {
 template <typename Change, typename Unit>
 std::vector<Unit> unitsOf(const std::vector<Change>& changes) {
   std::vector<Unit> units;
-  const auto isWhole = [](const Change& change) {
-    return change.merger && !change.merger->isBlockwise() && change.known == nullptr;
-  };
+  const auto isWhole = [](const Change& change) { return change.merger && !change.merger->isBlockwise(); };
   for (size_t i = 0; i < changes.size(); ++i) {
     if (isWhole(changes[i])) units.push_back({i, 0});  // the long ones first
   }
   for (size_t i = 0; i < changes.size(); ++i) {
-    if (isWhole(changes[i])) continue;
+    if (isWhole(changes[i]) || changes[i].stays) continue;
     for (size_t block = 0; block < blockCount(changes[i].shape); ++block) units.push_back({i, block});
   }
   return units;
@@ -206,14 +149,14 @@ void Weights::verify(const std::vector<Change>& changes, Job& job) {
     change.state = &state;
     change.codec = Codec(tensor.type());
     change.shape = state.shape;
-    change.first = !state.now;
+    change.first = !state.home;
     all.push_back(std::move(change));
   };
   for (const Change& change : changes) add(change.name, *change.state, *change.tensor);
   for (auto& [name, state] : states_) {
     const bool listed = std::any_of(changes.begin(), changes.end(),
                                     [&known = state](const Change& c) { return c.state == &known; });
-    if (!listed && state.now) add(name, state, *tensors_.at(name));
+    if (!listed && state.home) add(name, state, *tensors_.at(name));
   }
   const std::vector<Unit> units = unitsOf<Change, Unit>(all);
   parallel(
@@ -246,48 +189,19 @@ WeightsResult Weights::apply(const WeightsPlan& plan, Job& job) {
   WeightsResult result;
   std::vector<Change> changes = changesOf(plan);
   if (plan.backup == "file" && plan.verify) verify(changes, job);
-  // What was kept is taken first, so that making room does not drop it.
-  uint64_t used = 0;
-  for (Change& change : changes) {
-    if (!change.after) continue;
-    const auto hit = std::find_if(kept_.begin(), kept_.end(), [&](const Kept& kept) {
-      return kept.tensor == change.name && kept.key == change.after->spec.key;
-    });
-    if (hit == kept_.end()) {
-      change.merger =
-          std::make_unique<Merger>(change.after->spec, change.after->files, change.codec, change.shape);
-      continue;
-    }
-    kept_.splice(kept_.end(), kept_, hit);
-    change.known = &kept_.back().bytes;
-    used += kept_.back().bytes.size();
-  }
-  uint64_t wanted = 0;
-  std::vector<size_t> keeping;
-  for (size_t i = 0; i < changes.size(); ++i) {
-    const Change& change = changes[i];
-    const uint64_t bytes = change.codec.bytes(change.elements());
-    const bool isKept = change.before && std::any_of(kept_.begin(), kept_.end(), [&](const Kept& kept) {
-                          return kept.tensor == change.name && kept.key == change.before->spec.key;
-                        });
-    if (!change.before || isKept || used + wanted + bytes > plan.cacheBytes) continue;
-    wanted += bytes;
-    keeping.push_back(i);
-  }
-  trim(std::max(used, plan.cacheBytes < wanted ? 0 : plan.cacheBytes - wanted));
-  const std::vector<Unit> units = unitsOf<Change, Unit>(changes);
   try {
-    for (const size_t i : keeping) changes[i].keep.resize(changes[i].codec.bytes(changes[i].elements()));
+    useKept(changes);
+    makeRoom(changes, plan);
     for (Change& change : changes) {
-      if (!change.first) continue;
-      if (plan.backup == "device") change.state->device = change.tensor->duplicate();
-      change.copiesFirst = plan.backup == "ram" || (plan.backup == "device" && !change.state->device);
-      if (change.copiesFirst)
-        change.state->ram.resize(change.codec.bytes(change.elements()));
-      else
-        change.state->checks.assign(blockCount(change.shape), 0);
+      if (!change.first || change.stays) continue;
+      State& state = *change.state;
+      if (plan.backup == "device") state.device = change.tensor->duplicate();
+      change.copiesFirst = plan.backup == "ram" || (plan.backup == "device" && !state.device);
+      if (change.copiesFirst) state.ram.resize(change.codec.bytes(change.elements()));
+      change.checksFirst = !state.hasBackup() && state.checks.empty();
+      if (change.checksFirst) state.checks.assign(blockCount(change.shape), 0);
     }
-    run(changes, units, &job, &result);
+    run(changes, unitsOf<Change, Unit>(changes), &job, &result);
     job.throwIfCancelled();
   } catch (...) {
     const std::exception_ptr error = std::current_exception();
@@ -295,7 +209,7 @@ WeightsResult Weights::apply(const WeightsPlan& plan, Job& job) {
     std::rethrow_exception(error);
   }
   for (const Change& change : changes)
-    ++(!change.after ? result.restored : change.known ? result.copied : result.merged);
+    ++(!change.after ? result.restored : change.merger ? result.merged : result.copied);
   commit(changes, plan);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   return result;
@@ -307,7 +221,9 @@ void Weights::undo(std::vector<Change>& changes) {
     std::vector<Unit> units;
     for (size_t i = 0; i < changes.size(); ++i) {
       Change& change = changes[i];
-      change.keep.clear();
+      if (change.known != nullptr) change.known->inUse = change.state->shown == change.known;
+      if (change.stays) continue;
+      change.keep = {};
       change.known = nullptr;
       change.after = change.before;
       change.merger = change.before ? std::make_unique<Merger>(change.before->spec, change.before->files,
@@ -334,10 +250,10 @@ void Weights::undo(std::vector<Change>& changes) {
       if (!changes[unit.change].first) again.push_back(unit);
     run(changes, again, nullptr, nullptr);
     for (Change& change : changes) {
-      if (!change.first) continue;
+      if (!change.first || change.stays) continue;
       change.state->ram = {};
       change.state->device.reset();
-      change.state->checks = {};
+      if (change.checksFirst) change.state->checks = {};
     }
   } catch (const std::exception& error) {
     sound_ = false;
@@ -348,24 +264,34 @@ void Weights::undo(std::vector<Change>& changes) {
 
 void Weights::commit(std::vector<Change>& changes, const WeightsPlan& plan) {
   for (Change& change : changes) {
+    State& state = *change.state;
     if (!change.keep.empty()) {
       keptBytes_ += change.keep.size();
       kept_.push_back({change.name, change.before->spec.key, std::move(change.keep)});
     }
-    State& state = *change.state;
+    Kept* const shown = change.stays ? change.known : nullptr;
+    if (state.shown != nullptr) state.shown->inUse = false;
+    if (change.known != nullptr) change.known->inUse = shown != nullptr;
+    if (state.shown != shown) change.tensor->show(shown != nullptr ? shown->bytes.data() : nullptr);
+    state.shown = shown;
     state.now = change.after;
-    if (state.now) continue;
+    if (change.stays) continue;
+    state.home = change.after;
+    if (state.home) continue;
     state.ram = {};
     state.device.reset();
-    state.checks = {};
   }
   trim(plan.cacheBytes);
 }
 
 void Weights::trim(uint64_t most) {
-  while (keptBytes_ > most && !kept_.empty()) {
-    keptBytes_ -= kept_.front().bytes.size();
-    kept_.pop_front();
+  for (auto kept = kept_.begin(); keptBytes_ > most && kept != kept_.end();) {
+    if (kept->inUse) {
+      ++kept;
+      continue;
+    }
+    keptBytes_ -= kept->bytes.size();
+    kept = kept_.erase(kept);
   }
 }
 

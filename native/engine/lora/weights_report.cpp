@@ -1,13 +1,22 @@
 // What the weights cost and what they are: memory, digest, and letting go of what is not needed.
 #include <algorithm>
 
-#include "kernel.h"
+#include "checksum.h"
 #include "parallel.h"
 #include "sha256.h"
 #include "types.h"
 #include "weights_state.h"
 
 namespace nd::lora {
+namespace {
+
+size_t bytesIn(const TensorAccess& tensor) {
+  size_t count = 1;
+  for (const int64_t size : tensor.shape()) count *= static_cast<size_t>(size);
+  return Codec(tensor.type()).bytes(count);
+}
+
+}  // namespace
 
 WeightsMemory Weights::memory() const {
   WeightsMemory memory;
@@ -17,9 +26,11 @@ WeightsMemory Weights::memory() const {
     memory.ramBackup += state.ram.size();
     if (state.device)
       memory.deviceBackup += Codec(state.device->type()).bytes(state.shape.rows * state.shape.columns);
-    if (!state.now) continue;
-    ++memory.changedTensors;
-    for (const auto& file : state.now->files) files[file.get()] = file->bytes();
+    if (state.now) ++memory.changedTensors;
+    for (const auto& recipe : {state.now, state.home}) {
+      if (!recipe) continue;
+      for (const auto& file : recipe->files) files[file.get()] = file->bytes();
+    }
   }
   for (const auto& [file, bytes] : files) memory.loraFiles += bytes;
   return memory;
@@ -28,6 +39,7 @@ WeightsMemory Weights::memory() const {
 uint64_t Weights::releaseBackups(bool fromFile) {
   uint64_t freed = keptBytes_;
   trim(0);
+  freed -= keptBytes_;
   if (!fromFile) return freed;
   for (auto& [name, state] : states_) {
     if (!state.hasBackup()) continue;
@@ -63,6 +75,26 @@ uint64_t Weights::releaseBackups(bool fromFile) {
   return freed;
 }
 
+const uint8_t* Weights::bytesOf(const std::string& tensor, std::vector<uint8_t>& buffer) {
+  TensorAccess& access = *tensors_.at(tensor);
+  const auto state = states_.find(tensor);
+  if (state != states_.end() && state->second.shown != nullptr) return state->second.shown->bytes.data();
+  if (access.host() != nullptr) return access.host();
+  buffer.resize(bytesIn(access));
+  access.read(0, buffer.size(), buffer.data());
+  return buffer.data();
+}
+
+std::vector<uint8_t> Weights::read(const std::string& tensor) {
+  const auto found = tensors_.find(tensor);
+  if (found == tensors_.end())
+    throw EngineError(ErrorCode::InvalidOption, "The model has no tensor \"" + tensor + "\".");
+  std::vector<uint8_t> buffer;
+  const uint8_t* const bytes = bytesOf(tensor, buffer);
+  return bytes == buffer.data() ? std::move(buffer)
+                                : std::vector<uint8_t>(bytes, bytes + bytesIn(*found->second));
+}
+
 std::vector<TensorDigest> Weights::digest(Job& job) {
   std::vector<std::pair<std::string, TensorAccess*>> list;
   for (const auto& [name, tensor] : tensors_) list.emplace_back(name, tensor.get());
@@ -77,17 +109,9 @@ std::vector<TensorDigest> Weights::digest(Job& job) {
         result.name = list[index].first;
         result.type = ggml_type_name(tensor.type());
         result.shape = tensor.shape();
-        size_t count = 1;
-        for (const int64_t size : result.shape) count *= static_cast<size_t>(size);
-        const size_t bytes = Codec(tensor.type()).bytes(count);
+        thread_local std::vector<uint8_t> buffer;
         Sha256 hash;
-        if (tensor.host() != nullptr) {
-          hash.update(tensor.host(), bytes);
-        } else {
-          std::vector<uint8_t>& buffer = scratch(bytes);
-          tensor.read(0, bytes, buffer.data());
-          hash.update(buffer.data(), bytes);
-        }
+        hash.update(bytesOf(result.name, buffer), bytesIn(tensor));
         result.sha256 = hash.hex();
       },
       [] {});

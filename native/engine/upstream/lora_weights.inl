@@ -64,8 +64,11 @@ inline const std::vector<uint8_t>& zipEntry(const std::string& path, int index) 
 
 class EngineTensor : public lora::TensorAccess {
  public:
-  EngineTensor(ggml_tensor* tensor, const TensorStorage& storage, std::string path)
-      : tensor_(tensor), storage_(storage), path_(std::move(path)) {}
+  EngineTensor(ggml_tensor* tensor, const TensorStorage& storage, std::string path, bool isViewed)
+      : tensor_(tensor), storage_(storage), path_(std::move(path)), isViewed_(isViewed) {
+    const bool isHost = tensor_->buffer == nullptr || ggml_backend_buffer_is_host(tensor_->buffer);
+    if (isHost) home_ = static_cast<uint8_t*>(tensor_->data);
+  }
 
   ggml_type type() const override { return tensor_->type; }
   std::vector<int64_t> shape() const override {
@@ -73,10 +76,10 @@ class EngineTensor : public lora::TensorAccess {
     for (int axis = ggml_n_dims(tensor_) - 1; axis >= 0; --axis) shape.push_back(tensor_->ne[axis]);
     return shape;
   }
-  uint8_t* host() override {
-    const bool isHost = tensor_->buffer == nullptr || ggml_backend_buffer_is_host(tensor_->buffer);
-    return isHost ? static_cast<uint8_t*>(tensor_->data) : nullptr;
-  }
+  uint8_t* host() override { return home_; }
+  // A graph takes the address of a weight when it is built, which is anew for every evaluation.
+  bool canShow() const noexcept override { return home_ != nullptr && !isViewed_; }
+  void show(uint8_t* bytes) noexcept override { tensor_->data = bytes != nullptr ? bytes : home_; }
   void read(size_t offset, size_t bytes, uint8_t* to) override {
     if (uint8_t* from = host()) {
       std::memcpy(to, from + offset, bytes);
@@ -145,6 +148,8 @@ class EngineTensor : public lora::TensorAccess {
   ggml_tensor* tensor_;
   TensorStorage storage_;
   std::string path_;
+  bool isViewed_;  // another tensor of the model has its address
+  uint8_t* home_ = nullptr;
   std::mutex device_;
 };
 
@@ -163,6 +168,8 @@ class DeviceCopy : public lora::TensorAccess {
   ggml_type type() const override { return copy_->type; }
   std::vector<int64_t> shape() const override { return {ggml_nelements(copy_)}; }
   uint8_t* host() override { return nullptr; }
+  bool canShow() const noexcept override { return false; }
+  void show(uint8_t* /*bytes*/) noexcept override {}
   void read(size_t offset, size_t bytes, uint8_t* to) override {
     const std::lock_guard<std::mutex> lock(mutex_);
     ggml_backend_tensor_get(copy_, to, offset, bytes);
@@ -193,12 +200,18 @@ inline std::unique_ptr<lora::TensorAccess> EngineTensor::duplicate() {
 inline lora::Weights& weightsOf(StableDiffusionGGML& sd, const std::shared_ptr<Sources>& sources,
                                 std::unique_ptr<lora::Weights>& weights) {
   if (weights) return *weights;
+  std::unordered_set<const ggml_tensor*> viewed;
+  for (const auto& [name, tensor] : sd.tensors) {
+    if (tensor->view_src == nullptr) continue;
+    viewed.insert(tensor);
+    viewed.insert(tensor->view_src);
+  }
   std::unordered_map<std::string, std::unique_ptr<lora::TensorAccess>> tensors;
   for (const auto& [name, storage] : sources->tensors) {
     const auto found = sd.tensors.find(name);
     if (found == sd.tensors.end() || name == "alphas_cumprod") continue;  // that one is freed after the load
-    tensors[name] =
-        std::make_unique<EngineTensor>(found->second, storage, sources->files.at(storage.file_index));
+    tensors[name] = std::make_unique<EngineTensor>(
+        found->second, storage, sources->files.at(storage.file_index), viewed.count(found->second) != 0);
   }
   weights = std::make_unique<lora::Weights>(std::move(tensors), sd.n_threads);
   return *weights;
@@ -240,15 +253,7 @@ std::vector<lora::TensorDigest> Model::weightsDigest(Job& job) {
 }
 
 std::vector<uint8_t> Model::readTensor(const std::string& name) {
-  const auto& tensors = upstream::weightsOf(impl_->sd, impl_->sources, impl_->weights).tensors();
-  const auto found = tensors.find(name);
-  if (found == tensors.end())
-    throw EngineError(ErrorCode::InvalidOption, "The model has no tensor \"" + name + "\".");
-  size_t count = 1;
-  for (const int64_t size : found->second->shape()) count *= static_cast<size_t>(size);
-  std::vector<uint8_t> bytes(lora::Codec(found->second->type()).bytes(count));
-  found->second->read(0, bytes.size(), bytes.data());
-  return bytes;
+  return upstream::weightsOf(impl_->sd, impl_->sources, impl_->weights).read(name);
 }
 
 uint64_t Model::releaseBackups(bool fromFile) {
