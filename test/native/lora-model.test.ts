@@ -9,6 +9,7 @@ import {
   type Runtime,
 } from '../../lib/index.js';
 import { psnr } from '../parity/psnr.js';
+import { best } from '../support/best.js';
 import { lowRank, type Part, seeded, writeLora } from '../support/lora/files.js';
 import { failure, hashes, only, threads, tiny } from '../support/native.js';
 import { useScratch } from '../support/scratch.js';
@@ -93,14 +94,12 @@ describe('model.loras', () => {
 
   it('the same set again takes no time and touches nothing', async () => {
     await loaded().loras.set([{ path: paths.style }]);
-    const times: number[] = [];
-    for (let turn = 0; turn < 20; turn++) {
+    const again = async (): Promise<number> => {
       const started = performance.now();
       await loaded().loras.set([{ path: paths.style, weight: 1 }]);
-      times.push(performance.now() - started);
-    }
-    // The best of twenty: the machine has other work.
-    expect(Math.min(...times)).toBeLessThan(1);
+      return performance.now() - started;
+    };
+    expect(await best(1, again, 20)).toBeLessThan(1);
     await loaded().loras.set([]);
   });
 
