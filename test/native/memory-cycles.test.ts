@@ -5,7 +5,7 @@ import { describeEnd, runChild } from '../support/child/run.js';
 
 const [settled, count] = [20, 200];
 
-/** Bytes. `anonymous`: of it what no file backs. */
+/** Bytes. `anonymous`: of it what no file backs, and V8 uses if it is V8's. */
 interface Sample {
   readonly after: number;
   readonly rss: number;
