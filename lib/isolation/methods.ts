@@ -32,6 +32,7 @@ export const methods: {
   addon: {
     inspect: value,
     measureLoad: value,
+    measureJob: value,
     loadModel: { returns: 'model' },
     loadUpscaler: { returns: 'upscaler' },
   },

@@ -21,5 +21,5 @@ export {
 } from './inspect.js';
 export { componentsOf, moduleRole } from './modules.js';
 export { Residency, type Tenant } from './residency.js';
-export { type LoadedNative, type OpenNative, ResidentModel } from './resident.js';
+export { type LoadedNative, type MeasureUnloaded, type OpenNative, ResidentModel } from './resident.js';
 export { checkUpscalerFile } from './upscalerFile.js';

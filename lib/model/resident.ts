@@ -1,4 +1,12 @@
-import type { JobMethods, NativeEvent, NativeJob, NativeModel, NativeModelInfo } from '../native/index.js';
+import type {
+  JobMethods,
+  NativeEvent,
+  NativeJob,
+  NativeJobMemory,
+  NativeMeasureParams,
+  NativeModel,
+  NativeModelInfo,
+} from '../native/index.js';
 
 /** Loaded weights. */
 export interface LoadedNative {
@@ -8,6 +16,19 @@ export interface LoadedNative {
 }
 
 export type OpenNative = (onEvent: (event: NativeEvent) => void, signal: AbortSignal) => Promise<LoadedNative>;
+
+/** Measures a job of the model from the headers of its files. */
+export type MeasureUnloaded = (params: NativeMeasureParams) => NativeJob<NativeJobMemory>;
+
+export interface ResidentInit {
+  readonly info: NativeModelInfo;
+  readonly open: OpenNative;
+  readonly measure: MeasureUnloaded;
+  /** The weights, where they are loaded already. */
+  readonly loaded: LoadedNative | undefined;
+  /** Called when the weights have left: what was merged into them is gone too. */
+  readonly onDrop: () => void;
+}
 
 /** Every operation of the contract that starts a job; the compiler asks for a new one. */
 const operations: Readonly<Record<JobMethods<NativeModel>, true>> = {
@@ -36,24 +57,22 @@ let lastId = 2 ** 48;
 
 /**
  * A native model whose weights can leave memory and come back: `native` is the same object all the time, and loads them
- * again at its next use. Owner: the model or the residency that made it. JavaScript thread only.
+ * again at its next use; measuring does without them. Owner: the model or the residency that made it. JavaScript thread only.
  */
 export class ResidentModel {
   /** Never changes; its operations load the weights first where they are not there. */
   readonly native: NativeModel;
   readonly #open: OpenNative;
+  readonly #measure: MeasureUnloaded;
   readonly #onDrop: () => void;
   #inner: LoadedNative | undefined;
   #loading: Promise<LoadedNative> | undefined;
   #disposed = false;
 
-  /**
-   * @param inner the weights, where they are loaded already.
-   * @param onDrop called when the weights have left: what was merged into them is gone too.
-   */
-  constructor(info: NativeModelInfo, open: OpenNative, inner: LoadedNative | undefined, onDrop: () => void) {
+  constructor({ info, open, measure, loaded, onDrop }: ResidentInit) {
     this.#open = open;
-    this.#inner = inner;
+    this.#measure = measure;
+    this.#inner = loaded;
     this.#onDrop = onDrop;
     const facade: Record<string, unknown> = { info, dispose: () => this.dispose() };
     for (const name of Object.keys(operations) as JobMethods<NativeModel>[]) {
@@ -109,6 +128,7 @@ export class ResidentModel {
     const call = ({ native }: LoadedNative): NativeJob<unknown> =>
       (native[name] as unknown as Operation).call(native, params, onEvent);
     if (this.#inner !== undefined || this.#disposed) return call(this.#inner ?? gone());
+    if (name === 'measure') return this.#measure(params as NativeMeasureParams);
     const controller = new AbortController();
     let running: NativeJob<unknown> | undefined;
     const promise = this.load(() => undefined, controller.signal).then((inner) => {

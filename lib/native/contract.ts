@@ -14,7 +14,7 @@ import type { NativeWeights } from './contract-weights.js';
 
 export type * from './contract-weights.js';
 import type { NativeUpscaler, NativeUpscalerOptions } from './contractUpscaler.js';
-import type { NativeJobMemory, NativeLoadMemory, NativeMeasureParams, NativeSize } from './contractMemory.js';
+import type { NativeJobMemory, NativeMeasureParams, NativeMeasuring, NativeSize } from './contractMemory.js';
 
 export type * from './contractMemory.js';
 export type * from './contractUpscaler.js';
@@ -365,7 +365,7 @@ export interface NativeModel extends NativeWeights {
 
 export type NativeLogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-export interface NativeAddon {
+export interface NativeAddon extends NativeMeasuring {
   readonly versions: NativeVersions;
   readonly tables: NativeTables;
   /** Loads every ggml backend module of a directory (absolute path) once per process; further calls report again. */
@@ -379,8 +379,6 @@ export interface NativeAddon {
    */
   setLogger(level: NativeLogLevel, logger: ((level: NativeLogLevel, text: string, job: number) => void) | null): void;
   inspect(files: NativeModelFiles): NativeJob<NativeInspection>;
-  /** What `loadModel` would allocate; reads headers only. */
-  measureLoad(options: NativeLoadOptions): NativeJob<NativeLoadMemory>;
   loadModel(options: NativeLoadOptions, onEvent: ((event: NativeEvent) => void) | null): NativeJob<NativeModel>;
   loadUpscaler(
     options: NativeUpscalerOptions,

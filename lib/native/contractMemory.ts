@@ -1,4 +1,11 @@
-import type { NativeComponent, NativeEncodePromptParams, NativeModelInfo, NativeTiling } from './contract.js';
+import type {
+  NativeComponent,
+  NativeEncodePromptParams,
+  NativeJob,
+  NativeLoadOptions,
+  NativeModelInfo,
+  NativeTiling,
+} from './contract.js';
 
 // The part of the addon's contract (contract.ts) that is about memory.
 
@@ -53,4 +60,18 @@ export interface NativeLoadMemory {
   readonly mapped: number;
   /** Of the model that it will be; `components` and `tensors` are empty. */
   readonly info: NativeModelInfo;
+}
+
+/** A job of a model that is not loaded. */
+export interface NativeUnloadedJob {
+  readonly load: NativeLoadOptions;
+  readonly job: NativeMeasureParams;
+}
+
+/** Operations of the addon that read headers only. */
+export interface NativeMeasuring {
+  /** What `loadModel` would allocate. */
+  measureLoad(options: NativeLoadOptions): NativeJob<NativeLoadMemory>;
+  /** What the `measure` of the model would answer: its graphs are made with weights that have no data. */
+  measureJob(params: NativeUnloadedJob): NativeJob<NativeJobMemory>;
 }

@@ -44,17 +44,19 @@ export async function measureNeed(
 /**
  * Chooses the tiling: the whole picture where that fits, else the largest tiles that do. Decoding and encoding are
  * different stages of a job, so each is chosen for itself. A model that nobody needs leaves before tiles are taken.
+ * @param relief bytes that can be freed for the job; negative: that others will have taken by then.
  */
 export async function chooseTilings(
   admitter: Admitter,
   scope: JobScope,
   shape: JobShape,
   choice: TilingChoice,
+  relief = admitter.memory.ledger.spare,
 ): Promise<Tilings> {
   if (choice !== 'auto') return { encode: choice, decode: choice };
   const { ledger } = admitter.memory;
   const fits = async (part: JobShape, tilings: Tilings): Promise<boolean> =>
-    ledger.shortage((await measureNeed(admitter, scope, part, tilings)).byDevice, ledger.spare) === undefined;
+    ledger.shortage((await measureNeed(admitter, scope, part, tilings)).byDevice, relief) === undefined;
   const whole: Tilings = { encode: untiled, decode: untiled };
   if (await fits(shape, whole)) return whole;
   const { scaleFactor } = admitter.facts;

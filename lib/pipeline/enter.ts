@@ -2,6 +2,7 @@ import type { JobScope } from '../native/index.js';
 import type { TiledWarning } from './admission.js';
 import { admitPasses, type PassesAdmission, type PassPart } from './admitPasses.js';
 import type { Drafted } from './draft.js';
+import { foresee } from './foresee.js';
 import type { GenerateListeners } from './generate.js';
 import { noInputs } from './inputs.js';
 import { notify } from './listeners.js';
@@ -30,7 +31,7 @@ export interface Entered {
 
 /**
  * Models and memory of a job's passes. Passes of the job's own model are let in together, before the first step; those
- * of a second model when it takes over: the first gives its memory back, the second is loaded if it is not there, and
+ * of a second model, which were checked then, when it takes over: the first gives its memory back, the second is loaded if it is not there, and
  * belongs to this job until its end.
  */
 export function enterPasses(
@@ -68,6 +69,11 @@ export function enterPasses(
       if (admission === undefined) {
         holds.push(...hold(own));
         await loadModels(scope, tracker, own, 'The job needs it.', listeners);
+        for (const [later, other] of draft.passes.entries()) {
+          if (usesFirst(other)) continue;
+          const parts = partsOf(job, later);
+          await foresee({ parts, own: modelsOf(other, models), first: models.first }, scope, job.tiling);
+        }
         await admit([...draft.passes.keys()].filter((other) => usesFirst(draft.passes[other])));
       }
     } else if (!taken) {

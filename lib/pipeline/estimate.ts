@@ -2,8 +2,10 @@ import { host, sumBytes } from '../memory/index.js';
 import { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed } from './admission.js';
 import { draftRequest } from './draft.js';
+import { reliefOf } from './foresee.js';
 import { noInputs } from './inputs.js';
 import type { Tilings } from './measure.js';
+import { distinct, modelsOf } from './models.js';
 import { checkRequest, type PipelineModel } from './modes.js';
 import type { JobNeed } from './needs.js';
 import type { PassMode } from './request.js';
@@ -11,7 +13,7 @@ import { shapeOf } from './shape.js';
 
 /** Memory of a request, bytes. */
 export interface MemoryEstimate {
-  /** Weights of the loaded model. */
+  /** Weights of the models that the largest pass works with. */
   readonly weights: number;
   /** Each stage with its graphs, the CPU's work buffer and the pixels and latents it holds; one stage runs at a time. */
   readonly textEncoder: number;
@@ -47,20 +49,28 @@ export async function estimateRequest(model: PipelineModel, request: unknown): P
   const { signal } = options;
   signal?.throwIfAborted();
   const mode = modeOf(request);
-  const { plan, inputs, tiling } = await draftRequest(model, mode, options, options.onPreview !== undefined, signal);
+  const { plan, inputs, tiling, models } = await draftRequest(
+    model,
+    mode,
+    options,
+    options.onPreview !== undefined,
+    signal,
+  );
   const scope = new JobScope(signal ?? new AbortController().signal);
-  const needs: { readonly need: JobNeed; readonly tilings: Tilings }[] = [];
+  const needs: PassNeed[] = [];
   for (const [index, pass] of plan.passes.entries()) {
-    // A second model is measured when it is loaded.
-    if (Object.values(pass.parts).some((role) => role !== 'first')) continue;
-    const shape = shapeOf(pass, plan, inputs[index] ?? noInputs, facts);
-    const tilings = await chooseTilings(model, scope, shape, tiling);
-    needs.push({ tilings, need: await measureNeed(model, scope, shape, tilings) });
+    const own = modelsOf(pass, models);
+    const { diffusionModel: context } = own;
+    const shape = shapeOf(pass, plan, inputs[index] ?? noInputs, context.facts);
+    const relief = reliefOf(own, models.first);
+    const tilings = await chooseTilings(context, scope, shape, tiling, relief);
+    const need = await measureNeed(context, scope, shape, tilings);
+    const fits = memory.ledger.shortage(need.byDevice, relief) === undefined;
+    needs.push({ tilings, need, fits, weights: sumBytes([...distinct(own)].flatMap((each) => each.facts.components)) });
   }
-  const [most] = needs.sort((a, b) => b.need.peak - a.need.peak);
+  const [most] = needs.sort((a, b) => b.weights + b.need.peak - a.weights - a.need.peak);
   if (most === undefined) throw new Error('A plan without passes');
-  const { need, tilings } = most;
-  const weights = sumBytes(facts.components);
+  const { need, tilings, weights } = most;
   const used = [tilings.decode, tilings.encode].find(({ enabled }) => enabled);
   const { textEncoder, diffusion, vaeEncode, vaeDecode, previews, images, peak } = need;
   return Object.freeze({
@@ -75,9 +85,17 @@ export async function estimateRequest(model: PipelineModel, request: unknown): P
     peak: weights + peak,
     available: memory.ledger.available(host),
     limit: memory.ledger.limit ?? null,
-    fits: memory.ledger.shortage(need.byDevice, memory.ledger.spare) === undefined,
+    fits: needs.every(({ fits }) => fits),
     tileSize: used === undefined ? null : used.tileSizeX > 0 ? used.tileSizeX : 32,
   });
+}
+
+interface PassNeed {
+  readonly need: JobNeed;
+  readonly tilings: Tilings;
+  readonly fits: boolean;
+  /** Bytes of its models. */
+  readonly weights: number;
 }
 
 /** With `mask` inpaint, with `image` img2img. */

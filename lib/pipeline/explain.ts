@@ -2,6 +2,7 @@ import { formatBytes, host, sumBytes } from '../memory/index.js';
 import { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed } from './admission.js';
 import { type Drafted, draftRequest } from './draft.js';
+import { reliefOf } from './foresee.js';
 import { noInputs } from './inputs.js';
 import { modelsOf } from './models.js';
 import { checkRequest, type PipelineModel } from './modes.js';
@@ -34,8 +35,8 @@ export interface PlannedPass {
   readonly seeds: readonly number[];
   /** A1111's name; null for a pass that begins with noise or the pictures of the request. */
   readonly upscaler: string | null;
-  /** Most bytes that the pass takes beside the weights; null: known when its model is loaded. */
-  readonly memory: number | null;
+  /** Most bytes that the pass takes beside the weights. */
+  readonly memory: number;
 }
 
 /** A request as it will be run. Nothing has been loaded or computed for it. */
@@ -43,16 +44,16 @@ export interface RequestPlan {
   readonly passes: readonly PlannedPass[];
   /** Models that leave memory so that others have room, by name. */
   readonly unloads: readonly string[];
-  /** Most bytes at one time: weights that are in memory then, and the largest pass. Null: not known before a load. */
-  readonly peak: number | null;
+  /** Most bytes at one time: weights that are in memory then, and the largest pass. */
+  readonly peak: number;
   readonly warnings: readonly string[];
   /** The same as text, a line for each thing that will be done. */
   explain(): string;
 }
 
 /**
- * Plans a request: every option is checked, files are found and their headers read, memory is measured on models that
- * are loaded. The mode is that of the request's pictures.
+ * Plans a request: every option is checked, files are found and their headers read, memory is measured, which takes no
+ * weights. The mode is that of the request's pictures.
  */
 export async function planRequest(model: PipelineModel, request: unknown, mode: PassMode): Promise<RequestPlan> {
   model.queue.assertOpen();
@@ -70,8 +71,7 @@ export async function planRequest(model: PipelineModel, request: unknown, mode: 
   const apart = second === undefined || (first.presence !== undefined && leaves.includes(first.presence));
   const together = apart ? [first] : [first, second];
   const weights = Math.max(...[together, ...(second === undefined ? [] : [[second]])].map((all) => bytesOf(all)));
-  const known = passes.map(({ memory }) => memory);
-  const peak = known.includes(null) ? null : weights + Math.max(...known.map((bytes) => bytes ?? 0));
+  const peak = weights + Math.max(...passes.map(({ memory }) => memory));
   const warnings = drafted.warnings.map(({ message }) => message);
   const plan = { passes: Object.freeze(passes), unloads, peak, warnings };
   return Object.freeze({ ...plan, explain: () => explained(plan, drafted) });
@@ -113,19 +113,20 @@ async function planned(
     denoisingStrength: pass.denoisingStrength,
     seeds: pass.seeds,
     upscaler: pass.start?.upscaler.label ?? null,
-    memory: loaded ? await memoryOf(drafted, pass, index, model, scope) : null,
+    memory: await memoryOf(drafted, pass, index, scope),
   };
 }
 
 async function memoryOf(
-  { plan, inputs, tiling }: Drafted,
+  { plan, inputs, tiling, models }: Drafted,
   pass: Pass,
   index: number,
-  model: ModelContext,
   scope: JobScope,
 ): Promise<number> {
+  const own = modelsOf(pass, models);
+  const { diffusionModel: model } = own;
   const shape = shapeOf(pass, plan, inputs[index] ?? noInputs, model.facts);
-  const tilings = await chooseTilings(model, scope, shape, tiling);
+  const tilings = await chooseTilings(model, scope, shape, tiling, reliefOf(own, models.first));
   return (await measureNeed(model, scope, shape, tilings)).peak;
 }
 
@@ -176,12 +177,12 @@ function explained(plan: Omit<RequestPlan, 'explain'>, { models }: Drafted): str
     lines.push(
       `  compiles: ${context.compiler === undefined ? 'nothing' : 'what has no entry for this size and LoRA set'}`,
     );
-    lines.push(`  memory: ${pass.memory === null ? 'known when the model is loaded' : formatBytes(pass.memory)}`);
+    lines.push(`  memory: ${formatBytes(pass.memory)}`);
   }
   for (const name of plan.unloads)
     lines.push(`"${name}" leaves memory before its successor is read, and comes back when it is needed`);
   if (plan.passes.length > 1 && plan.unloads.length === 0) lines.push('all models stay in memory');
-  if (plan.peak !== null) lines.push(`peak: ${formatBytes(plan.peak)}`);
+  lines.push(`peak: ${formatBytes(plan.peak)}`);
   lines.push(...plan.warnings.map((warning) => `warning: ${warning}`));
   return lines.join('\n');
 }

@@ -48,6 +48,11 @@ export interface Presence {
   hold(): () => void;
   /** Its owner can do without it, and would rather have it leave than be refused, until the result is called. */
   spare(): () => void;
+  /**
+   * Checks that weights which are not there could be read if `relief` bytes were freed. Reads nothing.
+   * @throws DiffusionError `ERR_OUT_OF_MEMORY`.
+   */
+  admits(relief: number, signal: AbortSignal): Promise<void>;
   /** Reads the weights where they are not there; what is spare makes room where there is none. */
   load(
     scope: JobScope,

@@ -15,6 +15,14 @@ const parts = {
   images: 'pictures',
 } as const;
 
+/** What a refusal is about. */
+export interface Refused {
+  /** As a sentence begins. Default: the job. */
+  readonly what?: string;
+  /** Bytes that could be freed for it. Default: none. */
+  readonly relief?: number;
+}
+
 /** `ERR_OUT_OF_MEMORY` of a job: what it needs, by part, what there is, and what would help here. */
 export async function refusal(
   admitter: Admitter,
@@ -23,6 +31,7 @@ export async function refusal(
   tilings: Tilings,
   need: JobNeed,
   shortage: Shortage,
+  { what = 'The job', relief = 0 }: Refused = {},
 ): Promise<DiffusionError> {
   const list = Object.entries(parts)
     .map(([key, name]) => ({ name, bytes: need[key as keyof typeof parts] }))
@@ -32,9 +41,9 @@ export async function refusal(
   const where = shortage.byLimit
     ? `memoryLimit (${formatBytes(admitter.memory.ledger.limit ?? 0)}) leaves ${formatBytes(shortage.available)}`
     : `${shortage.device === 'CPU' ? 'the system' : shortage.device} has ${formatBytes(shortage.available)} available`;
-  const ways = await waysOut(admitter, scope, shape, tilings);
+  const ways = await waysOut(admitter, scope, shape, tilings, relief);
   const hint = ways.length > 0 ? `${ways.join('; or ')}.` : lastWay(shortage);
-  const message = `The job needs ${formatBytes(shortage.needed)} of memory, ${where}: ${list.join(', ')}. ${hint}`;
+  const message = `${what} needs ${formatBytes(shortage.needed)} of memory, ${where}: ${list.join(', ')}. ${hint}`;
   return new DiffusionError('ERR_OUT_OF_MEMORY', message, {
     given: { needed: shortage.needed, available: shortage.available },
     allowed: `${String(shortage.available)} bytes`,
@@ -49,11 +58,17 @@ function lastWay({ byLimit }: Shortage): string {
 }
 
 /** Changes of the request that were measured and make the job fit. */
-async function waysOut(admitter: Admitter, scope: JobScope, shape: JobShape, tilings: Tilings): Promise<string[]> {
+async function waysOut(
+  admitter: Admitter,
+  scope: JobScope,
+  shape: JobShape,
+  tilings: Tilings,
+  relief: number,
+): Promise<string[]> {
   const { facts, memory } = admitter;
   const fits = async (changed: JobShape, how: Tilings): Promise<number | undefined> => {
     const need = await measureNeed(admitter, scope, changed, how);
-    return memory.ledger.shortage(need.byDevice) === undefined ? need.peak : undefined;
+    return memory.ledger.shortage(need.byDevice, relief) === undefined ? need.peak : undefined;
   };
   const ways: string[] = [];
   const smallest = tileChoices(shape.width, shape.height, facts.scaleFactor).at(-1);

@@ -1,6 +1,12 @@
 import type { InfotextModel } from '../image/index.js';
 import { type MemoryLedger, sumBytes } from '../memory/index.js';
-import { type LoadedNative, type OpenNative, type Residency, ResidentModel } from '../model/index.js';
+import {
+  type LoadedNative,
+  type MeasureUnloaded,
+  type OpenNative,
+  type Residency,
+  ResidentModel,
+} from '../model/index.js';
 import type { NativeModelInfo } from '../native/index.js';
 import {
   ConditioningCache,
@@ -14,12 +20,13 @@ import {
   type PipelineModel,
 } from '../pipeline/index.js';
 import { type WeightsOptions, WeightsState } from '../weights/index.js';
-import { ModelTenant } from './tenant.js';
+import { ModelTenant, type TenantInit } from './tenant.js';
 
 /** What a model is put together from. */
 export interface AssembleInit {
   readonly info: NativeModelInfo;
   readonly open: OpenNative;
+  readonly measure: MeasureUnloaded;
   /** Undefined: it is loaded at its first use. */
   readonly loaded: LoadedNative | undefined;
   /** Asked for again whenever the weights have been read. */
@@ -38,6 +45,8 @@ export interface AssembleInit {
   readonly openSecond?: OpenSecond | undefined;
   /** See {@link ModelTenant}. */
   readonly holders: number;
+  /** See {@link ModelTenant}; undefined: somebody loaded the model, so it fits. */
+  readonly admits?: TenantInit['admits'];
 }
 
 export interface Assembled {
@@ -49,8 +58,11 @@ export interface Assembled {
 export function assemble(init: AssembleInit): Assembled {
   const { ledger, log, enlarge, openSecond, identity, describe } = init;
   const first = init.facts();
-  const resident = new ResidentModel(init.info, init.open, init.loaded, () => {
-    weights.reset();
+  const resident = new ResidentModel({
+    ...{ info: init.info, open: init.open, measure: init.measure, loaded: init.loaded },
+    onDrop: () => {
+      weights.reset();
+    },
   });
   const { native } = resident;
   const cache = new ConditioningCache(init.cacheBytes);
@@ -71,6 +83,7 @@ export function assemble(init: AssembleInit): Assembled {
     },
     log,
     holders: init.holders,
+    admits: init.admits,
   });
   const pipeline = {
     native,

@@ -3,6 +3,7 @@ import {
   checkModelFiles,
   ensureEmbeddedModel,
   type LoadedNative,
+  type MeasureUnloaded,
   modelFilePaths,
   type OpenNative,
 } from '../model/index.js';
@@ -104,9 +105,10 @@ export async function loadModel(
     signal.throwIfAborted();
     const caption = captionOf(options, resolved);
     const open = reopen(context, request, facts.name, stamps);
+    const measure = measurer(context, request);
     return new Model({
       ...context,
-      ...{ loaded, info, open, facts, files, caption, stamps },
+      ...{ loaded, info, open, measure, facts, files, caption, stamps },
       identity: identityOf(stamps, request),
       ...settingsOf(options, context),
       openSecond: secondOpener(context.seconds, {
@@ -147,6 +149,11 @@ export function reopen(
     for (const [path, stamp] of stamps) if (now.get(path) !== stamp) throw changedFile(path);
     return loadNative(context, request, name, onEvent, signal, signal);
   };
+}
+
+/** Measures jobs of a model while its weights are not in memory. */
+export function measurer({ loaded }: WeightsContext, load: NativeLoadOptions): MeasureUnloaded {
+  return (job) => loaded.addon.measureJob({ load, job });
 }
 
 function changedFile(path: string): DiffusionError {

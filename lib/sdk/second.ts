@@ -1,10 +1,10 @@
 import { DiffusionError } from '../errors/index.js';
 import { checkModelFiles } from '../model/index.js';
-import type { NativeLoadOptions, NativeModelFiles, NativeModelInfo } from '../native/index.js';
+import type { NativeLoadMemory, NativeLoadOptions, NativeModelFiles } from '../native/index.js';
 import type { OpenSecond, PipelineModel } from '../pipeline/index.js';
 import { type Assembled, assemble } from './assemble.js';
 import { fileStamps } from './identity.js';
-import { captionOf, identityOf, type LoadContext, reopen, settingsOf } from './loading.js';
+import { captionOf, identityOf, type LoadContext, measurer, reopen, settingsOf } from './loading.js';
 import { loadNeed, loadRefusal, measureLoad } from './loadMemory.js';
 import { type CheckedLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import { modelFacts } from './modelInfo.js';
@@ -43,21 +43,19 @@ export class SecondModels {
     const stamps = await fileStamps(files);
     const request = nativeLoadOptions(options, files, device, this.#context.threads);
     const key = JSON.stringify([request, [...stamps]]);
-    const known = this.#models.get(key);
-    if (known !== undefined) return (await known).pipeline;
-    await checkModelFiles(files, stop);
-    const memory = { addon: this.#context.loaded.addon, ledger: this.#context.ledger };
-    const measured = await measureLoad(memory, request, stop);
+    let opened = this.#models.get(key);
+    if (opened === undefined) {
+      await checkModelFiles(files, stop);
+      const measured = await measureLoad(this.#memory, request, stop);
+      // Somebody else may have opened it meanwhile.
+      opened = this.#models.get(key) ?? this.#assemble(options, files, measured, request, stamps);
+      this.#models.set(key, opened);
+      opened.catch(() => this.#models.delete(key));
+    }
+    const { pipeline } = await opened;
     // It need not fit beside the first model, which can make room for it.
-    const relief = bytes + memory.ledger.spare;
-    const shortage = memory.ledger.shortage(loadNeed(measured, memory.ledger), relief);
-    if (shortage !== undefined) throw await loadRefusal(memory, request, shortage, stop);
-    const info = { ...measured.info, components: measured.components };
-    // Somebody else may have opened it meanwhile.
-    const opened = this.#models.get(key) ?? this.#assemble(options, files, info, request, stamps);
-    this.#models.set(key, opened);
-    opened.catch(() => this.#models.delete(key));
-    return (await opened).pipeline;
+    await pipeline.presence.admits(bytes + this.#context.ledger.spare, stop);
+    return pipeline;
   }
 
   /** Frees the weights that no job needs now; returns their bytes. */
@@ -86,14 +84,18 @@ export class SecondModels {
     }
   }
 
+  get #memory() {
+    return { addon: this.#context.loaded.addon, ledger: this.#context.ledger };
+  }
+
   async #assemble(
     options: CheckedLoadOptions,
     files: NativeModelFiles,
-    info: NativeModelInfo,
+    measured: NativeLoadMemory,
     request: NativeLoadOptions,
     stamps: ReadonlyMap<string, string>,
   ): Promise<Assembled> {
-    let facts = await modelFacts(info, files, false);
+    let facts = await modelFacts({ ...measured.info, components: measured.components }, files, false);
     const read = reopen(this.#context, request, facts.name, stamps);
     const caption = captionOf(options, { files, embedded: false });
     return assemble({
@@ -106,10 +108,16 @@ export class SecondModels {
         facts = await modelFacts(loaded.native.info, files, false);
         return loaded;
       },
+      measure: measurer(this.#context, request),
       facts: () => facts,
       describe: () => caption,
       identity: identityOf(stamps, request),
       holders: 0,
+      admits: async (relief, signal) => {
+        const { ledger } = this.#context;
+        const shortage = ledger.shortage(loadNeed(measured, ledger), relief);
+        if (shortage !== undefined) throw await loadRefusal(this.#memory, request, shortage, signal);
+      },
     });
   }
 }

@@ -13,6 +13,8 @@ export interface TenantInit {
   readonly log: ((event: ModelEvent) => void) | undefined;
   /** People who hold the model: 1 for one that was loaded by a call, 0 for one of a hires checkpoint. */
   readonly holders: number;
+  /** Throws where reading the weights would not fit even with so many bytes freed. */
+  readonly admits?: ((relief: number, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
 /** The place of a model in memory, as jobs and the residency see it. */
@@ -62,6 +64,10 @@ export class ModelTenant implements Tenant, Presence {
 
   drop(): Promise<void> {
     return this.#init.resident.drop();
+  }
+
+  async admits(relief: number, signal: AbortSignal): Promise<void> {
+    if (!this.loaded) await this.#init.admits?.(relief, signal);
   }
 
   async load(

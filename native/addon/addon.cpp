@@ -56,6 +56,21 @@ Napi::Value measureLoadJs(const Napi::CallbackInfo& info) {
       [](Napi::Env e, const LoadMemory& memory) { return toJs(e, memory); });
 }
 
+// Sizes are checked when the model is known.
+Napi::Value measureJobJs(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Reader reader(info[0]);
+  const LoadOptions options = readLoadOptions(reader.value("load"));
+  ModelInfo any;
+  any.scaleFactor = any.sizeMultiple = 1;
+  auto params = std::make_shared<MeasureParams>(readMeasure(reader.value("job"), any));
+  requireBackends(env);
+  return startJob(
+      env, EnvData::of(env).makeHost<Host>(), env.Undefined(), Napi::Object(),
+      [options, params](Job& job) { return Model::measureUnloaded(options, *params, job); },
+      [](Napi::Env e, const JobMemory& memory) { return toJs(e, memory); });
+}
+
 Napi::Value loadModelJs(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const LoadOptions options = readLoadOptions(info[0]);
@@ -103,6 +118,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("setLogger", Napi::Function::New<setLogger>(env, "setLogger"));
   exports.Set("inspect", Napi::Function::New<inspectJs>(env, "inspect"));
   exports.Set("measureLoad", Napi::Function::New<measureLoadJs>(env, "measureLoad"));
+  exports.Set("measureJob", Napi::Function::New<measureJobJs>(env, "measureJob"));
   exports.Set("loadModel", Napi::Function::New<loadModelJs>(env, "loadModel"));
   exports.Set("loadUpscaler", Napi::Function::New<loadUpscalerJs>(env, "loadUpscaler"));
   exports.Set("createSharedMemory", Napi::Function::New<SharedMemoryWrap::create>(env, "createSharedMemory"));

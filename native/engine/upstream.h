@@ -51,6 +51,8 @@ class Model {
   Image decodeLatent(const DecodeParams& params, Job& job);
   // What those operations would allocate for such a job. Nothing is computed and no graph gets memory.
   JobMemory measure(const MeasureParams& params, Job& job);
+  // The same for a model that is not loaded: made of the headers of its files, and gone again afterwards.
+  static JobMemory measureUnloaded(const LoadOptions& options, const MeasureParams& params, Job& job);
 
   // Tensors of the weights that were loaded, with their types and shapes in memory.
   std::vector<TensorHeader> tensors();
@@ -69,6 +71,8 @@ class Model {
  private:
   struct Impl;
   explicit Model(std::unique_ptr<Impl> impl);
+  // Tensors without data: only measure() may be called.
+  static std::unique_ptr<Model> outline(const LoadOptions& options, Job& job);
   // The operations themselves, for the active job of this thread, which may only measure.
   std::shared_ptr<const Conditioning> runTextEncoder(const EncodePromptParams& params);
   Tensor runSampler(const SampleParams& params);

@@ -13,12 +13,14 @@ import type {
   NativeLoadOptions,
   NativeMeasureParams,
   NativeModel,
+  NativeModelFiles,
   NativeModelInfo,
   NativeNoiseParams,
   NativeSampleParams,
   NativeSigmaParams,
   NativeTensor,
   NativeTensorInfo,
+  NativeUnloadedJob,
   NativeWeightsPlan,
   NativeWeightsResult,
   NativeTokenCount,
@@ -27,6 +29,7 @@ import type {
 export interface FakeParams {
   loadModel: NativeLoadOptions;
   measureLoad: NativeLoadOptions;
+  measureJob: NativeUnloadedJob;
   measure: NativeMeasureParams;
   loadUpscaler: { readonly file: string };
   encodePrompt: NativeEncodePromptParams;
@@ -88,7 +91,7 @@ export interface FakeOptions {
   /** Words of a prompt that its text encoder reads. Default: all. */
   readonly promptLimit?: number;
   /** Sizes that `measure` answers with. */
-  readonly memory?: (params: NativeMeasureParams) => Partial<NativeJobMemory>;
+  readonly memory?: (params: NativeMeasureParams, files?: NativeModelFiles) => Partial<NativeJobMemory>;
 }
 
 export const fakeInfo: NativeModelInfo = {
@@ -174,6 +177,8 @@ export class FakeAddon {
           mapped: 0,
           info: { ...this.#infoOf(params), components: [], tensors: 0 },
         })),
+      measureJob: (params) =>
+        this.#job('measureJob', params, 0, null, () => ({ ...noMemory, ...this.#memory(params.job, params.load) })),
       loadModel: (params, onEvent) =>
         this.#job('loadModel', params, 0, onEvent, () => {
           const model = this.model(this.#infoOf(params));
@@ -236,12 +241,16 @@ export class FakeAddon {
         })),
       releaseBackups: (fromFile) => this.#job('releaseBackups', fromFile, id, null, () => 0),
       measure: (params) =>
-        this.#job('measure', params, id, null, () => ({ ...noMemory, ...this.#options.memory?.(params) })),
+        this.#job('measure', params, id, null, () => ({ ...noMemory, ...this.#memory(params, this.loads.get(id)) })),
       dispose: () => {
         this.disposedModels.push(id);
         return Promise.resolve();
       },
     };
+  }
+
+  #memory(params: NativeMeasureParams, load: NativeLoadOptions | undefined): Partial<NativeJobMemory> {
+    return this.#options.memory?.(params, load?.files) ?? {};
   }
 
   #infoOf({ files }: NativeLoadOptions): NativeModelInfo {

@@ -8,6 +8,7 @@ import { LoraDirectories } from '../../lib/weights/index.js';
 import { type Assembled, assemble } from '../../lib/sdk/assemble.js';
 import { picture, type FakeAddon, fakeInfo } from './fakeAddon.js';
 import { fakeFacts } from './fakeModel.js';
+import { loadOptions } from './nativeParams.js';
 
 export interface PairOptions {
   /** What the second model is, where it is not as the first. */
@@ -43,6 +44,7 @@ export function fakePair(fake: FakeAddon, { second, parts, compile, keeps = true
         roles.set(fake.models, holders > 0 ? 'first' : 'second');
         return Promise.resolve({ native, forget: () => undefined });
       },
+      measure: (job) => fake.addon.measureJob({ load: loadOptions({ checkpoint: name }), job }),
       loaded: undefined,
       facts: () => facts,
       describe: () => ({ model: name }),

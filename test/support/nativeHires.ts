@@ -31,6 +31,7 @@ export async function recompilingModel(files: NativeModelFiles): Promise<Recompi
   const facts = await modelFacts(loaded.native.info, files, true);
   const { pipeline, resident } = assemble({
     ...{ info: loaded.native.info, open, loaded, log: undefined, cacheBytes: 1e6, holders: 1, stamps: new Map() },
+    measure: (job) => addon.measureJob({ load: loadOptions(files, { mmap: true }), job }),
     facts: () => facts,
     describe: () => ({ model: 'nano' }),
     identity: { weights: 'nano', device: 'CPU', precision: '' },

@@ -4,6 +4,7 @@ import type {
   NativeEncodeImageParams,
   NativeEncodePromptParams,
   NativeLoadOptions,
+  NativeMeasureParams,
   NativeModelFiles,
   NativeNoiseParams,
   NativeSampleParams,
@@ -73,6 +74,17 @@ const tiling: NativeTiling = { enabled: false, tileSizeX: 0, tileSizeY: 0, overl
 
 export function decodeParams(): NativeDecodeParams {
   return { latent: latent(), tiling, memoryBudget: 0 };
+}
+
+/** With guidance, over the whole way from a picture to a picture. */
+export function measureParams(change: Partial<NativeMeasureParams> = {}): NativeMeasureParams {
+  return {
+    ...{ width: edge, height: edge, prompts: [promptParams(), { ...promptParams(), prompt: '' }] },
+    ...{ imageGuidance: false, control: false, references: [], preview: 'none' },
+    ...{ encode: [{ width: edge, height: edge }], decode: true },
+    ...{ previewTiling: tiling, encodeTiling: tiling, decodeTiling: tiling },
+    ...change,
+  };
 }
 
 export function encodeParams(): NativeEncodeImageParams {

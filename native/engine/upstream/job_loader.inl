@@ -41,6 +41,7 @@ class JobLoader : public CheckedLoader {
     active->readBuffers = readBufferBytes(wanted, threads);
     active->mapped = mmap ? active->bytesTotal : 0;
     if (weightsKnown && !weightsKnown(get_tensor_storage_map())) return false;
+    if (active->memory.dry) return true;  // weights without data are all that measuring needs
     if (!allocated(wanted)) return false;
     ActiveJob& job =
         *active;  // the callback runs on the engine's reader threads, which have no job of their own

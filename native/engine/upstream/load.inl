@@ -6,6 +6,8 @@ namespace upstream {
 class RuntimeLoras;
 }
 
+constexpr size_t kTokenizerBytes = size_t{40} << 20;
+
 struct Conditioning::Impl {
   SDCondition value;
 };
@@ -105,8 +107,7 @@ std::unique_ptr<Model> Model::load(const LoadOptions& options, Job& job) {
   const sd_ctx_params_t params = upstream::engineParams(options);
   upstream::ActiveJob active{job, Phase::Load, options.device};
   const auto load = [&] {
-    constexpr size_t tokenizers = size_t{40} << 20;
-    growHeap(tokenizers);
+    growHeap(kTokenizerBytes);
     auto impl = std::make_unique<Impl>();
     impl->hasTaesd = !options.files.taesd.empty() && !options.taesdPreviewOnly;
     upstream::checkFiles(options.files);

@@ -22,6 +22,36 @@ class Measuring {
   nd::MutedLog muted_;
 };
 
+// Of a load whose weights get no data: even a graph that the engine tries the model out with only measures.
+class WithoutData {
+ public:
+  explicit WithoutData(ActiveJob& job)
+      : placeholder_(ggml_backend_buft_alloc_buffer(ggml_backend_cpu_buffer_type(), 0)) {
+    job.memory.dry = true;
+    job.memory.placeholder = placeholder_;
+  }
+  ~WithoutData() { ggml_backend_buffer_free(placeholder_); }
+  WithoutData(const WithoutData&) = delete;
+  WithoutData& operator=(const WithoutData&) = delete;
+
+ private:
+  ggml_backend_buffer_t placeholder_;
+};
+
+// What the addon's reader checks where it knows the model.
+inline void checkMeasure(const MeasureParams& params, const ModelInfo& info) {
+  const auto check = [](int width, int height, int multiple) {
+    if (width % multiple != 0 || height % multiple != 0)
+      throw EngineError(ErrorCode::InvalidOption,
+                        "The model works on multiples of " + std::to_string(multiple) + " pixels.");
+  };
+  check(params.width, params.height, info.sizeMultiple);
+  for (const auto& [width, height] : params.references) check(width, height, info.scaleFactor);
+  for (const auto& [width, height] : params.encode) check(width, height, info.scaleFactor);
+  if (!params.encode.empty() && !info.canEncodeImages)
+    throw EngineError(ErrorCode::InvalidOption, "With vaeDecodeOnly the model cannot encode images.");
+}
+
 inline Tensor zeroTensor(int64_t channels, int64_t height, int64_t width) {
   return {{1, channels, height, width}, std::vector<float>(static_cast<size_t>(channels * height * width))};
 }
@@ -114,6 +144,40 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
                       std::string("The engine failed to estimate the job: ") + error.what());
   }
   return result;
+}
+
+std::unique_ptr<Model> Model::outline(const LoadOptions& options, Job& job) {
+  upstream::checkDevice(options.device);
+  const sd_ctx_params_t params = upstream::engineParams(options);
+  auto impl = std::make_unique<Impl>();
+  upstream::ActiveJob active{job, Phase::Load, options.device};
+  const upstream::WithoutData dry(active);
+  return upstream::runOperation(active, "estimate the job", [&] {
+    const MutedLog muted;
+    growHeap(kTokenizerBytes);
+    impl->hasTaesd = !options.files.taesd.empty() && !options.taesdPreviewOnly;
+    upstream::checkFiles(options.files);
+    active.checkCompanions = [&] { upstream::checkControlNet(impl->sd, options.files.controlNet); };
+    if (!impl->sd.init(&params)) upstream::throwLoadFailure(active);
+    job.throwIfCancelled();
+    return std::unique_ptr<Model>(new Model(std::move(impl)));
+  });
+}
+
+JobMemory Model::measureUnloaded(const LoadOptions& options, const MeasureParams& params, Job& job) {
+  const auto measure = [&] {
+    const std::unique_ptr<Model> model = outline(options, job);
+    upstream::checkMeasure(params, model->info());
+    return model->measure(params, job);
+  };
+  try {
+    const JobMemory memory = measure();
+    trimHeap();  // as many small pieces were freed as with a model that is disposed of
+    return memory;
+  } catch (...) {
+    trimHeap();
+    throw;
+  }
 }
 
 LoadMemory measureLoad(const LoadOptions& options, Job& job) {

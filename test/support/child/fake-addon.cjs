@@ -58,6 +58,7 @@ module.exports = {
   guardEngineProcess: () => undefined,
   inspect: () => job(() => ({ architecture: '', tensors: [] })),
   measureLoad: () => job(() => ({ components: [], readBuffers: 0, mapped: 0 })),
+  measureJob: () => job(() => ({})),
   loadUpscaler: () => job(() => undefined),
   loadModel: () =>
     job(() => {

@@ -1,5 +1,5 @@
-import { open } from 'node:fs/promises';
-import { type StreamedTensor, writeSafetensors } from '../../../lib/model/safetensors/index.js';
+import { open, truncate, writeFile } from 'node:fs/promises';
+import { layOut, type StreamedTensor, writeSafetensors } from '../../../lib/model/safetensors/index.js';
 import { ggufBytes, type QuantType, writeGguf } from './gguf.js';
 import { type SyntheticKind, syntheticTensors } from './kinds.js';
 import { RandomHalves } from './random.js';
@@ -32,6 +32,14 @@ export async function writeSynthetic(
   if (type !== 'f16')
     return { path, bytes: await writeGguf(path, tensors, type, options.seed), tensors: tensors.length };
   return writeTensors(path, tensors, options.seed, { 'synthetic.kind': kind, 'synthetic.seed': String(options.seed) });
+}
+
+/** A checkpoint whose weights are a hole in the file: zeros that take no room on the disk. */
+export async function writeHollow(kind: SyntheticKind, path: string): Promise<void> {
+  const specs = syntheticTensors(kind).map(({ name, shape }) => ({ name, dtype: 'F16' as const, shape }));
+  const { header, totalBytes } = layOut(specs, { format: 'pt' });
+  await writeFile(path, header);
+  await truncate(path, totalBytes);
 }
 
 /** Bytes of the weights in a file of {@link writeSynthetic}. */

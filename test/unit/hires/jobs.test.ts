@@ -19,6 +19,7 @@ const upscaler = { file: fakeFile('esrgan', ['upscaler']) };
 /** The n-th call of an operation in a job of one picture over pixels with a second checkpoint. */
 const moments: readonly (readonly [FakeOp, number])[] = [
   ['measureLoad', 0],
+  ['measureJob', 0],
   ['measure', 0],
   ['encodePrompt', 0],
   ['sample', 0],
