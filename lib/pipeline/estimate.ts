@@ -2,12 +2,11 @@ import { host, sumBytes } from '../memory/index.js';
 import { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed } from './admission.js';
 import { draftRequest } from './draft.js';
-import { noInputs } from './inputs.js';
 import type { Tilings } from './measure.js';
 import { checkRequest, type PipelineModel } from './modes.js';
 import type { JobNeed } from './needs.js';
+import { passParts } from './passParts.js';
 import type { PassMode } from './request.js';
-import { shapeOf } from './shape.js';
 
 /** Memory of a request, bytes. */
 export interface MemoryEstimate {
@@ -47,15 +46,17 @@ export async function estimateRequest(model: PipelineModel, request: unknown): P
   const { signal } = options;
   signal?.throwIfAborted();
   const mode = modeOf(request);
-  const { plan, inputs, tiling } = await draftRequest(model, mode, options, options.onPreview !== undefined, signal);
+  const drafted = await draftRequest(model, mode, options, options.onPreview !== undefined, signal);
+  const { plan, tiling } = drafted;
   const scope = new JobScope(signal ?? new AbortController().signal);
   const needs: { readonly need: JobNeed; readonly tilings: Tilings }[] = [];
   for (const [index, pass] of plan.passes.entries()) {
     // A second model is measured when it is loaded.
     if (Object.values(pass.parts).some((role) => role !== 'first')) continue;
-    const shape = shapeOf(pass, plan, inputs[index] ?? noInputs, facts);
-    const tilings = await chooseTilings(model, scope, shape, tiling);
-    needs.push({ tilings, need: await measureNeed(model, scope, shape, tilings) });
+    for (const { shape } of passParts(drafted, index)) {
+      const tilings = await chooseTilings(model, scope, shape, tiling);
+      needs.push({ tilings, need: await measureNeed(model, scope, shape, tilings) });
+    }
   }
   const [most] = needs.sort((a, b) => b.need.peak - a.need.peak);
   if (most === undefined) throw new Error('A plan without passes');

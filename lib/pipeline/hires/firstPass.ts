@@ -88,7 +88,7 @@ async function draftAgain(
   for (const [index, image] of images.entries())
     starts.push(await startOfImage(model, image, `images[${String(index)}]`, hires.prompt, signal));
   const [{ request }] = starts as [GivenStart];
-  const { mode: _mode, hires: _hires, ...base } = request;
+  const { mode: _mode, hires: _hires, refiner: _refiner, ...base } = request;
   const asked = checkRequest('txt2img', base, facts);
   const size = { width: asked.width ?? facts.defaults.width, height: asked.height ?? facts.defaults.height };
   requireAlike(starts);
@@ -104,11 +104,11 @@ async function draftAgain(
   return {
     models: second.models,
     plan: makePlan({
-      passes: [second.pass],
+      passes: second.passes,
       strictPrompt,
       preview: resolvePreview(preview, onPreview !== undefined, facts),
     }),
-    inputs: [second.inputs],
+    inputs: second.inputs,
     tiling: resolveTiling(tiling),
     warnings: second.warnings,
     hires,
