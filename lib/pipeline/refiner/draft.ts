@@ -3,7 +3,7 @@ import { emptySet } from '../../weights/index.js';
 import type { JobWarning } from '../admission.js';
 import { hasImageGuidance, type ModelFacts } from '../facts.js';
 import { relateSpaces } from '../hires/spaces.js';
-import type { Inputs } from '../inputs.js';
+import { type Inputs, noInputs } from '../inputs.js';
 import { type JobModels, modelOf } from '../models.js';
 import type { PipelineModel } from '../modes.js';
 import { checkParts, openOther, type PartFacts, related } from '../otherModel.js';
@@ -68,15 +68,23 @@ export async function withRefiner(
     },
   });
   const first = Object.freeze({ ...pass, span: Object.freeze({ from: 0, to: from }) });
-  const [inputs] = run.inputs;
-  // The run has its start latent; only a model that reads the picture beside it needs it once more.
-  const { isInpaint } = facts.diffusionModel;
-  const later = inputs === undefined || isInpaint ? inputs : { ...inputs, image: null };
+  const [inputs = noInputs] = run.inputs;
   return {
     passes: [first, second],
-    inputs: [inputs, later].filter((given) => given !== undefined),
+    inputs: [inputs, laterInputs(inputs, facts.diffusionModel)],
     models,
     warnings: [...run.warnings, ...warnings],
+  };
+}
+
+/** The run has its start latent; a refiner reads what it reads beside that. */
+function laterInputs(inputs: Inputs, facts: ModelFacts): Inputs {
+  const { isInpaint, isControl, hasControlNet, isDit, isEdit } = facts;
+  return {
+    ...inputs,
+    image: isInpaint ? inputs.image : null,
+    controlImage: hasControlNet || isControl ? inputs.controlImage : null,
+    refImages: isDit || isEdit ? inputs.refImages : [],
   };
 }
 
