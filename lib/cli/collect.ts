@@ -18,10 +18,13 @@ function assign(result: Fields, option: OptionDef, value: unknown): void {
     Object.assign(result, value);
     return;
   }
-  const [key = '', inner] = option.key.split('.');
+  const [key = '', ...inner] = option.key.split('.');
   const before = result[key];
-  if (inner !== undefined) result[key] = { ...(isFields(before) ? before : {}), [inner]: value };
-  else if (option.multiple === true) result[key] = [...(Array.isArray(before) ? (before as unknown[]) : []), value];
+  if (inner.length > 0) {
+    const fields = isFields(before) ? { ...before } : {};
+    assign(fields, { ...option, key: inner.join('.') }, value);
+    result[key] = fields;
+  } else if (option.multiple === true) result[key] = [...(Array.isArray(before) ? (before as unknown[]) : []), value];
   else if (!isFields(before) || value !== true) result[key] = value;
 }
 

@@ -40,15 +40,16 @@ export async function readPictureDefaults(path: string, mode: PassMode, signal: 
 
 /** The picture's request with the given options in place of its own. */
 export function overlay(defaults: Fields, given: Fields): Fields {
-  const { sigmas, hires, ...rest } = defaults;
-  // Options of the second pass change what they name; the rest of it stays.
-  const second =
-    isFields(hires) || isFields(given.hires) ? { hires: { ...fields(hires), ...fields(given.hires) } } : {};
+  const { sigmas, hires, refiner, ...rest } = defaults;
+  // Options of the second pass and of a refiner change what they name; the rest of it stays.
+  const nested = { ...merged('hires', hires, given.hires), ...merged('refiner', refiner, given.refiner) };
   // The picture's own noise levels stand for steps and schedule; whoever names one of these wants it to count.
   const replaced = sigmas === undefined || 'steps' in given || 'schedule' in given;
-  return { ...rest, ...(replaced ? {} : { sigmas }), ...given, ...second };
+  return { ...rest, ...(replaced ? {} : { sigmas }), ...given, ...nested };
 }
 
-function fields(value: unknown): Fields {
-  return isFields(value) ? value : {};
+function merged(key: string, before: unknown, given: unknown): Fields {
+  if (!isFields(before) && !isFields(given)) return {};
+  const [old, own] = [before, given].map((value) => (isFields(value) ? value : {}));
+  return { [key]: { ...old, ...own, ...(key === 'hires' ? merged('refiner', old?.refiner, own?.refiner) : {}) } };
 }

@@ -1,6 +1,7 @@
 import { invalidOption } from '../errors/index.js';
 import { readNumber, strengthKey } from './infotext-values.js';
 import type { InfotextHires } from './infotext-hires.js';
+import type { InfotextRefiner } from './infotext-refiner.js';
 import {
   type EngineRng,
   type InpaintArea,
@@ -57,6 +58,7 @@ export interface InfotextRequest {
   readonly stepCache?: StepCacheOptions;
   readonly controlStrength?: number;
   readonly tiling?: boolean | TilingOptions;
+  readonly refiner?: InfotextRefiner;
   /** The second pass; txt2img only. */
   readonly hires?: InfotextHires;
 }
@@ -79,7 +81,8 @@ export interface InfotextModel {
   readonly generator?: string;
 }
 
-type Values = Omit<InfotextRequest, 'prompt' | 'negativePrompt' | 'width' | 'height' | 'hires'> & InfotextModel;
+type Values = Omit<InfotextRequest, 'prompt' | 'negativePrompt' | 'width' | 'height' | 'hires' | 'refiner'> &
+  InfotextModel;
 
 /**
  * How one value is written and read. `read` throws `ERR_INVALID_OPTION` naming `field`; undefined means "not set".

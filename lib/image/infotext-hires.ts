@@ -8,6 +8,18 @@ import {
   scheduleLabels,
 } from '../options/index.js';
 
+import {
+  type Attempt,
+  fileName,
+  type InfotextFiles,
+  type InfotextModules,
+  knownFile,
+  moduleIndex,
+  modulePairs,
+  namedFile,
+  readModules,
+} from './infotext-names.js';
+import { type InfotextRefiner, isHiresRefinerKey } from './infotext-refiner.js';
 import { readNumber, readSize, strengthKey } from './infotext-values.js';
 
 /** What infotext says about a hires pass, by the names of `HiresOptions`. */
@@ -28,7 +40,8 @@ export interface InfotextHires {
   readonly clipSkip?: number;
   readonly seed?: number;
   readonly checkpoint?: string;
-  readonly modules?: 'same' | 'built-in' | readonly string[];
+  readonly modules?: InfotextModules;
+  readonly refiner?: InfotextRefiner;
 }
 
 /** A1111's and Forge's keys (`extra_generation_params` of their `modules/processing.py`); the last three are ours. */
@@ -49,12 +62,13 @@ const keys = {
   seed: 'Hires seed',
 } as const;
 
-const modulePattern = /^Hires Module (?<index>[1-9]\d*)$/;
-const [sameModules, ownModules] = ['Use same choices', 'Built-in'];
+const moduleKey = 'Hires Module';
+/** Upscalers that are no models. */
+const needsNoFile = /^(?:latent\b.*|lanczos|bicubic|nearest|none)$/i;
 
 /** Whether a key is one of a hires pass. */
 export function isHiresKey(key: string): boolean {
-  return (Object.values(keys) as string[]).includes(key) || modulePattern.test(key);
+  return (Object.values(keys) as string[]).includes(key) || moduleIndex(key, moduleKey) > 0 || isHiresRefinerKey(key);
 }
 
 /** The pairs of a hires pass; its strength is that of the request, `Denoising strength`. */
@@ -67,11 +81,10 @@ export function hiresPairs(hires: InfotextHires): [string, string][] {
   add(keys.scale, hires.scale);
   if (width !== undefined && height !== undefined) add(keys.resize, `${String(width)}x${String(height)}`);
   add(keys.steps, hires.steps);
-  add(keys.upscaler, typeof upscaler === 'object' ? upscaler.file : upscaler);
+  add(keys.upscaler, typeof upscaler === 'object' ? fileName(upscaler.file) : upscaler);
   if (typeof upscaler === 'object' && upscaler.tileSize !== 128) add(keys.tileSize, upscaler.tileSize);
-  add(keys.checkpoint, hires.checkpoint);
-  const names = modules === 'same' ? [sameModules] : modules === 'built-in' ? [ownModules] : modules;
-  for (const [index, name] of (names ?? []).entries()) add(`Hires Module ${String(index + 1)}`, name);
+  add(keys.checkpoint, hires.checkpoint === undefined ? undefined : fileName(hires.checkpoint));
+  pairs.push(...modulePairs(moduleKey, modules));
   add(keys.sampler, hires.sampler === undefined ? undefined : samplerLabels[hires.sampler]);
   add(keys.schedule, hires.schedule === undefined ? undefined : scheduleLabels[hires.schedule]);
   for (const name of ['prompt', 'negativePrompt', 'cfgScale', 'guidance', 'clipSkip', 'seed'] as const)
@@ -82,11 +95,13 @@ export function hiresPairs(hires: InfotextHires): [string, string][] {
 /**
  * The hires pass that a text tells of; undefined: none.
  * @param attempt gives undefined in place of a value that cannot be read, or throws.
+ * @param files where the files are that it names.
  * @param first schedule of the first pass, which A1111 keeps when only the sampler is another.
  */
 export function readHires(
   parameters: Readonly<Record<string, string>>,
-  attempt: <T>(read: () => T) => T | undefined,
+  attempt: Attempt,
+  files: InfotextFiles | undefined,
   first?: Schedule,
 ): InfotextHires | undefined {
   const text = (key: string): string | undefined => (Object.hasOwn(parameters, key) ? parameters[key] : undefined);
@@ -96,10 +111,13 @@ export function readHires(
     const value = text(key);
     return value === undefined ? undefined : attempt(() => readNumber(value, `infotext.${key}`));
   };
-  const file = upscaler !== undefined && /[\\/]/.test(upscaler) ? upscaler : undefined;
+  // A name that nobody knows a file for is an error of the request.
+  const file = upscaler === undefined || needsNoFile.test(upscaler) ? undefined : knownFile(upscaler, files);
+  const named = text(keys.checkpoint);
+  const checkpoint = named === undefined ? undefined : attempt(() => namedFile(named, keys.checkpoint, files));
   const tileSize = number(keys.tileSize);
   const sampler = text(keys.sampler);
-  const named = sampler === undefined ? undefined : attempt(() => resolveSampler(sampler, `infotext.${keys.sampler}`));
+  const own = sampler === undefined ? undefined : attempt(() => resolveSampler(sampler, `infotext.${keys.sampler}`));
   const schedule = text(keys.schedule);
   const edges = attempt(() => readResize(text(keys.resize))) ?? {};
   return defined({
@@ -110,22 +128,24 @@ export function readHires(
     denoisingStrength: number(strengthKey),
     prompt: text(keys.prompt),
     negativePrompt: text(keys.negativePrompt),
-    sampler: named?.sampler,
+    sampler: own?.sampler,
     schedule:
       schedule === undefined
         ? // Old texts name it behind the sampler.
-          (named?.schedule ?? (named === undefined ? undefined : first))
+          (own?.schedule ?? (own === undefined ? undefined : first))
         : attempt(() => (isAutomatic(schedule) ? undefined : resolveSchedule(schedule, `infotext.${keys.schedule}`))),
     cfgScale: number(keys.cfgScale),
     guidance: number(keys.guidance),
     clipSkip: number(keys.clipSkip),
     seed: number(keys.seed),
-    checkpoint: text(keys.checkpoint),
-    modules: readModules(parameters),
+    checkpoint,
+    // Modules of a checkpoint that was left out would be those of another.
+    modules:
+      named !== undefined && checkpoint === undefined ? undefined : readModules(parameters, moduleKey, files, attempt),
   });
 }
 
-function defined(values: { readonly [K in keyof InfotextHires]: InfotextHires[K] | undefined }): InfotextHires {
+function defined(values: Readonly<{ [K in keyof InfotextHires]: InfotextHires[K] | undefined }>): InfotextHires {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
@@ -134,16 +154,4 @@ function readResize(text: string | undefined): { width?: number; height?: number
   if (text === undefined) return {};
   const { width, height } = readSize(text, keys.resize);
   return { ...(width > 0 ? { width } : {}), ...(height > 0 ? { height } : {}) };
-}
-
-function readModules(parameters: Readonly<Record<string, string>>): InfotextHires['modules'] | undefined {
-  const found = Object.entries(parameters)
-    .map(([key, value]) => ({ index: Number(modulePattern.exec(key)?.groups?.index ?? 0), value }))
-    .filter(({ index }) => index > 0)
-    .sort((a, b) => a.index - b.index)
-    .map(({ value }) => value);
-  if (found.length === 0) return undefined;
-  // Forge: it wins over whatever is chosen with it.
-  if (found.includes(sameModules)) return 'same';
-  return found.length === 1 && found[0] === ownModules ? 'built-in' : found;
 }

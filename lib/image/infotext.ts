@@ -1,5 +1,16 @@
 import { DiffusionError, invalidOption } from '../errors/index.js';
-import { boolean, checkOptions, oneOf, optional, type PassMode, resolveSampler } from '../options/index.js';
+import {
+  boolean,
+  checkOptions,
+  filePath,
+  func,
+  oneOf,
+  optional,
+  type PassMode,
+  recordOf,
+  resolveSampler,
+  union,
+} from '../options/index.js';
 import {
   type Field,
   fieldsAfterSize,
@@ -11,6 +22,8 @@ import {
   sizeKey,
 } from './infotext-fields.js';
 import { hiresPairs, isHiresKey, readHires } from './infotext-hires.js';
+import type { InfotextFiles } from './infotext-names.js';
+import { isRefinerKey, readRefiners, refinerPairs } from './infotext-refiner.js';
 import { maskFields, maskKeys, pictureFields } from './infotext-painting.js';
 import { readSize, strengthKey } from './infotext-values.js';
 import { formatInfotext, isInfotextKey, type ParsedInfotext, parseInfotext } from './infotext-syntax.js';
@@ -64,8 +77,9 @@ export function buildInfotext(params: InfotextParams): string {
   pairs.push([sizeKey, `${String(params.width)}x${String(params.height)}`]);
   add(fieldsAfterSize);
   if (hires !== undefined) pairs.push(...hiresPairs(hires));
+  pairs.push(...refinerPairs(params.refiner, hires?.refiner, hires !== undefined));
   for (const [key, value] of Object.entries(params.extra ?? {})) {
-    if (!isInfotextKey(key) || knownKeys.has(key) || isHiresKey(key)) {
+    if (!isInfotextKey(key) || knownKeys.has(key) || isHiresKey(key) || isRefinerKey(key)) {
       throw invalidOption(`extra.${key}`, key, 'an unused name of letters, digits, spaces, "_", "-" and "/"');
     }
     pairs.push([key, typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value)]);
@@ -79,6 +93,11 @@ export interface FromInfotextOptions {
   readonly strict?: boolean;
   /** The mode that the request is for; what it does not take is left out. Default: the one that made the picture. */
   readonly mode?: PassMode;
+  /**
+   * Where the files are that a text names: hires checkpoint, refiner, modules, upscaler models. Texts have names and no
+   * paths; without an entry the file of a checkpoint or module is an error, or left out when `strict` is false.
+   */
+  readonly files?: InfotextFiles;
 }
 
 /**
@@ -120,8 +139,10 @@ export function infotextToRequest(
   const checked = checkOptions('infotextToRequest', options, {
     strict: boolean({ default: true }),
     mode: optional(oneOf(passModes)),
+    files: optional(filesOption),
   });
-  const { strict, mode = made } = checked;
+  const { strict, mode = made, files } = checked;
+  const reading = <T>(read: () => T): T | undefined => attempt(strict, read);
   const request = readFields(parsed, requestFields, strict);
   // Of A1111's hires fix the strength belongs to the second pass, not to the request.
   if (mode === 'txt2img' || made === 'txt2img') delete request.denoisingStrength;
@@ -130,14 +151,19 @@ export function infotextToRequest(
   const given = parsed.parameters[sizeKey];
   const size = given === undefined ? undefined : attempt(strict, () => readSize(given, sizeKey));
   const schedule = request.schedule ?? attempt(strict, () => scheduleOfSampler(parsed.parameters));
+  const second = readHires(parsed.parameters, reading, files, schedule);
+  const refiners = readRefiners(parsed.parameters, second !== undefined, files, reading);
   const hires =
-    mode === 'txt2img' ? readHires(parsed.parameters, (read) => attempt(strict, read), schedule) : undefined;
+    second === undefined || mode !== 'txt2img'
+      ? undefined
+      : { ...second, ...(refiners.second === undefined ? {} : { refiner: refiners.second }) };
   return {
     prompt: parsed.prompt,
     negativePrompt: parsed.negativePrompt,
     ...request,
     ...(schedule === undefined ? {} : { schedule }),
     ...size,
+    ...(refiners.first === undefined ? {} : { refiner: refiners.first }),
     ...(hires === undefined ? {} : { hires }),
   };
 }
@@ -188,11 +214,15 @@ function written(field: Field, value: unknown): string | undefined {
   }
 }
 
+const filesOption = union([recordOf(filePath()), func<(name: string) => string | undefined>()], (value) =>
+  typeof value === 'function' ? 1 : 0,
+);
+
 const passModes = ['txt2img', 'img2img', 'inpaint'] as const satisfies readonly PassMode[];
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-type Values = Mutable<Omit<InfotextRequest, 'prompt' | 'negativePrompt' | 'hires'> & InfotextModel>;
+type Values = Mutable<Omit<InfotextRequest, 'prompt' | 'negativePrompt' | 'hires' | 'refiner'> & InfotextModel>;
 
 function readFields(parsed: ParsedInfotext, fields: readonly Field[], strict: boolean): Values {
   const values: Record<string, unknown> = {};

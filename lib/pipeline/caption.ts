@@ -6,7 +6,8 @@ import type { Finish } from './generate.js';
 import type { CheckedHires } from './hires/resolve.js';
 import { maskingFields } from './inpaint/settings.js';
 import { modelOf } from './models.js';
-import type { Pass, Plan } from './plan.js';
+import { type Pass, type Plan, runsOf } from './plan.js';
+import type { CheckedRefiner } from './refiner/spec.js';
 
 type CaptionRequest = Omit<InfotextParams, 'extra' | 'generator'> & { readonly mode: string };
 
@@ -16,10 +17,15 @@ const when = <T extends object>(condition: boolean, values: T): Partial<T> => (c
  * The request that makes one image of a first pass again, defaults filled in; what has no effect is left out. Pictures
  * and listeners are not part of it.
  */
-export function requestOf(pass: Pass, index: number, facts: ModelFacts): CaptionRequest {
+export function requestOf(
+  [pass, refined = pass]: readonly [Pass, ...Pass[]],
+  index: number,
+  facts: ModelFacts,
+  refiner: CheckedRefiner | undefined,
+): CaptionRequest {
   const { sampling } = pass;
   const { skipLayers, stepCache } = sampling;
-  const tile = pass.tiling;
+  const tile = refined.tiling;
   return {
     mode: pass.mode,
     prompt: pass.taggedPrompt,
@@ -46,6 +52,7 @@ export function requestOf(pass: Pass, index: number, facts: ModelFacts): Caption
     ...when(pass.resizeMode !== 'stretch', { resizeMode: pass.resizeMode }),
     ...(pass.masking === null ? {} : maskingFields(pass.masking)),
     ...when(facts.hasControlNet, { controlStrength: sampling.controlStrength }),
+    ...(refiner === undefined ? {} : { refiner }),
   };
 }
 
@@ -93,6 +100,7 @@ export function hiresOf(
     ...when(seed !== first.seed, { seed }),
     ...(checkpoint === undefined ? {} : { checkpoint }),
     ...(modules === undefined ? {} : { modules }),
+    ...(hires.refiner === undefined ? {} : { refiner: hires.refiner }),
   };
 }
 
@@ -104,15 +112,15 @@ function loraHashes(sets: readonly (PreparedSet | undefined)[]): Readonly<Record
 }
 
 /** Makes the images of a plan, each with the request that makes it again and A1111's text of it. */
-export function finisher(plan: Plan, { models, hires, starts }: Omit<Drafted, 'plan'>): Finish {
+export function finisher(plan: Plan, { models, hires, refiner, starts }: Omit<Drafted, 'plan'>): Finish {
   const { describe } = models.first;
   const sets = plan.passes.map(({ loras, parts }) => loras ?? modelOf(parts.diffusionModel, models).weights.baseSet);
   return (pixels, index) => {
-    const [head, ...later] = plan.passes;
+    const [head = plan.passes, next] = runsOf(plan);
     // A job that begins with pictures goes on from the request that made them.
     const given = starts?.[index]?.request as CaptionRequest | undefined;
-    const first = given ?? requestOf(head, index, models.first.facts);
-    const second = given === undefined ? later[0] : head;
+    const first = given ?? requestOf(head, index, models.first.facts, refiner);
+    const [second] = (given === undefined ? next : head) ?? [];
     const { mode, ...request } = {
       ...first,
       ...(second === undefined || hires === undefined

@@ -1,5 +1,4 @@
 import type { ImageInput } from '../image/index.js';
-import { DiffusionError } from '../errors/index.js';
 import { emptySet, formatLoraTag, type LoraTag, parseLoraTags, type PreparedSet } from '../weights/index.js';
 import type { CheckedLora } from '../weights/index.js';
 import type { JobWarning, TilingChoice } from './admission.js';
@@ -10,7 +9,10 @@ import { type GivenImages, type Inputs, readInputs } from './inputs.js';
 import { type JobModels, modelOf } from './models.js';
 import type { CheckedRequest, PipelineModel } from './modes.js';
 import { makePass, makePlan, ownParts, type Pass, type PassParts, type Plan } from './plan.js';
+import { openOther } from './otherModel.js';
 import { resolvePreview } from './preview.js';
+import { type DraftedRun, withRefiner } from './refiner/draft.js';
+import type { CheckedRefiner } from './refiner/spec.js';
 import type { PassResult } from './pass.js';
 import type { PassMode } from './request.js';
 import { resolveSampling, resolveTiling } from './sampling.js';
@@ -25,8 +27,9 @@ export interface Drafted {
   readonly inputs: readonly Inputs[];
   readonly tiling: TilingChoice;
   readonly warnings: readonly JobWarning[];
-  /** Options of the second pass, for captions. */
+  /** Options of the second pass and of the first one's refiner, for captions. */
   readonly hires?: CheckedHires | undefined;
+  readonly refiner?: CheckedRefiner | undefined;
   /** What the plan begins with in place of noise, of `model.hires`. */
   readonly starts?: readonly GivenStart[] | undefined;
 }
@@ -55,29 +58,23 @@ export async function draftRequest(
   const preview = resolvePreview(options.preview, previews, facts);
   const common = { preview, strictPrompt: options.strictPrompt } as const;
   const base = { tiling: resolveTiling(options.tiling), models: { first: model, enlarge: model.enlarge } };
-  const { hires } = options;
-  if (hires === undefined)
-    return { ...base, plan: makePlan({ ...common, passes: [first] }), inputs: [inputs], warnings: [] };
+  const { hires, refiner } = options;
+  const whole = { passes: [first] as const, inputs: [inputs], models: base.models, warnings: [] };
+  const run = await withRefiner(model, whole, refiner, 'refiner', signal);
+  if (hires === undefined) return { ...base, ...run, plan: makePlan({ ...common, passes: run.passes }), refiner };
   const second = await draftHires(model, first, hires, options, signal);
   return {
     ...base,
-    models: second.models,
-    plan: makePlan({ ...common, passes: [first, second.pass] }),
-    inputs: [inputs, second.inputs],
-    warnings: second.warnings,
-    hires,
+    models: { ...run.models, ...second.models },
+    plan: makePlan({ ...common, passes: [...run.passes, ...second.passes] }),
+    inputs: [...run.inputs, ...second.inputs],
+    warnings: [...run.warnings, ...second.warnings],
+    ...{ hires, refiner },
   };
 }
 
-export interface DraftedHires {
-  readonly pass: Pass;
-  readonly models: JobModels;
-  readonly inputs: Inputs;
-  readonly warnings: readonly JobWarning[];
-}
-
 /**
- * The second pass, its checkpoint found and checked.
+ * The second pass, its checkpoint and its refiner found and checked.
  * @param latents false: some results of the first pass are pictures without a latent.
  */
 export async function draftHires(
@@ -87,8 +84,8 @@ export async function draftHires(
   options: CheckedRequest,
   signal: AbortSignal | undefined,
   latents = true,
-): Promise<DraftedHires> {
-  const opened = await openSecond(model, hires, signal);
+): Promise<DraftedRun> {
+  const opened = await openOther(model, hires, 'hires.', signal);
   const models: JobModels = { first: model, second: opened?.model, enlarge: model.enlarge };
   const parts = opened?.parts ?? ownParts;
   const factsOf = (role: PassParts[keyof PassParts]): ModelFacts => modelOf(role, models).facts;
@@ -106,7 +103,13 @@ export async function draftHires(
   });
   const { pass } = resolved;
   const inputs = await readInputs(laterImages(options, facts.diffusionModel), pass, facts.diffusionModel, signal);
-  return { pass, models, inputs, warnings: [...warnings, ...resolved.warnings] };
+  const run = {
+    passes: [pass] as const,
+    inputs: [inputs],
+    models,
+    warnings: [...warnings, ...resolved.warnings],
+  };
+  return withRefiner(model, run, hires.refiner, 'secondRefiner', signal);
 }
 
 /** Pictures that steer every pass; the start picture is that of the first only. */
@@ -114,19 +117,6 @@ function laterImages({ controlImage, refImages }: GivenImages, facts: ModelFacts
   const control: { controlImage?: ImageInput } =
     controlImage !== undefined && (facts.hasControlNet || facts.isControl) ? { controlImage } : {};
   return { ...control, ...(refImages !== undefined && (facts.isDit || facts.isEdit) ? { refImages } : {}) };
-}
-
-async function openSecond(
-  model: PipelineModel,
-  { checkpoint, modules }: CheckedHires,
-  signal: AbortSignal | undefined,
-): Promise<{ readonly model: PipelineModel; readonly parts: PassParts } | undefined> {
-  if (checkpoint === undefined && (modules === undefined || modules === 'same')) return undefined;
-  if (model.openSecond === undefined) {
-    const hint = 'Load the model with runtime.loadModel.';
-    throw new DiffusionError('ERR_MODEL_UNSUPPORTED', `This model cannot open a hires checkpoint. ${hint}`, { hint });
-  }
-  return model.openSecond({ checkpoint, modules: modules ?? 'built-in' }, signal);
 }
 
 interface HiresTexts {

@@ -1,17 +1,16 @@
 import type { JobScope } from '../native/index.js';
 import type { TiledWarning } from './admission.js';
-import { admitPasses, type PassesAdmission, type PassPart } from './admitPasses.js';
+import { admitPasses, type PassesAdmission } from './admitPasses.js';
 import type { Drafted } from './draft.js';
 import { foresee } from './foresee.js';
 import type { GenerateListeners } from './generate.js';
-import { noInputs } from './inputs.js';
 import { notify } from './listeners.js';
 import { distinct, modelsOf, type PassModels } from './models.js';
-import { decodes, type Pass, type Plan, withMemory } from './plan.js';
+import { passParts } from './passParts.js';
+import { goesOn, type Pass, type Plan, withMemory } from './plan.js';
 import type { ProgressTracker } from './progress.js';
 import type { ModelContext } from './prompts.js';
 import type { JobQueue } from './queue.js';
-import { shapeOf } from './shape.js';
 
 /** A pass with its memory taken and its models loaded. */
 export interface EnteredPass {
@@ -30,9 +29,11 @@ export interface Entered {
 }
 
 /**
- * Models and memory of a job's passes. Passes of the job's own model are let in together, before the first step; those
- * of a second model, which were checked then, when it takes over: the first gives its memory back, the second is loaded if it is not there, and
- * belongs to this job until its end.
+/**
+ * Models and memory of a job's passes. Passes of the same models in a row are let in together, before the first of them:
+ * those of the pass before give back their memory, their queues and their right to stay, then those that are not there
+ * are loaded. What comes later is checked before the first step. Only the job's own model is this job's all the time; a job
+ * that waits for another's queue keeps no other.
  */
 export function enterPasses(
   scope: JobScope,
@@ -41,59 +42,80 @@ export function enterPasses(
   warn: (warning: TiledWarning) => void,
 ): Entered {
   const { models, plan: draft } = job;
+  const { first } = models;
   let plan = draft;
   let admission: PassesAdmission | undefined;
-  let from = 0;
-  let taken = false;
-  let unlock: (() => void) | undefined;
-  const holds: (() => void)[] = [];
+  let current: ReadonlySet<ModelContext> = new Set();
+  let diffusion = first;
+  /** The job does without its own model. */
+  let spared: (() => void) | undefined;
+  const holds = new Map<ModelContext, () => void>();
+  const locks = new Map<ModelContext, () => void>();
+  const modelsAt = (index: number): ReadonlySet<ModelContext> => {
+    const pass = draft.passes[index];
+    return pass === undefined ? new Set() : distinct(modelsOf(pass, models));
+  };
 
-  const admit = async (indices: readonly number[]): Promise<void> => {
-    admission = await admitPasses(
-      indices.map((index) => partsOf(job, index)),
+  const admit = async (from: number): Promise<void> => {
+    let to = from + 1;
+    while (to < draft.passes.length && alike(modelsAt(to), current)) to++;
+    const indices = Array.from({ length: to - from }, (_, place) => from + place);
+    const taken = await admitPasses(
+      indices.map((index) => passParts(job, index)),
       scope,
       job.tiling,
     );
-    for (const warning of admission.warnings) warn(warning);
-    const tilings = draft.passes.map((pass, index) => {
-      const found = admission?.tilings[index - from];
+    admission = taken;
+    for (const warning of taken.warnings) warn(warning);
+    const tilings = plan.passes.map((pass, index) => {
+      const found = index < to ? taken.tilings[index - from] : undefined;
       return found ?? { decode: pass.tiling, encode: pass.encodeTiling };
     });
-    plan = withMemory(draft, tilings, admission.memoryBudget);
+    plan = withMemory(plan, tilings, taken.memoryBudget);
+  };
+  const take = async (pass: Pass, tracker: ProgressTracker): Promise<void> => {
+    const own = modelsOf(pass, models);
+    const wanted = distinct(own);
+    if (current.size > 0) {
+      // Nothing of the pass before runs any more.
+      await scope.idle();
+      admission?.release();
+      admission = undefined;
+    }
+    giveBack(locks, wanted);
+    for (const model of wanted)
+      if (model !== first && !locks.has(model)) locks.set(model, await lock(model.queue, scope));
+    // Its owner does without it: now it can leave.
+    giveBack(holds, wanted);
+    if (!wanted.has(first)) spared ??= first.presence?.spare() ?? nothing;
+    else {
+      spared?.();
+      spared = undefined;
+    }
+    for (const model of wanted) if (!holds.has(model)) holds.set(model, model.presence?.hold() ?? nothing);
+    const started = performance.now();
+    await loadModels(scope, tracker, own, loadReason(pass), listeners);
+    tell(pass, own.diffusionModel, listeners, started, diffusion);
+    diffusion = own.diffusionModel;
+    current = wanted;
+  };
+  const foreseeLater = async (): Promise<void> => {
+    for (const [index, pass] of draft.passes.entries()) {
+      if (alike(modelsAt(index), current)) continue;
+      const own = modelsOf(pass, models);
+      const kind = goesOn(pass) ? 'refiner' : 'hires';
+      const what = `The ${kind} pass with "${own.diffusionModel.facts.name}"`;
+      await foresee({ parts: passParts(job, index), own, first, what }, scope, job.tiling);
+    }
   };
   const enter: Enter = async (index, tracker) => {
     const pass = draft.passes[index];
     if (pass === undefined) throw new RangeError('No such pass');
-    const own = modelsOf(pass, models);
-    if (usesFirst(pass)) {
-      if (admission === undefined) {
-        holds.push(...hold(own));
-        await loadModels(scope, tracker, own, 'The job needs it.', listeners);
-        for (const [later, other] of draft.passes.entries()) {
-          if (usesFirst(other)) continue;
-          const parts = partsOf(job, later);
-          await foresee({ parts, own: modelsOf(other, models), first: models.first }, scope, job.tiling);
-        }
-        await admit([...draft.passes.keys()].filter((other) => usesFirst(draft.passes[other])));
-      }
-    } else if (!taken) {
-      taken = true;
-      // Nothing of the first pass runs any more.
-      await scope.idle();
-      admission?.release();
-      const { second } = models;
-      if (second !== undefined) unlock = await lock(second.queue, scope);
-      if (!distinct(own).has(models.first)) {
-        // The first pass held it, its owner does without it: now it can leave.
-        for (const release of holds.splice(0)) release();
-        holds.push(models.first.presence?.spare() ?? nothing);
-      }
-      holds.push(...hold(own));
-      const started = performance.now();
-      await loadModels(scope, tracker, own, 'The hires pass has a checkpoint of its own.', listeners);
-      tell(own.diffusionModel, listeners, started, models.first);
-      from = index;
-      await admit([index]);
+    if (!alike(modelsAt(index), current)) {
+      const isStart = current.size === 0;
+      await take(pass, tracker);
+      if (isStart) await foreseeLater();
+      await admit(index);
     }
     const entered = plan.passes[index];
     if (entered === undefined) throw new RangeError('No such pass');
@@ -105,8 +127,9 @@ export function enterPasses(
     leave: () => {
       void scope.idle().then(() => {
         admission?.release();
-        for (const release of holds.reverse()) release();
-        unlock?.();
+        giveBack(holds, new Set());
+        spared?.();
+        giveBack(locks, new Set());
       });
     },
   };
@@ -114,26 +137,23 @@ export function enterPasses(
 
 const nothing = (): void => undefined;
 
-function hold(own: PassModels): (() => void)[] {
-  return [...distinct(own)].map(({ presence }) => presence?.hold() ?? nothing);
+function alike(a: ReadonlySet<ModelContext>, b: ReadonlySet<ModelContext>): boolean {
+  return a.size === b.size && [...a].every((model) => b.has(model));
 }
 
-function usesFirst(pass: Pass | undefined): boolean {
-  return pass !== undefined && Object.values(pass.parts).every((role) => role === 'first');
+/** Ends what is held of models that are not wanted, the last first. */
+function giveBack(held: Map<ModelContext, () => void>, wanted: ReadonlySet<ModelContext>): void {
+  for (const [model, release] of [...held].reverse()) {
+    if (wanted.has(model)) continue;
+    held.delete(model);
+    release();
+  }
 }
 
-/** What each model does in a pass. */
-function partsOf({ plan, models, inputs }: Drafted, index: number): PassPart[] {
-  const pass = plan.passes[index];
-  if (pass === undefined) return [];
-  const { diffusionModel, vae } = modelsOf(pass, models);
-  const given = inputs[index] ?? noInputs;
-  const shape = shapeOf(pass, plan, given, diffusionModel.facts, decodes(plan, index));
-  if (vae === diffusionModel) return [{ admitter: diffusionModel, shape }];
-  return [
-    { admitter: diffusionModel, shape: { ...shape, encode: [], decode: false } },
-    { admitter: vae, shape: { ...shape, prompts: [], preview: 'none' } },
-  ];
+function loadReason(pass: Pass): string {
+  const { diffusionModel } = pass.parts;
+  if (diffusionModel === 'first') return 'The job needs it.';
+  return goesOn(pass) ? 'It refines the pass before.' : 'The hires pass has a checkpoint of its own.';
 }
 
 async function loadModels(
@@ -150,13 +170,22 @@ async function loadModels(
   tracker.skip('load');
 }
 
-function tell(model: ModelContext, { onModel }: GenerateListeners, started: number, before: ModelContext): void {
+function tell(
+  pass: Pass,
+  model: ModelContext,
+  { onModel }: GenerateListeners,
+  started: number,
+  before: ModelContext,
+): void {
   if (model === before) return;
+  const [name, other] = [`"${model.facts.name}"`, `"${before.facts.name}"`];
   const event = {
     type: 'model',
     action: 'switch',
     model: model.facts.name,
-    reason: `The second pass works with "${model.facts.name}", the first with "${before.facts.name}".`,
+    reason: goesOn(pass)
+      ? `The refiner ${name} goes on after step ${String(pass.span?.from)} of ${String(pass.span?.to)} of ${other}.`
+      : `The second pass works with ${name}, what came before with ${other}.`,
     ms: performance.now() - started,
   } as const;
   model.log?.(event);

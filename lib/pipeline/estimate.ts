@@ -1,15 +1,15 @@
-import { host, sumBytes } from '../memory/index.js';
+import { host } from '../memory/index.js';
 import { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed } from './admission.js';
 import { draftRequest } from './draft.js';
 import { reliefOf } from './foresee.js';
-import { noInputs } from './inputs.js';
 import type { Tilings } from './measure.js';
 import { distinct, modelsOf } from './models.js';
 import { checkRequest, type PipelineModel } from './modes.js';
 import type { JobNeed } from './needs.js';
+import { passParts } from './passParts.js';
 import type { PassMode } from './request.js';
-import { shapeOf } from './shape.js';
+import { bytesOf } from './residency.js';
 
 /** Memory of a request, bytes. */
 export interface MemoryEstimate {
@@ -49,24 +49,19 @@ export async function estimateRequest(model: PipelineModel, request: unknown): P
   const { signal } = options;
   signal?.throwIfAborted();
   const mode = modeOf(request);
-  const { plan, inputs, tiling, models } = await draftRequest(
-    model,
-    mode,
-    options,
-    options.onPreview !== undefined,
-    signal,
-  );
+  const drafted = await draftRequest(model, mode, options, options.onPreview !== undefined, signal);
+  const { plan, tiling, models } = drafted;
   const scope = new JobScope(signal ?? new AbortController().signal);
   const needs: PassNeed[] = [];
   for (const [index, pass] of plan.passes.entries()) {
     const own = modelsOf(pass, models);
-    const { diffusionModel: context } = own;
-    const shape = shapeOf(pass, plan, inputs[index] ?? noInputs, context.facts);
     const relief = reliefOf(own, models.first);
-    const tilings = await chooseTilings(context, scope, shape, tiling, relief);
-    const need = await measureNeed(context, scope, shape, tilings);
-    const fits = memory.ledger.shortage(need.byDevice, relief) === undefined;
-    needs.push({ tilings, need, fits, weights: sumBytes([...distinct(own)].flatMap((each) => each.facts.components)) });
+    const weights = bytesOf(distinct(own));
+    for (const { admitter, shape } of passParts(drafted, index)) {
+      const tilings = await chooseTilings(admitter, scope, shape, tiling, relief);
+      const need = await measureNeed(admitter, scope, shape, tilings);
+      needs.push({ tilings, need, weights, fits: memory.ledger.shortage(need.byDevice, relief) === undefined });
+    }
   }
   const [most] = needs.sort((a, b) => b.weights + b.need.peak - a.weights - a.need.peak);
   if (most === undefined) throw new Error('A plan without passes');

@@ -1,15 +1,15 @@
-import { formatBytes, host, sumBytes } from '../memory/index.js';
+import { formatBytes } from '../memory/index.js';
 import { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed } from './admission.js';
 import { type Drafted, draftRequest } from './draft.js';
 import { reliefOf } from './foresee.js';
-import { noInputs } from './inputs.js';
 import { modelsOf } from './models.js';
 import { checkRequest, type PipelineModel } from './modes.js';
 import type { Pass } from './plan.js';
-import type { ModelContext, Presence } from './prompts.js';
+import { passParts } from './passParts.js';
+import type { ModelContext } from './prompts.js';
 import type { PassMode } from './request.js';
-import { shapeOf } from './shape.js';
+import { bytesOf, residencyOf } from './residency.js';
 import { passSteps } from './steps.js';
 
 /** What one pass of a request will do. */
@@ -28,6 +28,8 @@ export interface PlannedPass {
   readonly merges: boolean;
   readonly sampler: string;
   readonly schedule: string;
+  /** Steps of a run that it goes on with; 0 for a pass that begins one, not 0 for a refiner. */
+  readonly stepsBefore: number;
   /** Steps that are really run. */
   readonly steps: number;
   readonly cfgScale: number;
@@ -42,7 +44,7 @@ export interface PlannedPass {
 /** A request as it will be run. Nothing has been loaded or computed for it. */
 export interface RequestPlan {
   readonly passes: readonly PlannedPass[];
-  /** Models that leave memory so that others have room, by name. */
+  /** Models that leave memory so that others have room, by name, in the order of the job; one can leave and come back. */
   readonly unloads: readonly string[];
   /** Most bytes at one time: weights that are in memory then, and the largest pass. */
   readonly peak: number;
@@ -62,37 +64,27 @@ export async function planRequest(model: PipelineModel, request: unknown, mode: 
   signal?.throwIfAborted();
   const drafted = await draftRequest(model, mode, options, options.onPreview !== undefined, signal);
   const scope = new JobScope(signal ?? new AbortController().signal);
-  const leaves = unloadsOf(drafted);
+  const { reads, leaves, weights } = residencyOf(drafted);
   const passes: PlannedPass[] = [];
   for (const [index, pass] of drafted.plan.passes.entries())
-    passes.push(await planned(drafted, pass, index, leaves, scope));
+    passes.push(await planned(drafted, pass, index, reads[index] ?? new Set(), scope));
   const unloads = leaves.map(({ name }) => name);
-  const { first, second } = drafted.models;
-  const apart = second === undefined || (first.presence !== undefined && leaves.includes(first.presence));
-  const together = apart ? [first] : [first, second];
-  const weights = Math.max(...[together, ...(second === undefined ? [] : [[second]])].map((all) => bytesOf(all)));
   const peak = weights + Math.max(...passes.map(({ memory }) => memory));
   const warnings = drafted.warnings.map(({ message }) => message);
   const plan = { passes: Object.freeze(passes), unloads, peak, warnings };
   return Object.freeze({ ...plan, explain: () => explained(plan, drafted) });
 }
 
-function bytesOf(models: readonly ModelContext[]): number {
-  return sumBytes(models.flatMap(({ facts }) => facts.components));
-}
-
 async function planned(
   drafted: Drafted,
   pass: Pass,
   index: number,
-  leaves: readonly Presence[],
+  reads: ReadonlySet<ModelContext>,
   scope: JobScope,
 ): Promise<PlannedPass> {
-  const { diffusionModel: model } = modelsOf(pass, drafted.models);
+  const own = modelsOf(pass, drafted.models);
+  const { diffusionModel: model } = own;
   const { plan } = drafted;
-  const { presence } = model;
-  // The second model can have to leave for the first, and come back.
-  const loaded = presence === undefined || (presence.loaded && (index === 0 || !leaves.includes(presence)));
   const before = plan.passes[index - 1];
   const merges =
     before?.parts.diffusionModel === pass.parts.diffusionModel
@@ -103,64 +95,39 @@ async function planned(
     width: pass.width,
     height: pass.height,
     model: model.facts.name,
-    loaded,
+    loaded: !reads.has(model),
     loras: (pass.loras ?? model.weights.baseSet).loras.map(({ lora }) => lora.name),
     merges,
     sampler: pass.sampling.sampler,
     schedule: pass.sampling.schedule,
+    stepsBefore: pass.span?.from ?? 0,
     steps: passSteps(pass),
     cfgScale: pass.sampling.cfgScale,
     denoisingStrength: pass.denoisingStrength,
     seeds: pass.seeds,
     upscaler: pass.start?.upscaler.label ?? null,
-    memory: await memoryOf(drafted, pass, index, scope),
+    memory: await memoryOf(drafted, index, scope),
   };
 }
 
-async function memoryOf(
-  { plan, inputs, tiling, models }: Drafted,
-  pass: Pass,
-  index: number,
-  scope: JobScope,
-): Promise<number> {
-  const own = modelsOf(pass, models);
-  const { diffusionModel: model } = own;
-  const shape = shapeOf(pass, plan, inputs[index] ?? noInputs, model.facts);
-  const tilings = await chooseTilings(model, scope, shape, tiling, reliefOf(own, models.first));
-  return (await measureNeed(model, scope, shape, tilings)).peak;
+/** Most that a part of a pass takes, one after the other. */
+async function memoryOf(drafted: Drafted, index: number, scope: JobScope): Promise<number> {
+  const { models, plan, tiling } = drafted;
+  const pass = plan.passes[index];
+  const relief = pass === undefined ? 0 : reliefOf(modelsOf(pass, models), models.first);
+  let most = 0;
+  for (const { admitter, shape } of passParts(drafted, index)) {
+    const tilings = await chooseTilings(admitter, scope, shape, tiling, relief);
+    most = Math.max(most, (await measureNeed(admitter, scope, shape, tilings)).peak);
+  }
+  return most;
 }
 
-/** What leaves memory so that the models of the passes can come, in the order of the job. */
-function unloadsOf({ models: { first, second }, plan }: Drafted): Presence[] {
-  const { ledger } = first.memory;
-  const leaves: Presence[] = [];
-  /** Freed so far, less what was read in its place. */
-  let balance = 0;
-  const read = (model: ModelContext, leavers: readonly (Presence | undefined)[]): void => {
-    const { presence } = model;
-    if (presence === undefined || (presence.loaded && !leaves.includes(presence))) return;
-    const need = new Map([[host, presence.bytes]]);
-    for (const leaver of leavers) {
-      if (ledger.shortage(need, balance) === undefined) break;
-      if (leaver === undefined || leaver === presence || leaves.includes(leaver)) continue;
-      leaves.push(leaver);
-      balance += leaver.bytes;
-    }
-    balance -= presence.bytes;
-  };
-  const { passes } = plan;
-  const rivals = first.presence?.rivals ?? [];
-  if (passes[0].parts.diffusionModel === 'first') read(first, rivals);
-  const last = passes.at(-1)?.parts;
-  const keeps = last !== undefined && Object.values(last).includes('first');
-  if (second !== undefined) read(second, keeps ? rivals : [...rivals, first.presence]);
-  return leaves;
-}
-
-function explained(plan: Omit<RequestPlan, 'explain'>, { models }: Drafted): string {
+function explained(plan: Omit<RequestPlan, 'explain'>, { models, plan: { passes } }: Drafted): string {
   const lines: string[] = [];
+  const contexts = passes.map((pass) => modelsOf(pass, models).diffusionModel);
   for (const [index, pass] of plan.passes.entries()) {
-    const context = index === 0 ? models.first : (models.second ?? models.first);
+    const context = contexts[index] ?? models.first;
     lines.push(
       `pass ${String(index + 1)}: ${pass.mode} ${String(pass.width)}x${String(pass.height)} with "${pass.model}"`,
     );
@@ -168,6 +135,11 @@ function explained(plan: Omit<RequestPlan, 'explain'>, { models }: Drafted): str
     lines.push(pass.loaded ? `  weights: in memory (${weights})` : `  weights: read from disk (${weights})`);
     const names = pass.loras.length === 0 ? 'none' : pass.loras.join(', ');
     lines.push(`  LoRAs: ${names}${pass.merges ? ', the weights are changed first' : ''}`);
+    const next = plan.passes[index + 1];
+    if (pass.stepsBefore > 0)
+      lines.push(`  goes on with the latents of the pass before, after step ${String(pass.stepsBefore)}`);
+    if (next !== undefined && next.stepsBefore > 0)
+      lines.push(`  stops after step ${String(next.stepsBefore)} of ${String(next.stepsBefore + next.steps)}`);
     if (pass.upscaler !== null)
       lines.push(`  begins with the results of the pass before, enlarged by "${pass.upscaler}"`);
     const strength = pass.denoisingStrength === null ? '' : `, denoising strength ${String(pass.denoisingStrength)}`;

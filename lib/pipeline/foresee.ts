@@ -13,6 +13,8 @@ export interface LaterPass {
   readonly own: PassModels;
   /** The model of the job, which leaves memory when the pass works without it and the room is needed. */
   readonly first: ModelContext;
+  /** As a sentence begins. */
+  readonly what: string;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface LaterPass {
  * @throws DiffusionError `ERR_OUT_OF_MEMORY`. Nothing was loaded or allocated.
  */
 export async function foresee(pass: LaterPass, scope: JobScope, choice: TilingChoice): Promise<void> {
-  const { own, first, parts } = pass;
+  const { own, first, parts, what } = pass;
   const leaving = leavingBytes(own, first);
   for (const { presence } of distinct(own)) await presence?.admits(leaving, scope.signal);
   scope.check();
@@ -31,7 +33,6 @@ export async function foresee(pass: LaterPass, scope: JobScope, choice: TilingCh
     const need = await measureNeed(admitter, scope, shape, tilings);
     const shortage = admitter.memory.ledger.shortage(need.byDevice, relief);
     if (shortage === undefined) continue;
-    const what = `The hires pass with "${own.diffusionModel.facts.name}"`;
     throw await refusal(admitter, scope, shape, tilings, need, shortage, { what, relief });
   }
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { GeneratedImage } from '../image/index.js';
 import type { JobScope, NativeImage } from '../native/index.js';
 import type { JobWarning } from './admission.js';
@@ -9,7 +10,7 @@ import { planEncoding } from './latents.js';
 import { notify } from './listeners.js';
 import { type JobModels, modelsOf } from './models.js';
 import { type PassJob, type PassResult, runPass } from './pass.js';
-import { decodes, type Pass, type Plan } from './plan.js';
+import { decodes, type Pass, type Plan, runsOf } from './plan.js';
 import { ProgressTracker, type ProgressListeners } from './progress.js';
 import type { JobTimings } from './request.js';
 import { generateStages } from './stages.js';
@@ -61,7 +62,10 @@ export async function generate(scope: JobScope, plan: Plan, job: GenerateJob): P
   const leases: Lease[] = [];
   const warnings: PromptWarning[] = [];
   const check = async ({ pass, models: own }: PassJob, index: number): Promise<void> => {
-    for (const warning of await passWarnings(own.textEncoder, scope, pass, plan.strictPrompt, index > 0)) {
+    const [head = []] = runsOf(plan);
+    for (const warning of await passWarnings(own.textEncoder, scope, pass, plan.strictPrompt, index >= head.length)) {
+      // A refiner often reads as much of the same prompts as the model before it.
+      if (warnings.some((told) => isDeepStrictEqual(told, warning))) continue;
       warnings.push(warning);
       notify(listeners.onWarning, warning);
     }

@@ -8,6 +8,9 @@ export interface JobModels {
   readonly first: ModelContext;
   /** Of the hires checkpoint; undefined without one. */
   readonly second?: ModelContext | undefined;
+  /** What takes over from one of them in the middle of a run. */
+  readonly refiner?: ModelContext | undefined;
+  readonly secondRefiner?: ModelContext | undefined;
   /** Enlarges a picture with an upscaler model, once, by the model's own scale. */
   readonly enlarge: EnlargeWithModel;
 }
@@ -39,8 +42,13 @@ export function distinct({ diffusionModel, textEncoder, vae }: PassModels): Read
   return new Set([diffusionModel, textEncoder, vae]);
 }
 
-export function modelOf(role: ModelRole, { first, second }: JobModels): ModelContext {
-  if (role === 'first') return first;
-  if (second === undefined) throw new Error('A pass names a second model that the job has not');
-  return second;
+/** All models of a job, each once. */
+export function modelsOfJob({ first, second, refiner, secondRefiner }: JobModels): ReadonlySet<ModelContext> {
+  return new Set([first, refiner, second, secondRefiner].filter((model) => model !== undefined));
+}
+
+export function modelOf(role: ModelRole, models: JobModels): ModelContext {
+  const model = models[role];
+  if (model === undefined) throw new Error(`A pass names a model that the job has not: ${role}`);
+  return model;
 }

@@ -24,16 +24,21 @@ export interface SecondRequest {
   /** Undefined: the model's own, with other modules. */
   readonly checkpoint: string | undefined;
   readonly modules: 'same' | 'built-in' | readonly string[];
+  /** Option that holds both, for errors. */
+  readonly within: 'hires.' | 'refiner.' | 'hires.refiner.';
+}
+
+export interface OpenedSecond {
+  readonly model: PipelineModel;
+  /** Whose parts a pass of it works with: `second` is this model. */
+  readonly parts: PassParts;
 }
 
 /**
  * @throws DiffusionError `ERR_MODEL_NOT_FOUND`, `ERR_MODEL_CORRUPT`, `ERR_MODEL_UNSUPPORTED`, `ERR_OUT_OF_MEMORY` when
  *   the model would not fit even alone; or the signal's reason.
  */
-export type OpenSecond = (
-  request: SecondRequest,
-  signal: AbortSignal | undefined,
-) => Promise<{ readonly model: PipelineModel; readonly parts: PassParts }>;
+export type OpenSecond = (request: SecondRequest, signal: AbortSignal | undefined) => Promise<OpenedSecond>;
 
 type CheckedTxt2Img = ReturnType<typeof checkTxt2Img>;
 export type CheckedRequest = Omit<CheckedTxt2Img, 'hires'> &

@@ -1,3 +1,4 @@
+import { DiffusionError } from '../errors/index.js';
 import type { JobScope, NativeImage, NativeTensor } from '../native/index.js';
 import { compiledFor } from './compile.js';
 import type { Lease } from './conditioningCache.js';
@@ -8,7 +9,7 @@ import type { Inputs } from './inputs.js';
 import { type EncodePlan, prepareLatents, type PreparedLatents } from './latents.js';
 import type { GenerateListeners } from './generate.js';
 import type { JobModels, PassModels } from './models.js';
-import { needsUncond, type Pass } from './plan.js';
+import { goesOn, needsUncond, type Pass, stopsEarly } from './plan.js';
 import type { Preview } from './preview.js';
 import type { ProgressTracker } from './progress.js';
 import { acquireConditioning, type ModelContext, negativeParams, positiveParams } from './prompts.js';
@@ -22,6 +23,17 @@ export interface PassResult {
   readonly latent: NativeTensor | null;
   /** Where it was decoded. */
   readonly picture: NativeImage | null;
+  /** Of a run that stopped, for the next pass to go on with; there is no latent then. */
+  readonly unfinished?: UnfinishedRun;
+}
+
+/** What the sampler of a run was given and what the model predicted in the steps that are done. */
+export interface UnfinishedRun {
+  /** Latent that the run started from. */
+  readonly start: NativeTensor;
+  readonly sigmas: Float32Array;
+  /** `[evaluations, channels, height / f, width / f]`. */
+  readonly predictions: NativeTensor;
 }
 
 /** A pass with everything that carrying it out needs. */
@@ -40,8 +52,8 @@ export interface PassJob {
 
 /**
  * One pass over the batch, its models being loaded: LoRAs, pictures to latents, prompts to conditioning, then one image after the
- * other. A pass that begins with results makes each start latent of them; it is never made without, whatever loading
- * and compiling have done in between.
+ * other. A pass that begins with results makes each start latent of them, and a refiner goes on with the runs of the pass
+ * before; neither is ever made without, whatever loading and compiling have done in between.
  * @param before runs when nothing is computed yet.
  */
 export async function runPass(
@@ -59,16 +71,22 @@ export async function runPass(
   const encoded = await encodeInputs(scope, tracker, job);
   const prepared = prepareLatents(pass, job.inputs, models.diffusionModel.facts, job.encoding, encoded);
   const mine = await encodePrompts(scope, tracker, job, leases);
-  const sigmas = await noiseLevels(scope, job);
+  // A refiner has the noise levels of the run that it goes on with.
+  const sigmas = goesOn(pass) ? undefined : await noiseLevels(scope, job);
   const results: PassResult[] = [];
   for (const [index, seed] of pass.seeds.entries()) {
-    const latents =
-      pass.start === null
-        ? prepared
-        : { ...prepared, latent: await startOf(scope, tracker, job, pass.start, starts[index], seed) };
+    const run =
+      sigmas === undefined
+        ? unfinishedOf(starts[index])
+        : { sigmas, start: await startLatent(scope, tracker, job, prepared, starts[index], seed), predictions: null };
+    const latents = { ...prepared, latent: run.start };
     // A hires pass of strength 0 is the enlarged picture.
     const latent =
-      sigmas.length > 1 ? await sampleImage(scope, tracker, job, latents, mine, sigmas, index) : latents.latent;
+      run.sigmas.length > 1 ? await sampleImage(scope, tracker, job, latents, mine, run, index) : latents.latent;
+    if (stopsEarly(pass)) {
+      results.push({ latent: null, picture: null, unfinished: { ...run, predictions: latent } });
+      continue;
+    }
     let picture: NativeImage | null = null;
     if (decoder !== null) {
       const params = { latent, tiling: pass.tiling, memoryBudget };
@@ -80,6 +98,26 @@ export async function runPass(
     results.push({ latent, picture });
   }
   return results;
+}
+
+/** What the run of one image starts from. */
+async function startLatent(
+  scope: JobScope,
+  tracker: ProgressTracker,
+  job: PassJob,
+  prepared: PreparedLatents,
+  before: PassResult | undefined,
+  seed: number,
+): Promise<NativeTensor> {
+  const { pass, models } = job;
+  const latent = pass.start === null ? prepared.latent : await startOf(scope, tracker, job, pass.start, before, seed);
+  const { native } = models.diffusionModel;
+  return (await withMaskedContent(native, scope, pass.masking, { ...prepared, latent }, seed)).latent;
+}
+
+function unfinishedOf(before: PassResult | undefined): UnfinishedRun {
+  if (before?.unfinished !== undefined) return before.unfinished;
+  throw new DiffusionError('ERR_ENGINE', 'The pass before left no run to go on with.');
 }
 
 async function bringLoras(scope: JobScope, tracker: ProgressTracker, { pass, models }: PassJob): Promise<void> {
@@ -133,7 +171,7 @@ async function sampleImage(
   job: PassJob,
   latents: PreparedLatents,
   [cond, uncond]: readonly Lease[],
-  sigmas: Float32Array,
+  { sigmas, predictions }: Pick<UnfinishedRun, 'sigmas'> & { readonly predictions: NativeTensor | null },
   index: number,
 ): Promise<NativeTensor> {
   if (cond === undefined) throw new Error('The prompt was not encoded');
@@ -143,10 +181,12 @@ async function sampleImage(
   const params = sampleParams({
     cond: cond.handle,
     uncond: uncond?.handle ?? null,
-    latents: await withMaskedContent(context.native, scope, pass.masking, latents, seed),
+    latents,
     noise: await startNoise(context.native, scope, pass.variation, index, seed, latents.latent),
     seed,
     sigmas,
+    stopAfter: stopsEarly(pass) ? (pass.span?.to ?? 0) : 0,
+    predictions,
     controlImage: context.facts.hasControlNet ? inputs.controlImage : null,
     sampling: pass.sampling,
     preview,

@@ -11,8 +11,11 @@ import type { PassMode } from './request.js';
 import type { Sampling } from './sampling.js';
 import type { Variation } from './variation.js';
 
-/** Which model a part of a pass comes from: the one the job belongs to, or that of the hires checkpoint. */
-export type ModelRole = 'first' | 'second';
+/**
+ * Which model a part of a pass comes from: the one the job belongs to, that of the hires checkpoint, or the refiner of
+ * one of the two.
+ */
+export type ModelRole = 'first' | 'refiner' | 'second' | 'secondRefiner';
 
 /** Models that a pass works with. */
 export interface PassParts {
@@ -29,8 +32,16 @@ export interface Enlargement {
   readonly encodes: { readonly width: number; readonly height: number } | null;
 }
 
+/** Steps of a run of the sampler that a pass does: where a refiner takes over, two passes share it. */
+export interface Span {
+  /** Steps that the pass before has done; 0: this one begins the run. */
+  readonly from: number;
+  /** The step it stops after, for the next pass to go on, or the last of the run. */
+  readonly to: number;
+}
+
 /**
- * One run of the sampler over the images of a batch. Plain, frozen data: the mode belongs to the pass and nothing that
+ * One run of the sampler, or a refiner's part of it, over the images of a batch. Plain, frozen data: the mode belongs to the pass and nothing that
  * compiles, loads, merges or samples can change it.
  */
 export interface Pass {
@@ -38,6 +49,8 @@ export interface Pass {
   readonly parts: PassParts;
   /** Null: noise and the pictures of the request. Otherwise the results of the pass before. */
   readonly start: Enlargement | null;
+  /** Null: the whole run. From a later step than 0: it goes on with the runs of the pass before, whatever they are. */
+  readonly span: Span | null;
   /** Pixels. */
   readonly width: number;
   readonly height: number;
@@ -79,7 +92,7 @@ export interface Plan {
 
 export const ownParts: PassParts = Object.freeze({ diffusionModel: 'first', textEncoder: 'first', vae: 'first' });
 
-type Defaulted = 'parts' | 'start' | 'taggedPrompt' | 'loras' | 'masking' | 'resizeMode' | 'variation';
+type Defaulted = 'parts' | 'start' | 'span' | 'taggedPrompt' | 'loras' | 'masking' | 'resizeMode' | 'variation';
 
 type PassInput = Omit<Pass, Defaulted | 'tiling' | 'encodeTiling'> & Partial<Pick<Pass, Defaulted>>;
 
@@ -87,6 +100,7 @@ export function makePass(input: PassInput): Pass {
   return Object.freeze({
     parts: ownParts,
     start: null,
+    span: null,
     taggedPrompt: input.prompt,
     loras: undefined,
     masking: null,
@@ -121,7 +135,29 @@ export function withMemory(
 
 /** True when somebody wants the pixels of a pass: those of the last, and of one whose pictures are enlarged. */
 export function decodes({ passes }: Plan, index: number): boolean {
-  return passes[index + 1]?.start?.upscaler.kind !== 'latent';
+  const next = passes[index + 1];
+  return next === undefined || (!goesOn(next) && next.start?.upscaler.kind !== 'latent');
+}
+
+/** True for a pass that takes over from the one before, in the middle of its run. */
+export function goesOn({ span }: Pick<Pass, 'span'>): boolean {
+  return span !== null && span.from > 0;
+}
+
+/** True for a pass that stops in the middle of its run. */
+export function stopsEarly({ span }: Pick<Pass, 'span'>): boolean {
+  return span?.from === 0;
+}
+
+/** The passes of each run of the sampler: one, or two where a refiner takes over. */
+export function runsOf({ passes }: Plan): readonly (readonly [Pass, ...Pass[]])[] {
+  const runs: [Pass, ...Pass[]][] = [];
+  for (const pass of passes) {
+    const run = runs.at(-1);
+    if (run !== undefined && goesOn(pass)) run.push(pass);
+    else runs.push([pass]);
+  }
+  return runs;
 }
 
 /** True when a prediction without the prompt is needed. */

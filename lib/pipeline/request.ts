@@ -92,6 +92,8 @@ export interface BaseRequest {
    * Default: the model's, or those of the tags.
    */
   readonly loras?: readonly LoraInput[] | undefined;
+  /** Another checkpoint that takes over in the middle of the run. */
+  readonly refiner?: RefinerOptions | undefined;
   readonly stepCache?: StepCacheOptions | undefined;
   /** Default: previews are made (`projection`, every step) only when somebody listens. */
   readonly preview?: PreviewOptions | undefined;
@@ -112,6 +114,22 @@ export interface BaseRequest {
   readonly onQueue?: ((event: QueueEvent) => void) | undefined;
   /** Called when weights are read or dropped for this job, when another model takes over, when a graph is compiled. */
   readonly onModel?: ((event: ModelEvent) => void) | undefined;
+}
+
+/**
+ * A checkpoint that does the last steps of a run: it goes on with the same latents, noise levels, seeds and settings, and
+ * encodes the prompts by itself. Its latents must mean what those of the model mean.
+ */
+export interface RefinerOptions {
+  /** It is loaded when its turn comes, once for a batch, and kept while there is room. */
+  readonly checkpoint: string | URL;
+  /** Share of the steps that are really run after which it takes over, above 0 and below 1. Default: 0.8. */
+  readonly switchAt?: number | undefined;
+  /**
+   * Its VAE, which decodes the result, and its text encoders. `same`: the model's. `built-in`: what is inside the
+   * checkpoint. A list: these files, and what is inside for the rest. Default: `built-in`.
+   */
+  readonly modules?: 'same' | 'built-in' | readonly (string | URL)[] | undefined;
 }
 
 export interface Txt2ImgRequest extends BaseRequest {
@@ -161,6 +179,8 @@ export interface HiresOptions {
    * these files, and what is inside for the rest. Default: `built-in` with a checkpoint, else `same`.
    */
   readonly modules?: 'same' | 'built-in' | readonly (string | URL)[] | undefined;
+  /** Takes over in the middle of this pass; that of the request belongs to the first. Default: none. */
+  readonly refiner?: RefinerOptions | undefined;
   /** True: an upscaler of latents between two different latent spaces is an error. Default: false, a warning. */
   readonly strict?: boolean | undefined;
 }

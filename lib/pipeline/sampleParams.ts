@@ -16,6 +16,10 @@ export interface SampleInput {
   readonly noise: NativeTensor | null;
   readonly seed: number;
   readonly sigmas: Float32Array;
+  /** Default: 0, the whole run. */
+  readonly stopAfter?: number;
+  /** Default: null. */
+  readonly predictions?: NativeTensor | null;
   readonly controlImage: NativeImage | null;
   readonly sampling: Sampling;
   readonly preview: Preview;
@@ -35,6 +39,8 @@ export function sampleParams(input: SampleInput): NativeSampleParams {
     noise,
     seed,
     sigmas,
+    stopAfter: input.stopAfter ?? 0,
+    predictions: input.predictions ?? null,
     sampler: sampling.sampler,
     eta: sampling.eta,
     cfgScale: sampling.cfgScale,

@@ -7,7 +7,7 @@ import { needsUncond, type Pass, type Plan } from './plan.js';
 import { negativeParams, positiveParams } from './prompts.js';
 
 /** What a pass with its pictures will take memory for. */
-export function shapeOf(pass: Pass, { preview }: Plan, inputs: Inputs, facts: ModelFacts, decode = true): JobShape {
+export function shapeOf(pass: Pass, { preview }: Plan, inputs: Inputs, facts: ModelFacts, decode: boolean): JobShape {
   const { width, height, sampling, start } = pass;
   const parts = { ...pass, refImages: inputs.refImages };
   const { items, refs } = planEncoding(pass, inputs, facts);
@@ -24,8 +24,20 @@ export function shapeOf(pass: Pass, { preview }: Plan, inputs: Inputs, facts: Mo
     encode: between === null ? encode : [...encode, between],
     decode,
     pictures: decode ? pass.seeds.length : 0,
-    inputBytes: given + startBytes(pass) + overlayBytes(inputs.overlay, pass),
+    inputBytes: given + startBytes(pass) + runBytes(pass, facts) + overlayBytes(inputs.overlay, pass),
   };
+}
+
+/**
+ * Runs that a refiner takes over lie in JavaScript's memory, of each image the start latent and at most two predictions
+ * for a step; the one that is worked on is also in the native job, as it came and as the sampler reads it.
+ */
+function runBytes({ span, width, height, seeds }: Pass, facts: ModelFacts): number {
+  if (span === null) return 0;
+  const { scaleFactor: f, latentChannels } = facts;
+  const latent = (4 * latentChannels * width * height) / (f * f);
+  const done = span.from === 0 ? span.to : span.from;
+  return latent * (1 + 2 * done) * (seeds.length + 2);
 }
 
 /** Results of the pass before, at most as large as those of this one, and the picture that is made of one of them. */

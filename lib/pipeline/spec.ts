@@ -27,6 +27,7 @@ import type { ModelEvent, PreviewEvent, ProgressEvent, QueueEvent } from './even
 import type { ModelFacts } from './facts.js';
 import { hiresSpec } from './hires/spec.js';
 import { maskSpec, resizeSpec } from './inpaint/settings.js';
+import { refinerSpec } from './refiner/spec.js';
 import { variationSpec } from './variation.js';
 
 /** Any input that `readImage` takes; it checks the rest. */
@@ -132,6 +133,7 @@ function pictureSpec(facts: ModelFacts) {
     tiling: optional(tilingSpec),
     refImages: optional(arrayOf(imageInput(), { max: 16 })),
     loras: optional(lorasSpec),
+    refiner: optional(refinerSpec),
     onModel: optional(func<(event: ModelEvent) => void>()),
     ...variationSpec,
     ...promptSpec,

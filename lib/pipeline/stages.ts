@@ -1,5 +1,5 @@
 import type { ModelFacts } from './facts.js';
-import { distinct, type JobModels } from './models.js';
+import { distinct, type JobModels, modelsOfJob } from './models.js';
 import type { PassJob } from './pass.js';
 import { evaluations, needsUncond, type Pass } from './plan.js';
 import type { Stage } from './progress.js';
@@ -34,7 +34,7 @@ function loadStage(): Stage {
 /** Stages of a picture job in the order in which `generate` goes through them. */
 export function generateStages(passes: readonly PassJob[], models: JobModels): Stage[] {
   const stages: Stage[] = [];
-  const loaded = new Set([models.first, models.second].filter((model) => model?.presence?.loaded !== false));
+  const loaded = new Set([...modelsOfJob(models)].filter((model) => model.presence?.loaded !== false));
   const sets = new Map<ModelContext, string>();
   for (const { pass, models: own, encoding, decoder } of passes) {
     for (const model of distinct(own)) {

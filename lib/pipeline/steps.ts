@@ -43,7 +43,16 @@ export async function passSigmas(
 }
 
 /** Steps that a pass really runs. */
-export function passSteps({ start, sampling, denoisingStrength }: Pass): number {
+export function passSteps(pass: Pass): number {
+  return pass.span === null ? runSteps(pass) : pass.span.to - pass.span.from;
+}
+
+/** Steps of the run that a pass begins. */
+export function runSteps({
+  start,
+  sampling,
+  denoisingStrength,
+}: Pick<Pass, 'start' | 'sampling' | 'denoisingStrength'>): number {
   if (start === null) return effectiveSteps(sampling.steps, denoisingStrength ?? undefined);
   return hiresSteps(sampling.steps, denoisingStrength ?? 1).steps;
 }

@@ -12,18 +12,18 @@ const builtIn: PassParts = { diffusionModel: 'second', textEncoder: 'second', va
 const borrowed: PassParts = { diffusionModel: 'second', textEncoder: 'first', vae: 'first' };
 
 /**
- * Files of the second pass's model, and whose parts it works with.
+ * Files of a model beside the first, of a second pass or a refiner, and whose parts its passes work with.
  * @param first files of the first model.
  * @throws DiffusionError `ERR_MODEL_NOT_FOUND`, `ERR_MODEL_CORRUPT`; `ERR_MODEL_UNSUPPORTED` for a module that is none,
  *   `ERR_INVALID_OPTION` for two of one part.
  */
 export async function secondFiles(
-  { checkpoint, modules }: SecondRequest,
+  { checkpoint, modules, within }: SecondRequest,
   first: NativeModelFiles,
   signal: AbortSignal | undefined,
 ): Promise<SecondFiles> {
   const main = checkpoint ?? first.diffusionModel ?? first.checkpoint ?? '';
-  const inside = await componentsOf(main, 'hires.checkpoint', signal);
+  const inside = await componentsOf(main, `${within}checkpoint`, signal);
   const whole = inside.has('textEncoders') && (inside.has('vae') || inside.has('taesd'));
   if (modules === 'same') {
     if (whole) return { files: { checkpoint: main }, parts: borrowed };
@@ -33,7 +33,7 @@ export async function secondFiles(
   const field: ModelFileField = inside.has('textEncoders') || inside.has('vae') ? 'checkpoint' : 'diffusionModel';
   const files: Partial<Record<ModelFileField, string>> = { [field]: main };
   for (const [index, path] of (modules === 'built-in' ? [] : modules).entries()) {
-    const name = `hires.modules[${String(index)}]`;
+    const name = `${within}modules[${String(index)}]`;
     const role = await moduleRole(path, name, signal);
     if (role === undefined) {
       const hint = 'Name files of a VAE, a tiny autoencoder or a text encoder.';
@@ -50,7 +50,7 @@ export async function secondFiles(
     }
     files[role] = path;
   }
-  requireParts(main, files, inside);
+  requireParts(main, files, inside, within);
   return { files, parts: builtIn };
 }
 
@@ -59,6 +59,7 @@ function requireParts(
   main: string,
   files: Readonly<Partial<Record<ModelFileField, string>>>,
   inside: ReadonlySet<string>,
+  within: SecondRequest['within'],
 ): void {
   const has = (...fields: ModelFileField[]): boolean => fields.some((field) => files[field] !== undefined);
   const missing: string[] = [];
@@ -66,9 +67,10 @@ function requireParts(
   if (!inside.has('vae') && !inside.has('taesd') && !has('vae', 'taesd')) missing.push('VAE');
   if (missing.length === 0) return;
   const what = missing.join(' and no ');
-  const hint = `Name files of it in modules: [paths], or use modules: 'same' to keep those of the first pass.`;
-  throw new DiffusionError('ERR_MODEL_UNSUPPORTED', `The hires checkpoint ${main} has no ${what}. ${hint}`, {
-    field: 'hires.checkpoint',
+  const hint = `Name files of it in modules: [paths], or use modules: 'same' to keep those of the first model.`;
+  const kind = within === 'hires.' ? 'hires checkpoint' : 'refiner';
+  throw new DiffusionError('ERR_MODEL_UNSUPPORTED', `The ${kind} ${main} has no ${what}. ${hint}`, {
+    field: `${within}checkpoint`,
     given: main,
     hint,
   });

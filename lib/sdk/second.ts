@@ -22,7 +22,7 @@ export interface FirstModel {
 type SecondContext = Omit<LoadContext, 'seconds' | 'onDispose' | 'device'>;
 
 /**
- * Models of hires checkpoints. Each is opened by its files and settings, loaded when its pass comes, and stays in memory
+ * Models of hires checkpoints and refiners. Each is opened by its files and settings, loaded when its pass comes, and stays in memory
  * until others need the room. Owner: the runtime.
  */
 export class SecondModels {
@@ -122,22 +122,23 @@ export class SecondModels {
   }
 }
 
-/** How a model finds that of its hires checkpoint. */
+/** How a model finds that of a hires checkpoint or a refiner. */
 export function secondOpener(seconds: SecondModels, first: FirstModel): OpenSecond {
   return async (wanted, signal) => {
     const { files, parts } = await secondFiles(wanted, first.files, signal);
     const model = await seconds.open(files, first, signal).catch((error: unknown) => {
-      throw ofHires(error);
+      throw ofOption(error, wanted.within);
     });
     return { model, parts };
   };
 }
 
 /** A request has no option `checkpoint` of its own. */
-function ofHires(error: unknown): unknown {
-  if (!(error instanceof DiffusionError) || error.field === undefined || error.field.startsWith('hires.')) return error;
+function ofOption(error: unknown, within: string): unknown {
+  if (!(error instanceof DiffusionError) || error.field === undefined || error.field.startsWith(within)) return error;
   const { code, message, given, allowed, hint, cause } = error;
-  const field = error.field === 'checkpoint' || error.field === 'diffusionModel' ? 'hires.checkpoint' : 'hires.modules';
+  const field =
+    error.field === 'checkpoint' || error.field === 'diffusionModel' ? `${within}checkpoint` : `${within}modules`;
   return new DiffusionError(code, message.replace(`"${error.field}"`, `"${field}"`), {
     ...{ field, given, cause },
     ...(allowed === undefined ? {} : { allowed }),

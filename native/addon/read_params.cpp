@@ -57,6 +57,17 @@ void checkAgainst(const Reader& reader, const char* key, const std::optional<Ten
     reader.fail(key, "of shape [1, " + std::to_string(channels) + ", the latent's height and width]");
 }
 
+// At most two evaluations in a step, and at least one step is left.
+void checkPredictions(const Reader& reader, const std::optional<Tensor>& predictions, const Tensor& latent,
+                      int steps) {
+  if (!predictions) return;
+  const std::vector<int64_t>& shape = predictions->shape;
+  const bool fits = shape[0] >= 1 && shape[0] <= 2 * (int64_t{steps} - 1) &&
+                    std::equal(shape.begin() + 1, shape.end(), latent.shape.begin() + 1, latent.shape.end());
+  if (!fits)
+    reader.fail("predictions", "latents of this size, one for each evaluation of a run that stopped");
+}
+
 void checkLatent(const Reader& reader, const char* key, const Tensor& latent, const ModelInfo& info) {
   const int64_t multiple = info.sizeMultiple / info.scaleFactor;
   const bool fits = latent.shape[0] == 1 && latent.shape[1] == info.latentChannels &&
@@ -217,6 +228,10 @@ SampleParams readSample(const Napi::Value& value, const ModelInfo& info) {
   checkAgainst(reader, "noise", params.noise, params.latent, info.latentChannels);
   params.seed = reader.seed("seed");
   params.sigmas = readSigmaList(reader);
+  const int steps = static_cast<int>(params.sigmas.size()) - 1;
+  params.stopAfter = reader.integer("stopAfter", 0, std::max(0, steps - 1));
+  params.predictions = reader.optionalTensor("predictions");
+  checkPredictions(reader, params.predictions, params.latent, steps);
   params.sampler = reader.text("sampler");
   params.eta = reader.real("eta");
   params.cfgScale = static_cast<float>(reader.number("cfgScale", -1000, 1000));

@@ -194,6 +194,8 @@ struct SampleParams {
   std::optional<Tensor> noise;
   int64_t seed = 0;
   std::vector<float> sigmas;
+  int stopAfter = 0;                  // steps; 0: all of them
+  std::optional<Tensor> predictions;  // of a run that stopped: [evaluations, channels, height, width]
   std::string sampler;
   float eta = 0.0F;  // NaN: the sampler's default
   float cfgScale = 7.0F;

@@ -79,6 +79,7 @@
 #include "upstream/checked_loader.inl"
 #include "upstream/refusals.inl"
 #include "upstream/job_loader.inl"
+#include "upstream/handover.inl"
 
 #define sd_get_default_backend ::nd::upstream::jobBackend
 #define sd_get_preview_callback ::nd::upstream::previewCallback
@@ -91,10 +92,13 @@
 #define ggml_log_set(...) static_cast<void>(0)
 // The loader of whole models, ControlNets and upscalers; the other users of ModelLoader were included above.
 #define ModelLoader ::nd::upstream::JobLoader
+// A run may stop for another model to go on with it. Defined in denoiser.hpp, called in stable-diffusion.cpp.
+#define sample_k_diffusion ::nd::upstream::runSteps
 #include "control.hpp"
 #include "esrgan.hpp"
 #include "upscaler.cpp"
 #include "stable-diffusion.cpp"
+#undef sample_k_diffusion
 #undef ModelLoader
 #undef ggml_log_set
 #if defined(__GNUC__)

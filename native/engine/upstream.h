@@ -46,6 +46,7 @@ class Model {
   std::vector<float> sigmas(const SigmaParams& params);
   // As sample() draws it for a seed.
   Tensor noise(const NoiseParams& params);
+  // With stopAfter: the predictions of those steps, to be handed on, in place of the latent.
   Tensor sample(const SampleParams& params, Job& job);
   std::vector<Tensor> encodeImages(const EncodeImageParams& params, Job& job);
   Image decodeLatent(const DecodeParams& params, Job& job);

@@ -14,11 +14,13 @@ class TestJob : public nd::Job {
  public:
   void onProgress(const nd::Progress& progress) override {
     ++events;
+    last = progress;
     if (progress.phase == cancelIn && progress.step >= cancelAt) cancel();
   }
   void onPreview(int /*step*/, nd::Image image) override {
     if (image) ++previews;
   }
+  nd::Progress last;
   int events = 0;
   int previews = 0;
   nd::Phase cancelIn = nd::Phase::Upscale;  // never
@@ -116,6 +118,42 @@ void twoModelsAtOnce(nd::Model& first) {
   CHECK(there == alone);
 }
 
+// Whatever a sampler remembers of its steps, and whatever it draws: another model of the same weights that
+// goes on makes what one model makes.
+void handsRunsOver(nd::Model& first) {
+  TestJob job;
+  const auto second = nd::Model::load(nd::test::loadOptions(), job);
+  for (const char* sampler :
+       {"euler", "euler_a", "heun", "dpm2", "dpm++2s_a", "dpm++2m", "dpm++2mv2", "ipndm", "ipndm_v", "lcm",
+        "ddim_trailing", "tcd", "res_multistep", "res_2s", "er_sde"}) {
+    nd::SampleParams params = request(first, job, 11);
+    params.sampler = sampler;
+    params.mask = nd::Tensor{{1, 1, 8, 8}, std::vector<float>(64, 0.5F)};
+    const nd::Tensor whole = first.sample(params, job);
+    params.stopAfter = 2;
+    TestJob before;
+    params.predictions = first.sample(params, before);
+    CHECK(before.last.step == 2 && before.last.total == 2);
+    CHECK(params.predictions->shape[0] >= 2 && params.predictions->shape[3] == 8);
+    params.stopAfter = 0;
+    params.cond = second->encodePrompt(nd::test::prompt("a red apple"), job);
+    params.uncond = second->encodePrompt(nd::test::prompt(""), job);
+    TestJob after;
+    params.preview = "proj";
+    CHECK(second->sample(params, after).data == whole.data);
+    CHECK(after.last.step == 1 && after.last.total == 1 && after.previews == 1);
+    params.preview.clear();
+    params.cond = second->encodePrompt(nd::test::prompt("a blue car"), job);
+    CHECK(second->sample(params, job).data != whole.data);
+    TestJob stopped;
+    stopped.cancelIn = nd::Phase::Sample;
+    stopped.cancelAt = 1;
+    params.stopAfter = 2;
+    params.predictions.reset();
+    CHECK(nd::test::throws<nd::EngineError>([&] { first.sample(params, stopped); }));
+  }
+}
+
 void refusesBadFiles() {
   TestJob job;
   nd::LoadOptions bad = nd::test::loadOptions();
@@ -145,6 +183,7 @@ int main(int argc, char** argv) {
   stopsTheTextEncoder(*model);
   previews(*model);
   twoModelsAtOnce(*model);
+  handsRunsOver(*model);
   refusesBadFiles();
   return nd::test::report();
 }

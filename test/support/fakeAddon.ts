@@ -365,11 +365,16 @@ export function fakeNoise(
   return { shape: [1, latentChannels, height, width], data };
 }
 
-/** First number: the seed, so that a picture shows which one made it. */
-function fakeSample({ latent, seed }: NativeSampleParams): NativeTensor {
-  const data = latent.data.slice();
-  data[0] = seed;
-  return { shape: latent.shape, data };
+/** First number: the seed, so that a picture shows which one made it; of a run that stops, that of each prediction. */
+function fakeSample({ latent, seed, stopAfter }: NativeSampleParams): NativeTensor {
+  const parts = Math.max(1, stopAfter);
+  const size = latent.data.length;
+  const data = new Float32Array(parts * size);
+  for (let part = 0; part < parts; part++) {
+    data.set(latent.data, part * size);
+    data[part * size] = seed;
+  }
+  return { shape: [parts, ...latent.shape.slice(1)], data };
 }
 
 /** Filled with its place among the encoded pictures. */

@@ -13,7 +13,7 @@ import { loadOptions } from './nativeParams.js';
 export interface PairOptions {
   /** What the second model is, where it is not as the first. */
   readonly second: Partial<NativeModelInfo>;
-  /** Whose parts the second pass works with. */
+  /** Whose parts the second pass works with; its refiner is the second model, that of the first pass a third. */
   readonly parts: PassParts;
   readonly compile?:
     | ((key: CompileKey, native: NativeModel, pair: Pair) => NativeModel | Promise<NativeModel>)
@@ -56,7 +56,10 @@ export function fakePair(fake: FakeAddon, { second, parts, compile, keeps = true
       residency,
       log: undefined,
       enlarge: (_model, image) => Promise.resolve(picture(image.width * 2, image.height * 2, image.data[0] ?? 0)),
-      openSecond: () => Promise.resolve({ model: b.pipeline, parts }),
+      openSecond: ({ within }) => {
+        if (within === 'refiner.') return Promise.resolve({ model: c.pipeline, parts: ownOf('second') });
+        return Promise.resolve({ model: b.pipeline, parts: within === 'hires.' ? parts : ownOf('second') });
+      },
       holders,
     });
   const infoB = { ...fakeInfo, ...second };
@@ -69,6 +72,7 @@ export function fakePair(fake: FakeAddon, { second, parts, compile, keeps = true
     fakeFacts({ ...infoB, name: 'b', space: { ...facts.space, family, channels: infoB.latentChannels } }),
     0,
   );
+  const c = make('c', fakeInfo, fakeFacts({ name: 'c' }), 0);
   const pair: Pair = { model: a.pipeline, residents: [a.resident, b.resident], roles };
   if (compile !== undefined) {
     const run: Compile = async (key, native) => compile(key, native, pair);

@@ -100,6 +100,8 @@ export function sampleParams(cond: NativeConditioning): NativeSampleParams {
     noise: null,
     seed: 1,
     sigmas: Float32Array.from([10, 0]),
+    stopAfter: 0,
+    predictions: null,
     sampler: 'euler',
     eta: NaN,
     cfgScale: 1,

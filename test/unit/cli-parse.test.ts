@@ -140,6 +140,7 @@ describe('checkRequest', () => {
       'X|XxY': '4x2',
       FILE: 'x.png',
       LIST: '7,3,0',
+      'same|built-in|FILES': 'same',
     };
     const choices: Record<string, string> = {
       sampler: 'euler',

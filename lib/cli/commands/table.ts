@@ -2,6 +2,7 @@ import type { OptionDef } from '../options/define.js';
 import { hiresOptions } from '../options/hires.js';
 import { computeOptions, modelOptions } from '../options/model.js';
 import { binaryOption, helpOption, jsonOption, outputOptions, tensorsOption } from '../options/output.js';
+import { refinerOptions } from '../options/refiner.js';
 import { img2imgOptions, requestOptions } from '../options/request.js';
 
 export const commandNames = ['generate', 'img2img', 'inspect', 'doctor', 'models'] as const;
@@ -20,7 +21,7 @@ export interface CommandDef {
 }
 
 const settings = [...modelOptions, ...computeOptions, ...outputOptions];
-const pictureOptions = [...requestOptions, ...settings];
+const pictureOptions = [...requestOptions, ...refinerOptions, ...settings];
 
 export const commands: readonly CommandDef[] = [
   {
@@ -28,7 +29,7 @@ export const commands: readonly CommandDef[] = [
     summary: 'Make pictures from a prompt',
     operand: 'PROMPT',
     operandHelp: 'What the picture shows; may be left out with --prompt or --from',
-    options: [...requestOptions, ...hiresOptions, ...settings],
+    options: [...requestOptions, ...refinerOptions, ...hiresOptions, ...settings],
     examples: [
       'node-diffusion generate "a red apple" -o apple.png --seed 1 --size 128',
       'node-diffusion generate "a castle" -m sd15.safetensors --steps 20 --sampler euler_a -b 4 -o castle.webp',

@@ -2,7 +2,7 @@
 export type Target = 'request' | 'model' | 'runtime' | 'cli';
 
 /** Headings of the help text, in its order. */
-export const groups = ['Picture', 'Second pass', 'Model', 'Compute', 'Output'] as const;
+export const groups = ['Picture', 'Refiner', 'Second pass', 'Model', 'Compute', 'Output'] as const;
 
 export type Group = (typeof groups)[number];
 
@@ -17,7 +17,7 @@ export interface OptionDef {
   readonly short?: string;
   readonly target: Target;
   readonly group: Group;
-  /** Field that it sets; `a.b` is field `b` of the object `a`. Empty: the value is an object of several fields. */
+  /** Field that it sets; `a.b` is field `b` of the object `a`, and so on. Empty: the value is an object of several fields. */
   readonly key: string;
   /** What stands for the value in help texts; absent for switches. */
   readonly value?: string;

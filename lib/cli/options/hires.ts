@@ -1,13 +1,7 @@
 import { type OptionDef, optionsOf } from './define.js';
-import { readInteger, readNumber, readSampler, readSchedule, readText } from './readers.js';
+import { readInteger, readModules, readNumber, readSampler, readSchedule, readText } from './readers.js';
 
 const { flag, value } = optionsOf({ target: 'request', group: 'Second pass' });
-
-/** `same`, `built-in`, or paths with commas between them. */
-const readModules = (text: string): unknown => {
-  const choice = text.trim().toLowerCase();
-  return choice === 'same' || choice === 'built-in' ? choice : text.split(',').map((path) => path.trim());
-};
 
 /** Options of the second pass; any of them asks for one. */
 export const hiresOptions: readonly OptionDef[] = [
@@ -43,6 +37,14 @@ export const hiresOptions: readonly OptionDef[] = [
     'same|built-in|FILES',
     readModules,
     'Its VAE and text encoders; files with commas between them (default: built-in with --hires-model)',
+  ),
+  value('hires-refiner', 'hires.refiner.checkpoint', 'FILE', readText, 'Checkpoint that takes over in this pass'),
+  value(
+    'hires-refiner-switch-at',
+    'hires.refiner.switchAt',
+    'X',
+    readNumber,
+    'Share of its steps after which it does, above 0 and below 1 (default: 0.8)',
   ),
   flag('hires-strict', 'hires.strict', 'Refuse an upscaler of latents between two latent spaces'),
 ];

@@ -65,3 +65,9 @@ export const readSchedule: Reader = (text, field) => {
   if (!isAutomatic(text)) resolveSchedule(text, field);
   return text;
 };
+
+/** `same`, `built-in`, or paths with commas between them. */
+export const readModules: Reader = (text) => {
+  const choice = text.trim().toLowerCase();
+  return choice === 'same' || choice === 'built-in' ? choice : text.split(',').map((path) => path.trim());
+};

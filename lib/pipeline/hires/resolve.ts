@@ -3,23 +3,16 @@ import { checkUpscalerFile } from '../../model/index.js';
 import type { PreparedSet } from '../../weights/index.js';
 import type { HiresWarning } from '../events.js';
 import type { ModelFacts } from '../facts.js';
+import { checkParts, type PartFacts, related } from '../otherModel.js';
 import { type Enlargement, makePass, type Pass, type PassParts } from '../plan.js';
 import { resolveSampling, type CheckedSampling } from '../sampling.js';
 import { batchSeeds } from '../seeds.js';
 import { hiresSize } from './size.js';
 import { relateSpaces } from './spaces.js';
 import type { hiresSpec } from './spec.js';
-import { sharesTextEncoder } from './textEncoders.js';
 import { type HiresUpscaler, resolveUpscaler } from './upscalers.js';
 
 export type CheckedHires = ReturnType<typeof hiresSpec.check>;
-
-/** Facts of the models whose parts a pass works with. */
-export interface PartFacts {
-  readonly diffusionModel: ModelFacts;
-  readonly textEncoder: ModelFacts;
-  readonly vae: ModelFacts;
-}
 
 /** Prompts and LoRAs of the second pass, tags taken out and files found. */
 export interface HiresPrompts {
@@ -55,7 +48,7 @@ export interface ResolvedHires {
  */
 export async function resolveHires(input: HiresInput): Promise<ResolvedHires> {
   const { hires, first, facts, parts, prompts } = input;
-  await checkParts(input);
+  await checkParts(hires.modules, 'hires.', input.firstFacts, facts, parts);
   const { upscaler, warnings } = await chooseUpscaler(input);
   const { sizeMultiple } = facts.diffusionModel;
   const size = hiresSize(first, hires, { sizeMultiple, scaleFactor: facts.vae.scaleFactor });
@@ -69,7 +62,7 @@ export async function resolveHires(input: HiresInput): Promise<ResolvedHires> {
     width: size.width,
     height: size.height,
     ...prompts,
-    clipSkip: hires.clipSkip ?? (related(input) ? first.clipSkip : -1),
+    clipSkip: hires.clipSkip ?? (related(facts.diffusionModel, input.firstFacts) ? first.clipSkip : -1),
     sampling: hiresSampling(input),
     // As in A1111, the noise of this pass varies as that of the first.
     variation: first.variation,
@@ -79,16 +72,11 @@ export async function resolveHires(input: HiresInput): Promise<ResolvedHires> {
   return { pass, warnings };
 }
 
-/** UNets take one another's settings; a transformer only those of its own architecture. */
-function related({ firstFacts, facts: { diffusionModel } }: HiresInput): boolean {
-  return diffusionModel.architecture === firstFacts.architecture || (!diffusionModel.isDit && !firstFacts.isDit);
-}
-
 function hiresSampling(input: HiresInput): Pass['sampling'] {
   const { hires, options, first, firstFacts, facts } = input;
   const { diffusionModel } = facts;
   const { defaults } = diffusionModel;
-  const kin = related(input);
+  const kin = related(diffusionModel, firstFacts);
   const same = diffusionModel.architecture === firstFacts.architecture;
   const {
     sigmas: _own,
@@ -121,26 +109,6 @@ function hiresSampling(input: HiresInput): Pass['sampling'] {
     },
     diffusionModel,
   );
-}
-
-/** Parts of another model serve only where they speak the same language. */
-async function checkParts({ hires, firstFacts, facts, parts }: HiresInput): Promise<void> {
-  const { diffusionModel } = facts;
-  // 'same' may also be one model that was put together with the files of the first.
-  const same = hires.modules === 'same';
-  const { textEncoder, vae } = same ? { textEncoder: firstFacts, vae: firstFacts } : facts;
-  const names = `"${diffusionModel.architecture}"`;
-  const hint = "Use modules: 'built-in', or name the files that go with the checkpoint.";
-  if (
-    (same || parts.textEncoder !== parts.diffusionModel) &&
-    !sharesTextEncoder(textEncoder.architecture, diffusionModel.architecture)
-  )
-    throw invalidOption('hires.modules', hires.modules, `text encoders that ${names} was trained with`, hint);
-  if (
-    (same || parts.vae !== parts.diffusionModel) &&
-    (await relateSpaces(vae.space, diffusionModel.space)) === 'different'
-  )
-    throw invalidOption('hires.modules', hires.modules, `a VAE of the latent space of ${names}`, hint);
 }
 
 const [defaultLatent, defaultPixels] = [resolveUpscaler('latent'), resolveUpscaler('lanczos')];

@@ -1,8 +1,5 @@
-import { invalidOption } from '../../errors/index.js';
 import {
-  arrayOf,
   boolean,
-  checker,
   filePath,
   integer,
   number,
@@ -11,25 +8,11 @@ import {
   prompt,
   samplerName,
   scheduleName,
-  union,
 } from '../../options/index.js';
 import { lorasSpec } from '../../weights/index.js';
+import { modulesSpec } from '../modulesSpec.js';
+import { refinerSpec } from '../refiner/spec.js';
 import { upscalerOption } from './upscalers.js';
-
-const choices = "'same', 'built-in' or a list of paths";
-
-/** `'same'`, `'built-in'` or paths. */
-const modulesSpec = union(
-  [
-    checker(choices, (value, field) => {
-      if (value === 'same' || value === 'built-in') return value;
-      const hint = 'A list names the files of the VAE and the text encoders of the second pass.';
-      throw invalidOption(field, value, choices, hint);
-    }),
-    arrayOf(filePath(), { max: 16 }),
-  ],
-  (value) => (Array.isArray(value) ? 1 : 0),
-);
 
 /** Options of the second pass; what is left out is taken from the first. */
 export const hiresFields = {
@@ -50,6 +33,7 @@ export const hiresFields = {
   loras: optional(lorasSpec),
   checkpoint: optional(filePath()),
   modules: optional(modulesSpec),
+  refiner: optional(refinerSpec),
   strict: boolean({ default: false }),
 } as const;
 

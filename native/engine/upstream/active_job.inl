@@ -35,6 +35,8 @@ struct MemoryMeter {
   }
 };
 
+struct Handover;  // see handover.inl
+
 struct ActiveJob {
   ActiveJob(Job& theJob, Phase thePhase, std::string theDevice = {})
       : job(theJob), phase(thePhase), device(std::move(theDevice)) {}
@@ -48,7 +50,10 @@ struct ActiveJob {
   std::atomic<uint64_t> bytes{0};
   preview_t previewMode = PREVIEW_NONE;
   int previewInterval = 1;
-  int step = 0;  // last reported
+  int step = 0;                  // last reported
+  Handover* handover = nullptr;  // of a run that stops early, or goes on
+  int stepsBefore = 0;           // of a run that goes on: done by another
+  int stepsHere = 0;             // of a part of a run; 0: it is whole
   MemoryMeter memory;
   std::function<void()> checkCompanions;  // of a load: files that the engine reads after the model's weights
   // All weights of a load are known by name, none has memory yet.
@@ -153,6 +158,9 @@ inline void onEngineProgress(int step, int steps, float seconds, void* /*data*/)
     progress.totalBytes = active->bytesTotal;
   } else if (active->tiled) {
     progress.phase = Phase::Tile;
+  } else if (active->stepsHere > 0) {
+    progress.step = step = std::max(0, step - active->stepsBefore);
+    progress.total = active->stepsHere;
   }
   active->step = step;
   active->job.onProgress(progress);
@@ -167,7 +175,7 @@ inline Image copyImage(const sd_image_t& source) {
 
 inline void onEnginePreview(int step, int frames, sd_image_t* images, bool /*noisy*/, void* /*data*/) {
   if (active != nullptr && !active->memory.dry && frames > 0 && images != nullptr)
-    active->job.onPreview(std::abs(step), copyImage(images[0]));
+    active->job.onPreview(std::abs(step) - active->stepsBefore, copyImage(images[0]));
 }
 
 inline sd_preview_cb_t previewCallback() {

@@ -117,6 +117,30 @@ inline Guidance guidanceOf(StableDiffusionGGML& sd, const SampleParams& request,
   return guidance;
 }
 
+// Tensors of batch 1, one below the other.
+inline Tensor stacked(const std::vector<sd::Tensor<float>>& parts) {
+  Tensor all = fromEngine(parts.at(0));
+  for (size_t i = 1; i < parts.size(); ++i)
+    all.data.insert(all.data.end(), parts[i].values().begin(), parts[i].values().end());
+  all.shape[0] = static_cast<int64_t>(parts.size());
+  return all;
+}
+
+inline std::vector<sd::Tensor<float>> unstacked(const std::optional<Tensor>& all) {
+  std::vector<sd::Tensor<float>> parts;
+  if (!all) return parts;
+  Tensor one;
+  one.shape = all->shape;
+  one.shape[0] = 1;
+  const size_t size = all->data.size() / static_cast<size_t>(all->shape[0]);
+  for (size_t at = 0; at + size <= all->data.size(); at += size) {
+    const auto begin = all->data.begin() + static_cast<std::ptrdiff_t>(at);
+    one.data.assign(begin, begin + static_cast<std::ptrdiff_t>(size));
+    parts.push_back(toEngine(one));
+  }
+  return parts;
+}
+
 }  // namespace upstream
 
 Tensor Model::noise(const NoiseParams& params) {
@@ -169,12 +193,16 @@ Tensor Model::runSampler(const SampleParams& params) {
   // For the graphs of previews and control nets too: the engine goes on without those, to the next
   // evaluation.
   const upstream::AbortableGraphs abortable;
+  upstream::Handover handover{params.stopAfter, upstream::unstacked(params.predictions), {}};
+  if (params.stopAfter > 0 || params.predictions) active.handover = &handover;
   const sd::Tensor<float> result =
       sd.sample(model, true, latent, std::move(noise), guidance.cond, guidance.uncond, guidance.imageCond, {},
                 control, params.controlStrength, guidance.params, eta, params.shiftedTimestep, sampler,
                 sd.is_flow_denoiser(), params.sigmas, -1, references, params.increaseRefIndex,
                 upstream::toEngine(params.mask), {}, 1.0F, &cache);
+  active.handover = nullptr;
   if (result.empty() || job.cancelled()) upstream::throwEmpty(job, "sample");
+  if (params.stopAfter > 0) return upstream::stacked(handover.made);
   return upstream::fromEngine(result);
 }
 

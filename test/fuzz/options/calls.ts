@@ -27,6 +27,7 @@ export const request: Readonly<Record<string, unknown>> = {
   tiling: { tileSize: 8, overlap: 0.25 },
   stepCache: undefined,
   skipLayerGuidance: undefined,
+  refiner: undefined,
   preview: { mode: 'projection', every: 1 },
   strictPrompt: false,
   signal: live,
@@ -55,6 +56,7 @@ export const hires: Readonly<Record<string, unknown>> = {
   loras: [],
   checkpoint: undefined,
   modules: 'same',
+  refiner: undefined,
   strict: true,
 };
 

@@ -10,6 +10,7 @@ export type ParityRequest = Omit<
   | 'refImages'
   | 'controlImage'
   | 'loras'
+  | 'refiner'
   | 'signal'
   | 'onProgress'
   | 'onPreview'

@@ -189,6 +189,38 @@ describe('model.hires over pictures', () => {
   });
 
   it.each([
+    [{ cfgScale: 5 }, { cfgScale: 2 }],
+    [{ steps: 4 }, { steps: 2 }],
+    [{ sampler: 'euler' }, { sampler: 'euler_a' }],
+    [{ schedule: 'simple' }, { schedule: 'karras' }],
+    [{ clipSkip: 2 }, { clipSkip: 1 }],
+    [{ eta: 0.5 }, undefined],
+    [{ variationSeed: 3, variationStrength: 0.5 }, undefined],
+  ])('that were made otherwise, %o, are an error unless the second pass says what it does', async (change, hires) => {
+    const two = await models();
+    const list = [await saved(two), await saved(two, change)];
+    await expect(two.model.hires(list)).rejects.toMatchObject({
+      ...{ code: 'ERR_INVALID_OPTION', field: 'images[1]' },
+      message: expect.stringContaining(Object.keys(change).at(-1) ?? '') as string,
+    });
+    if (hires !== undefined) expect((await two.model.hires(list, hires)).images).toHaveLength(2);
+  });
+
+  it('with variation seeds of their own', async () => {
+    const two = await models();
+    const variation = { variationSeed: 30, variationStrength: 1, batchSize: 3 };
+    const { images } = await two.model.firstPass({ ...request, ...variation });
+    const from = two.fake.of('noise').length;
+    await two.model.hires(images.slice(1), {});
+    expect(
+      two.fake
+        .of('noise')
+        .slice(from)
+        .map(({ params }) => params.seed),
+    ).toEqual([31, 32]);
+  });
+
+  it.each([
     [[], 'ERR_INVALID_OPTION'],
     [undefined, 'ERR_INVALID_OPTION'],
     ['/no/such.png', 'ERR_INVALID_OPTION'],

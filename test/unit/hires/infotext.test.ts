@@ -1,3 +1,4 @@
+import { basename, dirname } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { infotextToMode, infotextToRequest, type Txt2ImgRequest } from '../../../lib/index.js';
@@ -15,6 +16,19 @@ const samplers = fc.constantFrom('euler', 'euler_a', 'dpm++2m', 'lcm', 'ddim_tra
 const schedules = fc.constantFrom('discrete', 'karras', 'exponential', 'simple');
 const text = fc.constantFrom('a cat', 'a, "b": c', 'line one\nline two', ' x ', 'Steps: 20, Sampler: no');
 const model = fakeFile('4x, "Ultra" Sharp', ['upscaler']);
+const [checkpoint, refiner, vae] = ['/models/b, "c".safetensors', '/models/r_1.0.ckpt', '/models/vae: 2.safetensors'];
+/** Where the files are that texts have the names of. */
+const files = (name: string): string | undefined =>
+  [model, checkpoint, refiner, vae].find((path) => path.replace(/\.[a-z]+$/, '').endsWith(`/${name}`));
+
+const refiners = fc.record(
+  {
+    checkpoint: fc.constantFrom(refiner, checkpoint),
+    switchAt: fc.constantFrom(0.25, 0.5),
+    modules: fc.constantFrom<'same' | 'built-in' | string[]>('built-in', [vae], [vae, refiner]),
+  },
+  { requiredKeys: ['checkpoint'] },
+);
 
 const hires = fc.record(
   {
@@ -33,6 +47,7 @@ const hires = fc.record(
     guidance: fc.constantFrom(2, 3.5),
     clipSkip: fc.integer({ min: 1, max: 3 }),
     seed: fc.integer({ min: 0, max: 2 ** 40 }),
+    refiner: refiners,
   },
   { requiredKeys: ['denoisingStrength'] },
 );
@@ -50,6 +65,7 @@ const requests = fc.record(
     schedule: schedules,
     clipSkip: fc.integer({ min: 1, max: 3 }),
     eta: fc.constantFrom(0.25, 1),
+    refiner: refiners,
     hires: fc.oneof(
       hires,
       // Edges in place of the scale, one alone or both.
@@ -64,6 +80,14 @@ const requests = fc.record(
   { requiredKeys: ['prompt', 'width', 'height', 'steps', 'seed', 'hires'] },
 );
 
+/** With steps enough for a refiner in either pass. */
+function roomy<T extends { steps: number; hires: { steps?: number; denoisingStrength: number } }>(request: T): T {
+  const { hires: second } = request;
+  const own = second.steps === undefined || second.steps === 0 ? {} : { steps: second.steps + 4 };
+  const denoisingStrength = Math.max(0.01, second.denoisingStrength);
+  return { ...request, steps: request.steps + 4, hires: { ...second, ...own, denoisingStrength } };
+}
+
 /** The passes; distilled guidance counts only where the model has it. */
 function decided({ passes }: Plan, guided: boolean): unknown {
   return passes.map(({ sampling: { guidance, ...sampling }, ...pass }) => [pass, sampling, guided ? guidance : null]);
@@ -76,18 +100,20 @@ describe('infotext of two passes', () => {
     ['a second checkpoint of another kind', ownOf('second'), { ...flux, sizeMultiple: 64 }],
   ] as const)('reads back to an equal plan: %s', { timeout: 60_000 }, async (_name, parts, second) => {
     const pair = fakePair(new FakeAddon(), { parts, second });
-    const checkpoint = parts.diffusionModel === 'second' ? { checkpoint: '/models/b, "c".safetensors' } : {};
+    const other = parts.diffusionModel === 'second' ? { checkpoint } : {};
     const planOf = async (request: unknown): Promise<Plan> => {
       const checked = checkRequest('txt2img', request, pair.model.facts);
       return (await draftRequest(pair.model, 'txt2img', checked, false, undefined)).plan;
     };
     await fc.assert(
       fc.asyncProperty(requests, async (given) => {
-        const request = { ...given, hires: { ...given.hires, ...checkpoint } };
+        const whole = { ...given, hires: { ...given.hires, ...other } };
+        const request = 'refiner' in whole || 'refiner' in whole.hires ? roomy(whole) : whole;
         const { images } = await runMode(pair.model, 'txt2img', request);
         const infotext = images[0]?.infotext ?? '';
         expect(infotextToMode(infotext)).toBe('txt2img');
-        const back = infotextToRequest(infotext, { mode: 'txt2img' });
+        const back = infotextToRequest(infotext, { mode: 'txt2img', files });
+        expect(infotext).not.toContain('/models/');
         const wanted = decided(await planOf(request), 'isDit' in second);
         expect(decided(await planOf(back), 'isDit' in second)).toEqual(wanted);
         // The parameters are a request as well.
@@ -101,12 +127,43 @@ describe('infotext of two passes', () => {
   it('names modules and checkpoint so that they are found again', async () => {
     const two = await twoModels();
     afterAll(() => two.runtime.dispose());
-    const vae = fakeFile('vae, "new"', ['soleVae']);
-    for (const modules of ['same', 'built-in', [vae]] as const) {
+    const own = fakeFile('vae, "new"', ['soleVae']);
+    const found = Object.fromEntries([two.b, own].map((path) => [basename(path), path]));
+    for (const modules of ['same', 'built-in', [own]] as const) {
       const asked = { prompt: 'x', width: 64, height: 64, steps: 1, seed: 1, hires: { checkpoint: two.b, modules } };
       const { images } = await two.model.txt2img(asked);
-      expect(infotextToRequest(images[0]?.infotext ?? '')).toMatchObject({ hires: { checkpoint: two.b, modules } });
+      const infotext = images[0]?.infotext ?? '';
+      expect(infotextToRequest(infotext, { files: found })).toMatchObject({ hires: { checkpoint: two.b, modules } });
+      expect(infotext).not.toContain(dirname(two.b));
+      // Nobody says where it is.
+      expect(() => infotextToRequest(infotext)).toThrow(/"infotext.Hires checkpoint".*files: \{ "b-\d+": /);
+      const { hires: rest } = infotextToRequest(infotext, { strict: false });
+      expect(rest).toMatchObject({ scale: 2 });
+      expect(rest).not.toHaveProperty('checkpoint');
+      expect(rest).not.toHaveProperty('modules');
     }
+  });
+
+  it('of a name that ends like a hash or a version, in a directory or not, with an ending or not', () => {
+    const text = (name: string): string =>
+      `x\nSteps: 20, Sampler: Euler, Seed: 5, Size: 64x64, Hires upscale: 2, Hires upscaler: Latent, Hires checkpoint: ${name}`;
+    const read = (name: string, known: Record<string, string>): unknown =>
+      infotextToRequest(text(name), { files: known }).hires?.checkpoint;
+    const path = '/m/sd_xl_base_1.0.safetensors';
+    for (const name of [
+      'sd_xl_base_1.0',
+      'sd_xl_base_1.0 [31e35c80fc]',
+      'sd_xl_base_1.0.safetensors [31e35c80fc]',
+      'sub/sd_xl_base_1.0.safetensors',
+      'sub\\sd_xl_base_1.0',
+    ])
+      for (const key of ['sd_xl_base_1.0', 'sd_xl_base_1.0.safetensors'])
+        expect(read(name, { [key]: path })).toBe(path);
+    expect(() => read('sd_xl_base_1', { 'sd_xl_base_1.0': path })).toThrow(/Hires checkpoint/);
+    expect(read('/there/is/it.ckpt', {})).toBe('/there/is/it.ckpt');
+    const asked: string[] = [];
+    infotextToRequest(text('b [abcdef]'), { files: (name) => (asked.push(name), path) });
+    expect(asked).toEqual(['b']);
   });
 });
 
@@ -165,6 +222,28 @@ describe('texts of others', () => {
     expect(() => infotextToRequest(builtIn)).toThrow(/Hires upscale/);
     expect(infotextToRequest(builtIn, { strict: false }).hires).toMatchObject({ modules: 'built-in', steps: 10 });
     const two = infotext.replace('Use same choices', 'ae.safetensors, Hires Module 2: t5xxl.safetensors');
-    expect(infotextToRequest(two).hires?.modules).toEqual(['ae.safetensors', 't5xxl.safetensors']);
+    const known = { files: { ae: '/m/ae.safetensors', t5xxl: '/m/t5.safetensors' } };
+    expect(infotextToRequest(two, known).hires?.modules).toEqual(['/m/ae.safetensors', '/m/t5.safetensors']);
+    expect(() => infotextToRequest(two)).toThrow(/"infotext.Hires Module 1".*"ae": /);
+  });
+
+  it.each([
+    ['', { checkpoint: '/r' }, undefined],
+    ['Hires upscaler: Latent, ', undefined, { checkpoint: '/r' }],
+    ['Hires upscaler: Latent, Hires refiner: second pass, ', undefined, { checkpoint: '/r' }],
+    ['Hires upscaler: Latent, Hires refiner: first pass, ', { checkpoint: '/r' }, undefined],
+    ['Hires upscaler: Latent, Hires refiner: both passes, ', { checkpoint: '/r' }, { checkpoint: '/r' }],
+  ])("A1111's with a refiner, %s", (second, first, hires) => {
+    const infotext =
+      'x\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 5, Size: 1024x1024, ' +
+      `${second}Refiner: sd_xl_refiner_1.0 [7440042bbd], Refiner switch at: 0.8, Version: v1.10.1`;
+    const request = infotextToRequest(infotext, { files: { 'sd_xl_refiner_1.0': '/r' } });
+    expect(request.refiner).toEqual(first === undefined ? undefined : { ...first, switchAt: 0.8 });
+    expect(request.hires?.refiner).toEqual(hires === undefined ? undefined : { ...hires, switchAt: 0.8 });
+    expect(() => infotextToRequest(infotext)).toThrow(/"infotext.Refiner"/);
+    expect(infotextToRequest(infotext, { strict: false })).not.toHaveProperty('refiner');
+    // A request without a second pass has no part of it.
+    const other = infotextToRequest(infotext, { mode: 'img2img', files: () => '/r' });
+    expect(other.refiner).toEqual(first === undefined ? undefined : { ...first, switchAt: 0.8 });
   });
 });
