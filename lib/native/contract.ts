@@ -197,6 +197,9 @@ export interface NativeLoadOptions {
   readonly samplerRng: string;
   /** Without the VAE's encoder: less memory, but img2img is impossible. */
   readonly vaeDecodeOnly: boolean;
+  /** Another model lends the part: it gets no memory, is not read, and the files need not have it. */
+  readonly withoutTextEncoder: boolean;
+  readonly withoutVae: boolean;
   /** Bytes that weights and read buffers may take: `ERR_OUT_OF_MEMORY` before any is allocated. 0: any. */
   readonly memoryBudget: number;
 }

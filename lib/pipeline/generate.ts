@@ -11,6 +11,7 @@ import { notify } from './listeners.js';
 import { type JobModels, modelsOf } from './models.js';
 import { type PassJob, type PassResult, runPass } from './pass.js';
 import { decodes, type Pass, type Plan, runsOf } from './plan.js';
+import { previewOf } from './preview.js';
 import { ProgressTracker, type ProgressListeners } from './progress.js';
 import type { JobTimings } from './request.js';
 import { generateStages } from './stages.js';
@@ -103,7 +104,8 @@ function passJob(pass: Pass, index: number, plan: Plan, { models, inputs, listen
   const given = inputs[index] ?? noInputs;
   const encoding = planEncoding(pass, given, own.diffusionModel.facts);
   const decoder = decodes(plan, index) ? own.vae : null;
-  const { preview, memoryBudget } = plan;
+  const { memoryBudget } = plan;
+  const preview = previewOf(pass, plan.preview);
   return { pass, models: own, inputs: given, encoding, preview, memoryBudget, decoder, listeners, of: models };
 }
 

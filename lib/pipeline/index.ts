@@ -11,7 +11,14 @@ export { Latent, type LatentShape } from './latent.js';
 export { MeasureCache } from './measure.js';
 export { notify } from './listeners.js';
 export type { EnlargeWithModel } from './models.js';
-export { type OpenSecond, type PipelineModel, runMode, type SecondRequest, streamMode } from './modes.js';
+export {
+  type OpenedSecond,
+  type OpenSecond,
+  type PipelineModel,
+  runMode,
+  type SecondRequest,
+  streamMode,
+} from './modes.js';
 export type { PassParts } from './plan.js';
 export { FirstPassImage, runFirstPass, runHires } from './hires/firstPass.js';
 export {

@@ -2,6 +2,7 @@ import type { JobScope, NativeEvent, NativeImage } from '../native/index.js';
 import type { ModelUpscaler } from './hires/upscalers.js';
 import type { ModelRole, Pass } from './plan.js';
 import type { ModelContext } from './prompts.js';
+import type { WeightParts } from '../weights/index.js';
 
 /** Models of one job. */
 export interface JobModels {
@@ -40,6 +41,12 @@ export function modelsOf({ parts }: Pick<Pass, 'parts'>, models: JobModels): Pas
 /** Each model once, in the order diffusion model, text encoder, VAE. */
 export function distinct({ diffusionModel, textEncoder, vae }: PassModels): ReadonlySet<ModelContext> {
   return new Set([diffusionModel, textEncoder, vae]);
+}
+
+/** What a model does in a pass. */
+export function servedBy(model: ModelContext, own: PassModels): WeightParts {
+  const parts = ['diffusionModel', 'textEncoder', 'vae'] as const;
+  return new Set(parts.filter((part) => own[part] === model));
 }
 
 /** All models of a job, each once. */

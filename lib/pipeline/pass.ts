@@ -8,7 +8,7 @@ import { pasteBack } from './inpaint/overlay.js';
 import type { Inputs } from './inputs.js';
 import { type EncodePlan, prepareLatents, type PreparedLatents } from './latents.js';
 import type { GenerateListeners } from './generate.js';
-import type { JobModels, PassModels } from './models.js';
+import { distinct, type JobModels, type PassModels, servedBy } from './models.js';
 import { goesOn, needsUncond, type Pass, stopsEarly } from './plan.js';
 import type { Preview } from './preview.js';
 import type { ProgressTracker } from './progress.js';
@@ -121,9 +121,12 @@ function unfinishedOf(before: PassResult | undefined): UnfinishedRun {
 }
 
 async function bringLoras(scope: JobScope, tracker: ProgressTracker, { pass, models }: PassJob): Promise<void> {
-  const { weights } = models.diffusionModel;
-  if (!weights.isCurrent(pass.loras))
-    await tracker.stageOf('lora', (onEvent) => weights.apply(pass.loras, scope, onEvent));
+  for (const model of distinct(models)) {
+    const { weights } = model;
+    const parts = servedBy(model, models);
+    if (!weights.isCurrent(pass.loras, parts))
+      await tracker.stageOf('lora', (onEvent) => weights.apply(pass.loras, scope, onEvent, parts));
+  }
   tracker.skip('lora');
 }
 

@@ -1,10 +1,17 @@
 import { invalidOption } from '../errors/index.js';
 import type { ModelFacts } from './facts.js';
+import type { Pass } from './plan.js';
 
 /** Preview settings by the engine's names. */
 export interface Preview {
   readonly mode: 'none' | 'proj' | 'tae' | 'vae';
   readonly every: number;
+}
+
+/** Of a pass: a model without a VAE of its own has the projection. */
+export function previewOf({ parts }: Pick<Pass, 'parts'>, preview: Preview): Preview {
+  const byVae = preview.mode === 'vae' || preview.mode === 'tae';
+  return byVae && parts.vae !== parts.diffusionModel ? { ...preview, mode: 'proj' } : preview;
 }
 
 interface GivenPreview {

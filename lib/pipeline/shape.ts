@@ -4,6 +4,7 @@ import type { Inputs } from './inputs.js';
 import { planEncoding } from './latents.js';
 import { emptyShape, type JobShape } from './measure.js';
 import { needsUncond, type Pass, type Plan } from './plan.js';
+import { previewOf } from './preview.js';
 import { negativeParams, positiveParams } from './prompts.js';
 
 /** What a pass with its pictures will take memory for. */
@@ -20,7 +21,7 @@ export function shapeOf(pass: Pass, { preview }: Plan, inputs: Inputs, facts: Mo
     imageGuidance: sampling.imageCfgScale !== sampling.cfgScale,
     control: facts.hasControlNet && inputs.controlImage !== null,
     references: facts.isDit ? refs.map((index) => encode[index] ?? { width, height }) : [],
-    preview: preview.mode,
+    preview: previewOf(pass, preview).mode,
     encode: between === null ? encode : [...encode, between],
     decode,
     pictures: decode ? pass.seeds.length : 0,

@@ -1,5 +1,5 @@
 import type { ModelFacts } from './facts.js';
-import { distinct, type JobModels, modelsOfJob } from './models.js';
+import { distinct, type JobModels, modelsOfJob, servedBy } from './models.js';
 import type { PassJob } from './pass.js';
 import { evaluations, needsUncond, type Pass } from './plan.js';
 import type { Stage } from './progress.js';
@@ -42,11 +42,14 @@ export function generateStages(passes: readonly PassJob[], models: JobModels): S
       loaded.add(model);
       stages.push(loadStage());
     }
-    const { weights } = own.diffusionModel;
-    const set = weights.keyOf(pass.loras);
-    const before = sets.get(own.diffusionModel);
-    if (before === undefined ? !weights.isCurrent(pass.loras) : before !== set) stages.push(loraStage());
-    sets.set(own.diffusionModel, set);
+    for (const model of distinct(own)) {
+      const { weights } = model;
+      const set = weights.keyOf(pass.loras);
+      const before = sets.get(model);
+      const isCurrent = before === undefined ? weights.isCurrent(pass.loras, servedBy(model, own)) : before === set;
+      if (!isCurrent) stages.push(loraStage());
+      sets.set(model, set);
+    }
     const count = encoding.items.length;
     if (count > 0) stages.push({ phase: 'encode', image: 0, total: count, weight: count * encodeCost(own.vae.facts) });
     stages.push(promptStage());

@@ -117,6 +117,8 @@ export function nativeLoadOptions(
     rng: options.rng,
     samplerRng: options.samplerRng ?? options.rng,
     vaeDecodeOnly: options.vaeDecodeOnly,
+    withoutTextEncoder: false,
+    withoutVae: false,
     memoryBudget: 0,
   };
 }

@@ -112,7 +112,7 @@ export async function loadModel(
       identity: identityOf(stamps, request),
       ...settingsOf(options, context),
       openSecond: secondOpener(context.seconds, {
-        ...{ options, files, device: request.device },
+        ...{ options, files, stamps, device: request.device },
         bytes: sumBytes(facts.components),
       }),
     });

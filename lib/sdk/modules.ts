@@ -6,9 +6,11 @@ import type { PassParts, SecondRequest } from '../pipeline/index.js';
 export interface SecondFiles {
   readonly files: NativeModelFiles;
   readonly parts: PassParts;
+  /** The first model's parts can be read once more, so that the pass does without it. */
+  readonly canStandAlone: boolean;
 }
 
-const builtIn: PassParts = { diffusionModel: 'second', textEncoder: 'second', vae: 'second' };
+export const builtIn: PassParts = { diffusionModel: 'second', textEncoder: 'second', vae: 'second' };
 const borrowed: PassParts = { diffusionModel: 'second', textEncoder: 'first', vae: 'first' };
 
 /**
@@ -26,9 +28,9 @@ export async function secondFiles(
   const inside = await componentsOf(main, `${within}checkpoint`, signal);
   const whole = inside.has('textEncoders') && (inside.has('vae') || inside.has('taesd'));
   if (modules === 'same') {
-    if (whole) return { files: { checkpoint: main }, parts: borrowed };
+    if (whole) return { files: { checkpoint: main }, parts: borrowed, canStandAlone: false };
     // The engine makes a model whole of the first one's files; a checkpoint among them gives what it has.
-    return { files: { ...first, diffusionModel: main }, parts: builtIn };
+    return { files: { ...first, diffusionModel: main }, parts: borrowed, canStandAlone: true };
   }
   const field: ModelFileField = inside.has('textEncoders') || inside.has('vae') ? 'checkpoint' : 'diffusionModel';
   const files: Partial<Record<ModelFileField, string>> = { [field]: main };
@@ -51,7 +53,21 @@ export async function secondFiles(
     files[role] = path;
   }
   requireParts(main, files, inside, within);
-  return { files, parts: builtIn };
+  return { files, parts: sharedParts(files, first), canStandAlone: true };
+}
+
+const textEncoders = ['clipL', 'clipG', 't5xxl', 'llm'] as const satisfies readonly ModelFileField[];
+
+/** What comes from the very files that the first model has it from is in memory already. */
+function sharedParts(files: Readonly<Partial<Record<ModelFileField, string>>>, first: NativeModelFiles): PassParts {
+  const isSame = (field: ModelFileField): boolean => files[field] === first[field];
+  const sharesText = textEncoders.every(isSame) && textEncoders.some((field) => files[field] !== undefined);
+  const sharesVae = isSame('vae') && isSame('taesd') && (files.vae ?? files.taesd) !== undefined;
+  return {
+    diffusionModel: 'second',
+    textEncoder: sharesText ? 'first' : 'second',
+    vae: sharesVae ? 'first' : 'second',
+  };
 }
 
 /** Says what a checkpoint lacks, and what would serve. */

@@ -1,14 +1,14 @@
 import { DiffusionError } from '../errors/index.js';
 import { checkModelFiles } from '../model/index.js';
 import type { NativeLoadMemory, NativeLoadOptions, NativeModelFiles } from '../native/index.js';
-import type { OpenSecond, PipelineModel } from '../pipeline/index.js';
+import type { OpenedSecond, OpenSecond, PassParts, PipelineModel } from '../pipeline/index.js';
 import { type Assembled, assemble } from './assemble.js';
 import { fileStamps } from './identity.js';
 import { captionOf, identityOf, type LoadContext, measurer, reopen, settingsOf } from './loading.js';
 import { loadNeed, loadRefusal, measureLoad } from './loadMemory.js';
 import { type CheckedLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import { modelFacts } from './modelInfo.js';
-import { secondFiles } from './modules.js';
+import { builtIn, secondFiles } from './modules.js';
 
 /** The model that a hires pass belongs to. */
 export interface FirstModel {
@@ -17,6 +17,8 @@ export interface FirstModel {
   readonly device: string;
   /** Of its weights. */
   readonly bytes: number;
+  /** Of its files, from before they were loaded. */
+  readonly stamps: ReadonlyMap<string, string>;
 }
 
 type SecondContext = Omit<LoadContext, 'seconds' | 'onDispose' | 'device'>;
@@ -36,12 +38,17 @@ export class SecondModels {
   /** The model of these files, loaded or not. Its files are checked the first time. */
   async open(
     files: NativeModelFiles,
+    parts: PassParts,
     { options, device, bytes }: FirstModel,
     signal: AbortSignal | undefined,
   ): Promise<PipelineModel> {
     const stop = signal ?? new AbortController().signal;
     const stamps = await fileStamps(files);
-    const request = nativeLoadOptions(options, files, device, this.#context.threads);
+    const request = {
+      ...nativeLoadOptions(options, files, device, this.#context.threads),
+      withoutTextEncoder: parts.textEncoder === 'first',
+      withoutVae: parts.vae === 'first',
+    };
     const key = JSON.stringify([request, [...stamps]]);
     let opened = this.#models.get(key);
     if (opened === undefined) {
@@ -53,8 +60,9 @@ export class SecondModels {
       opened.catch(() => this.#models.delete(key));
     }
     const { pipeline } = await opened;
-    // It need not fit beside the first model, which can make room for it.
-    await pipeline.presence.admits(bytes + this.#context.ledger.spare, stop);
+    // It need not fit beside a first model that lends it nothing, which can make room for it.
+    const lends = parts.textEncoder === 'first' || parts.vae === 'first';
+    await pipeline.presence.admits((lends ? 0 : bytes) + this.#context.ledger.spare, stop);
     return pipeline;
   }
 
@@ -125,11 +133,23 @@ export class SecondModels {
 /** How a model finds that of a hires checkpoint or a refiner. */
 export function secondOpener(seconds: SecondModels, first: FirstModel): OpenSecond {
   return async (wanted, signal) => {
-    const { files, parts } = await secondFiles(wanted, first.files, signal);
-    const model = await seconds.open(files, first, signal).catch((error: unknown) => {
-      throw ofOption(error, wanted.within);
+    const { files, parts, canStandAlone } = await secondFiles(wanted, first.files, signal);
+    const open = async (own: PassParts): Promise<OpenedSecond> => ({
+      model: await seconds.open(files, own, first, signal),
+      parts: own,
     });
-    return { model, parts };
+    // A file that was replaced since is another module.
+    const now = await fileStamps(files);
+    const isNew = [...now].some(([path, stamp]) => first.stamps.has(path) && first.stamps.get(path) !== stamp);
+    return open(isNew && canStandAlone ? builtIn : parts)
+      .catch((error: unknown) => {
+        // Where there is no room for both, it has everything of its own and the first can leave.
+        if (!canStandAlone || parts === builtIn || !isOutOfMemory(error)) throw error;
+        return open(builtIn);
+      })
+      .catch((error: unknown) => {
+        throw ofOption(error, wanted.within);
+      });
   };
 }
 
@@ -144,4 +164,8 @@ function ofOption(error: unknown, within: string): unknown {
     ...(allowed === undefined ? {} : { allowed }),
     ...(hint === undefined ? {} : { hint }),
   });
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof DiffusionError && error.code === 'ERR_OUT_OF_MEMORY';
 }

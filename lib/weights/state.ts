@@ -14,7 +14,7 @@ import { type MappedLora, mapLora } from './mapping.js';
 import { planSet, type SetPlan } from './plan.js';
 import { type CheckedLora, resolveLoras } from './spec.js';
 import type { LoraTag } from './tags.js';
-import { componentOf, TensorIndex } from './tensorIndex.js';
+import { type ComponentOf, componentOf, TensorIndex } from './tensorIndex.js';
 import type { LoraBackup, LoraMode, LoraReport, ResolvedLora } from './types.js';
 
 export interface WeightsOptions {
@@ -41,6 +41,11 @@ export interface PreparedSet {
 
 export const emptySet: PreparedSet = { loras: [], key: '[]' };
 
+/** Parts of a model that LoRAs change. */
+export type WeightParts = ReadonlySet<ComponentOf>;
+
+export const allParts: WeightParts = new Set(['diffusionModel', 'textEncoder', 'vae']);
+
 const emptyResult: NativeWeightsResult = { merged: 0, restored: 0, copied: 0, bytes: 0, seconds: 0 };
 
 /**
@@ -55,7 +60,8 @@ export class WeightsState {
   /** State of every tensor that is not the original. */
   #states = new Map<string, NativeTarget>();
   #runtimeKey = '';
-  #current: PreparedSet = emptySet;
+  /** Key of the set in each part. */
+  #current = keysOf(emptySet.key);
   #report: LoraReport;
   #base: PreparedSet = emptySet;
   #textEncoderKey = '';
@@ -122,14 +128,15 @@ export class WeightsState {
   reset(): void {
     this.#states = new Map();
     this.#runtimeKey = '';
-    this.#current = emptySet;
+    this.#current = keysOf(emptySet.key);
     this.#textEncoderKey = '';
     this.#report = this.#reportOf('merge', 'No LoRA is set.', undefined, emptyResult);
   }
 
   /** Whether {@link apply} would have nothing to do. */
-  isCurrent(set: PreparedSet | undefined): boolean {
-    return this.keyOf(set) === this.#current.key;
+  isCurrent(set: PreparedSet | undefined, parts: WeightParts = allParts): boolean {
+    const key = this.keyOf(set);
+    return [...parts].every((part) => this.#current[part] === key);
   }
 
   /** Identity of a set, or of the model's own: the same key, the same weights. */
@@ -139,22 +146,27 @@ export class WeightsState {
 
   /**
    * Brings the weights to a set, or to the model's own. What throws has changed nothing.
+   * @param parts those that the set is for; the others stay as they are. Default: all.
    * @throws DiffusionError `ERR_LORA_INCOMPATIBLE`, `ERR_MODEL_CHANGED`, `ERR_MODEL_CORRUPT`.
    */
   async apply(
     wanted: PreparedSet | undefined,
     scope: JobScope,
     onEvent: ((event: NativeEvent) => void) | null,
+    parts: WeightParts = allParts,
   ): Promise<LoraReport> {
     const set = wanted ?? this.#base;
-    if (set.key === this.#current.key) return this.#report;
+    if (this.isCurrent(set, parts)) return this.#report;
     const plan = await this.#plan(set, scope);
     const { mode, reason } = chooseMode(this.#init.mode, plan, await this.#tensorIndex(scope));
-    const merged = mode === 'merge' ? plan.targets : new Map<string, NativeTarget>();
+    const within = [...plan.targets].filter(([tensor]) => parts.has(componentOf(tensor)));
+    const others = [...this.#states].filter(([tensor]) => !parts.has(componentOf(tensor)));
+    const merged = new Map(mode === 'merge' ? [...others, ...within] : others);
     const changes = difference(this.#states, merged);
     // Told as well, so that the last plan says everything: the engine passes over what is there already.
     const unchanged = [...merged.values()].filter(({ tensor, key }) => this.#states.get(tensor)?.key === key);
-    const runtimeKey = mode === 'runtime' && plan.targets.size > 0 ? set.key : '';
+    const runtimeKey = mode === 'runtime' && within.length > 0 ? `${[...parts].sort().join()} ${set.key}` : '';
+    const replaces = this.#runtimeKey !== runtimeKey;
     const verified = changes.length > 0 ? await this.#lookAtCheckpoint() : undefined;
     scope.check();
     const { native, backup, cacheBytes } = this.#init;
@@ -164,14 +176,15 @@ export class WeightsState {
     const run = async (start: () => NativeJob<NativeWeightsResult>, commit: () => void): Promise<void> => {
       const between = (): void => {
         commit();
-        this.#current = betweenSets;
+        this.#current = keysOf('');
       };
       const { seconds, ...counts } = await scope.run(start, between);
       between();
       result = { ...counts, seconds: result.seconds + seconds };
     };
-    if (this.#runtimeKey !== runtimeKey) {
-      const targets = mode === 'runtime' ? [...plan.targets.values()] : [];
+    const before = this.#current;
+    if (replaces) {
+      const targets = mode === 'runtime' ? within.map(([, target]) => target) : [];
       await run(
         () => native.applyRuntime({ ...request, targets }, onEvent),
         () => {
@@ -188,8 +201,9 @@ export class WeightsState {
         },
       );
     }
-    this.#current = set;
-    this.#textEncoderKey = textEncoderKey(plan.targets);
+    // Deltas at run time come and go together.
+    this.#current = { ...(replaces ? keysOf('') : before), ...keysOf(set.key, parts) };
+    if (parts.has('textEncoder')) this.#textEncoderKey = textEncoderKey(plan.targets);
     this.#report = this.#reportOf(mode, reason, plan, result);
     return this.#report;
   }
@@ -260,8 +274,12 @@ export class WeightsState {
   }
 }
 
-/** No set has this key: whichever comes next has to be brought about. */
-const betweenSets: PreparedSet = { loras: [], key: '' };
+/** The key of a set for parts. No set has an empty one: whichever comes next has to be brought about. */
+function keysOf(key: string): Record<ComponentOf, string>;
+function keysOf(key: string, parts: WeightParts): Partial<Record<ComponentOf, string>>;
+function keysOf(key: string, parts = allParts): Partial<Record<ComponentOf, string>> {
+  return Object.fromEntries([...parts].map((part) => [part, key]));
+}
 
 /** The one rule of how a set reaches the weights. */
 function chooseMode(

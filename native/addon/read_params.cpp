@@ -124,6 +124,7 @@ LoadOptions readLoadOptions(const Napi::Value& value) {
   options.rng = reader.text("rng");
   options.samplerRng = reader.text("samplerRng");
   options.vaeDecodeOnly = reader.flag("vaeDecodeOnly");
+  options.leftOut = {reader.flag("withoutTextEncoder"), reader.flag("withoutVae")};
   options.memoryBudget = readBudget(reader);
   return options;
 }

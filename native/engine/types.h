@@ -78,6 +78,10 @@ struct ModelFiles {
       controlNet;
 };
 
+struct LeftOut {
+  bool textEncoder = false, vae = false;
+};
+
 struct LoadOptions {
   ModelFiles files;
   std::string device;
@@ -100,6 +104,8 @@ struct LoadOptions {
   std::string rng;
   std::string samplerRng;
   bool vaeDecodeOnly = false;
+  // Parts that another model lends: they are known by name and shape, get no memory and are not read.
+  LeftOut leftOut;
   uint64_t memoryBudget = 0;  // bytes of weights and read buffers; 0: any
 };
 

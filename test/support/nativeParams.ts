@@ -39,6 +39,8 @@ export function loadOptions(files: NativeModelFiles, change: Partial<NativeLoadO
     rng: 'cuda',
     samplerRng: 'cuda',
     vaeDecodeOnly: false,
+    withoutTextEncoder: false,
+    withoutVae: false,
     memoryBudget: 0,
     ...change,
   };

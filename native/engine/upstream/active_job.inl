@@ -3,10 +3,18 @@
 
 namespace nd::upstream {
 
+// Outermost first.
+inline std::vector<int64_t> shapeOf(const ggml_tensor* tensor) {
+  std::vector<int64_t> shape;
+  for (int axis = ggml_n_dims(tensor) - 1; axis >= 0; --axis) shape.push_back(tensor->ne[axis]);
+  return shape;
+}
+
 // Where the weights of a model were read from.
 struct Sources {
   std::vector<std::string> files;
   std::map<std::string, TensorStorage> tensors;
+  std::map<std::string, TensorHeader> leftOut;  // of parts that were not read
 };
 
 // What a job allocates in ggml: see memory.inl.
@@ -58,6 +66,7 @@ struct ActiveJob {
   std::function<void()> checkCompanions;  // of a load: files that the engine reads after the model's weights
   // All weights of a load are known by name, none has memory yet.
   std::function<bool(const String2TensorStorage&)> onWeightsKnown;
+  LeftOut leftOut;
   uint64_t readBuffers = 0;  // of the reader threads of a load
   uint64_t mapped = 0;       // file bytes that a load maps
   std::string loadError;     // set by JobLoader, thrown after the engine has cleaned up

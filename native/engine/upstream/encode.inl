@@ -29,6 +29,7 @@ std::shared_ptr<const Conditioning> Model::encodePrompt(const EncodePromptParams
 }
 
 std::shared_ptr<const Conditioning> Model::runTextEncoder(const EncodePromptParams& params) {
+  upstream::requirePart(impl_->leftOut.textEncoder, "text encoder");
   StableDiffusionGGML& sd = impl_->sd;
   std::vector<sd::Tensor<float>> references;
   for (const Image& image : params.refImages) references.push_back(upstream::toEngine(image));

@@ -54,6 +54,7 @@ std::vector<Tensor> Model::encodeImages(const EncodeImageParams& params, Job& jo
 }
 
 Tensor Model::runEncoder(const Image& image, const Image* mask, const Tiling& tiling) {
+  upstream::requirePart(impl_->leftOut.vae, "VAE");
   const upstream::VaeScope scope(impl_->context, tiling, image.width, image.height);
   const upstream::AbortableGraphs abortable;
   sd::Tensor<float> pixels = upstream::toEngine(image);
@@ -79,6 +80,7 @@ Image Model::decodeLatent(const DecodeParams& params, Job& job) {
 }
 
 Image Model::runDecoder(const Tensor& latent, const Tiling& tiling) {
+  upstream::requirePart(impl_->leftOut.vae, "VAE");
   StableDiffusionGGML& sd = impl_->sd;
   const int64_t factor = sd.get_vae_scale_factor();
   const upstream::VaeScope scope(impl_->context, tiling, latent.shape[3] * factor, latent.shape[2] * factor);

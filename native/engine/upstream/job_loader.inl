@@ -24,11 +24,12 @@ class JobLoader : public CheckedLoader {
 
   // Hides ModelLoader's overload of the same form, which reports one missing tensor a log line and cannot be
   // stopped.
-  bool load_tensors(std::map<std::string, ggml_tensor*>& wanted, const std::set<std::string>& ignored,
+  bool load_tensors(std::map<std::string, ggml_tensor*>& all, const std::set<std::string>& ignored,
                     int threads, bool mmap = false) {
-    if (!check(wanted)) return false;
     active->sources = std::make_shared<Sources>();
     active->sources->files = file_paths_;
+    const std::map<std::string, ggml_tensor*> wanted = withoutLeftOut(all);
+    if (!check(wanted)) return false;
     // Both are for the model's weights; a ControlNet's come through here later.
     const auto companions = std::exchange(active->checkCompanions, nullptr);
     const auto weightsKnown = std::exchange(active->onWeightsKnown, nullptr);
@@ -85,6 +86,25 @@ class JobLoader : public CheckedLoader {
 
  private:
   bool named_ = false;
+
+  // Files need not have what is left out; what they have of it is remembered by name.
+  std::map<std::string, ggml_tensor*> withoutLeftOut(const std::map<std::string, ggml_tensor*>& all) {
+    const auto begins = [](const std::string& name, std::initializer_list<const char*> prefixes) {
+      return std::any_of(prefixes.begin(), prefixes.end(),
+                         [&](const char* prefix) { return starts_with(name, prefix); });
+    };
+    std::map<std::string, ggml_tensor*> wanted;
+    for (const auto& entry : all) {
+      const auto& [name, tensor] = entry;
+      const bool leftOut =
+          (active->leftOut.textEncoder && begins(name, {"cond_stage_model.", "text_encoders."})) ||
+          (active->leftOut.vae && begins(name, {"first_stage_model.", "tae."}));
+      if (!leftOut) wanted.insert(entry);
+      if (leftOut && get_tensor_storage_map().count(name) > 0)
+        active->sources->leftOut[name] = {name, ggml_type_name(tensor->type), shapeOf(tensor)};
+    }
+    return wanted;
+  }
 
   // The engine itself does without these.
   static bool optional(const std::string& name) {

@@ -16,6 +16,7 @@ struct Model::Impl {
   StableDiffusionGGML sd;
   sd_ctx_t context{&sd};
   bool hasTaesd = false;
+  LeftOut leftOut;
   std::shared_ptr<upstream::Sources> sources;
   std::unique_ptr<lora::Weights> weights;  // made when first asked for
   std::shared_ptr<upstream::RuntimeLoras> runtimeLoras;
@@ -79,6 +80,13 @@ inline void checkDevice(const std::string& device) {
               : "The engine could not load the model: " + (why.empty() ? "no reason given" : why) + ".");
 }
 
+// Another model does what a part that was left out would do; measuring needs no data.
+inline void requirePart(bool leftOut, const char* part) {
+  if (leftOut && !measuring())
+    throw EngineError(ErrorCode::InvalidOption,
+                      std::string("The model was loaded without its ") + part + ".");
+}
+
 // Before the engine makes anything, so that a damaged file costs nothing.
 inline void checkFiles(const ModelFiles& files) {
   for (const std::string* file :
@@ -110,6 +118,7 @@ std::unique_ptr<Model> Model::load(const LoadOptions& options, Job& job) {
     growHeap(kTokenizerBytes);
     auto impl = std::make_unique<Impl>();
     impl->hasTaesd = !options.files.taesd.empty() && !options.taesdPreviewOnly;
+    impl->leftOut = active.leftOut = options.leftOut;
     upstream::checkFiles(options.files);
     active.checkCompanions = [&] { upstream::checkControlNet(impl->sd, options.files.controlNet); };
     active.memory.deferred = true;

@@ -71,11 +71,7 @@ class EngineTensor : public lora::TensorAccess {
   }
 
   ggml_type type() const override { return tensor_->type; }
-  std::vector<int64_t> shape() const override {
-    std::vector<int64_t> shape;
-    for (int axis = ggml_n_dims(tensor_) - 1; axis >= 0; --axis) shape.push_back(tensor_->ne[axis]);
-    return shape;
-  }
+  std::vector<int64_t> shape() const override { return shapeOf(tensor_); }
   uint8_t* host() override { return home_; }
   // A graph takes the address of a weight when it is built, which is anew for every evaluation.
   bool canShow() const noexcept override { return home_ != nullptr && !isViewed_; }
@@ -223,6 +219,7 @@ std::vector<TensorHeader> Model::tensors() {
   std::vector<TensorHeader> list;
   for (const auto& [name, tensor] : upstream::weightsOf(impl_->sd, impl_->sources, impl_->weights).tensors())
     list.push_back({name, ggml_type_name(tensor->type()), tensor->shape()});
+  for (const auto& [name, header] : impl_->sources->leftOut) list.push_back(header);
   return list;
 }
 

@@ -156,6 +156,7 @@ std::unique_ptr<Model> Model::outline(const LoadOptions& options, Job& job) {
     const MutedLog muted;
     growHeap(kTokenizerBytes);
     impl->hasTaesd = !options.files.taesd.empty() && !options.taesdPreviewOnly;
+    impl->leftOut = active.leftOut = options.leftOut;
     upstream::checkFiles(options.files);
     active.checkCompanions = [&] { upstream::checkControlNet(impl->sd, options.files.controlNet); };
     if (!impl->sd.init(&params)) upstream::throwLoadFailure(active);
@@ -185,6 +186,7 @@ LoadMemory measureLoad(const LoadOptions& options, Job& job) {
   const sd_ctx_params_t params = upstream::engineParams(options);
   upstream::ActiveJob active{job, Phase::Load, options.device};
   active.memory.dry = true;
+  active.leftOut = options.leftOut;
   return upstream::runOperation(active, "estimate the load", [&] {
     const MutedLog muted;
     StableDiffusionGGML sd;

@@ -169,6 +169,8 @@ Tensor Model::runSampler(const SampleParams& params) {
   active.previewMode = params.preview.empty()
                            ? PREVIEW_NONE
                            : upstream::fromName("preview", params.preview, str_to_preview, PREVIEW_COUNT);
+  if (active.previewMode == PREVIEW_TAE || active.previewMode == PREVIEW_VAE)
+    upstream::requirePart(impl_->leftOut.vae, "VAE");
   active.previewInterval = std::max(1, params.previewInterval);
   const upstream::GraphScope graphs(sd);
   std::vector<int> layers = params.slgLayers;

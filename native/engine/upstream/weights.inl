@@ -10,35 +10,38 @@ inline Component component(const char* name, size_t bytes, size_t tensors, ggml_
 // memory only counts it.
 inline LoadMemory weightsOf(StableDiffusionGGML& sd, ActiveJob& job) {
   LoadMemory result;
-  const auto count = [&](const char* name, auto& part, ggml_backend_t backend) {
+  const auto count = [&](const char* name, auto& part, ggml_backend_t backend, bool leftOut = false) {
     part.free_params_buffer();
     job.memory.weights = 0;
     part.alloc_params_buffer();
-    result.components.push_back(component(name, job.memory.weights, 0, backend));
+    result.components.push_back(component(name, leftOut ? 0 : job.memory.weights, 0, backend));
   };
-  count("textEncoder", *sd.cond_stage_model, sd.clip_backend);
+  count("textEncoder", *sd.cond_stage_model, sd.clip_backend, job.leftOut.textEncoder);
   if (sd.clip_vision) count("textEncoder", *sd.clip_vision, sd.backend);
   count("diffusionModel", *sd.diffusion_model, sd.backend);
   if (sd.high_noise_diffusion_model) count("diffusionModel", *sd.high_noise_diffusion_model, sd.backend);
-  count("vae", *sd.first_stage_model, sd.vae_backend);
-  if (sd.preview_vae) count("previewVae", *sd.preview_vae, sd.vae_backend);
+  count("vae", *sd.first_stage_model, sd.vae_backend, job.leftOut.vae);
+  if (sd.preview_vae) count("previewVae", *sd.preview_vae, sd.vae_backend, job.leftOut.vae);
   if (sd.control_net) count("controlNet", *sd.control_net, sd.control_net_backend);
   result.readBuffers = job.readBuffers;
   result.mapped = job.mapped;
   return result;
 }
 
-inline void allocWeights(StableDiffusionGGML& sd) {
-  const auto alloc = [](auto& part) {
+// A part gets its memory, or tensors without data, as those of a load that measures.
+inline void allocWeights(StableDiffusionGGML& sd, ActiveJob& job) {
+  const auto alloc = [&](auto& part, bool leftOut = false) {
     part.free_params_buffer();
+    const bool dry = std::exchange(job.memory.dry, job.memory.dry || leftOut);
     part.alloc_params_buffer();
+    job.memory.dry = dry;
   };
-  alloc(*sd.cond_stage_model);
+  alloc(*sd.cond_stage_model, job.leftOut.textEncoder);
   if (sd.clip_vision) alloc(*sd.clip_vision);
   alloc(*sd.diffusion_model);
   if (sd.high_noise_diffusion_model) alloc(*sd.high_noise_diffusion_model);
-  alloc(*sd.first_stage_model);
-  if (sd.preview_vae) alloc(*sd.preview_vae);
+  alloc(*sd.first_stage_model, job.leftOut.vae);
+  if (sd.preview_vae) alloc(*sd.preview_vae, job.leftOut.vae);
   if (sd.control_net) sd.control_net->free_params_buffer();  // gives itself memory when its file is read
 }
 
@@ -54,7 +57,7 @@ inline bool placeWeights(StableDiffusionGGML& sd, ActiveJob& job, uint64_t budge
     return false;
   }
   job.memory.deferred = false;
-  allocWeights(sd);
+  allocWeights(sd, job);
   return true;
 }
 
