@@ -17,7 +17,7 @@ import { referencePath } from './reference.js';
 import { type Perturbation, type Synthesis, writePerturbed, writeSeededSdxl } from './seeded.js';
 
 const { cases, minimumPsnr, weightsSha256 } = readCheckpointReference();
-const scratch = useScratch(syntheticBytes('sdxl-vega'));
+const scratch = useScratch(syntheticBytes('sdxl-vega') + syntheticBytes('sd1-tiny'));
 
 /** Most that both models may take together: the second is read when the first has left. */
 const memoryLimit = 4e9;
