@@ -58,14 +58,15 @@ export class MeasureCache {
     const untiledAll = { previewTiling: untiled, encodeTiling: untiled, decodeTiling: untiled };
     const nothing: NativeMeasureParams = { ...emptyParams(shape), ...untiledAll };
     const previewTiling = preview === 'vae' || preview === 'tae' ? tilings.decode : untiled;
-    const sampling = { ...nothing, prompts, imageGuidance, control, references, preview, previewTiling };
-    const run = (params: NativeMeasureParams): Promise<NativeJobMemory> => this.#one(native, scope, params);
-    const sampled = prompts.length === 0 ? undefined : await run(sampling);
-    const encoded =
-      shape.encode.length === 0
-        ? undefined
-        : await run({ ...nothing, encode: shape.encode, encodeTiling: tilings.encode });
-    const decoded = shape.decode ? await run({ ...nothing, decode: true, decodeTiling: tilings.decode }) : undefined;
+    const sampling = { prompts, imageGuidance, control, references, preview, previewTiling };
+    const encoding = { encode: shape.encode, encodeTiling: tilings.encode };
+    const decoding = { decode: true, decodeTiling: tilings.decode };
+    const stages: Stages = {
+      ...(prompts.length === 0 ? {} : { sampled: sampling }),
+      ...(shape.encode.length === 0 ? {} : { encoded: encoding }),
+      ...(shape.decode ? { decoded: decoding } : {}),
+    };
+    const { sampled, encoded, decoded } = await this.#stages(native, scope, nothing, stages);
     return {
       textEncoder: sampled?.textEncoder ?? none,
       diffusion: sampled?.diffusion ?? none,
@@ -75,20 +76,42 @@ export class MeasureCache {
     };
   }
 
-  async #one(native: NativeModel, scope: JobScope, params: NativeMeasureParams): Promise<NativeJobMemory> {
-    const key = JSON.stringify(params, (name, value: unknown) => (name === 'data' ? undefined : value));
-    const known = this.#entries.get(key);
-    if (known !== undefined) {
-      this.#entries.delete(key);
-      this.#entries.set(key, known);
-      return known;
+  /** Each stage is remembered by itself; those that are not known are measured together. */
+  async #stages(
+    native: NativeModel,
+    scope: JobScope,
+    nothing: NativeMeasureParams,
+    stages: Stages,
+  ): Promise<Partial<Record<StageName, NativeJobMemory>>> {
+    const keys = Object.entries(stages).map(
+      ([name, params]) => [name as StageName, keyOf({ ...nothing, ...params })] as const,
+    );
+    const missing = keys.filter(([, key]) => !this.#entries.has(key));
+    if (missing.length > 0) {
+      const params = missing.reduce((all, [name]) => ({ ...all, ...stages[name] }), nothing);
+      const measured = await scope.run(() => native.measure(params));
+      for (const [, key] of missing) this.#entries.set(key, measured);
     }
-    const measured = await scope.run(() => native.measure(params));
-    this.#entries.set(key, measured);
+    const found = keys.map(([name, key]) => [name, this.#touch(key)] as const);
     for (const oldest of this.#entries.keys()) {
       if (this.#entries.size <= maxEntries) break;
       this.#entries.delete(oldest);
     }
-    return measured;
+    return Object.fromEntries(found);
   }
+
+  #touch(key: string): NativeJobMemory {
+    const known = this.#entries.get(key);
+    if (known === undefined) throw new Error('A stage was not measured');
+    this.#entries.delete(key);
+    this.#entries.set(key, known);
+    return known;
+  }
+}
+
+type StageName = 'sampled' | 'encoded' | 'decoded';
+type Stages = Partial<Record<StageName, Partial<NativeMeasureParams>>>;
+
+function keyOf(params: NativeMeasureParams): string {
+  return JSON.stringify(params, (name, value: unknown) => (name === 'data' ? undefined : value));
 }

@@ -70,23 +70,42 @@ def noise_of(seed, shape):
     return torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed))
 
 
-@torch.no_grad()
-def run_hires(case, models, tokenizer):
-    text_encoder, unet, autoencoder = models
+def sampler_of(case, models, tokenizer):
+    """sample(latent, noise, sigmas) with the prompts of a case."""
+    text_encoder, unet, _ = models
     conditionings = [text_encoder(prompt_ids(tokenizer, prompt)).last_hidden_state
                      for prompt in (case.prompt, case.negative_prompt)]
 
     def sample(latent, noise, sigmas):
         return denoise(unet, make_scheduler(), sigmas, latent, noise, conditionings, case.cfg_scale)[0]
 
-    def decode(latent):
-        return to_bytes(autoencoder.decode(latent).sample)
+    return sample
 
+
+@torch.no_grad()
+def first_pass(case, models, tokenizer):
+    """Return (result so far, latent)."""
     sigmas = discrete_sigmas(make_scheduler(), case.steps)
     noise = noise_of(case.seed, (1, 4, case.height // CELL, case.width // CELL))
-    first = sample(torch.zeros_like(noise), noise, sigmas)
-    result = HiresResult(first_image=decode(first), image=np.empty(0), covering=covering_size(case))
+    latent = sampler_of(case, models, tokenizer)(torch.zeros_like(noise), noise, sigmas)
+    picture = to_bytes(models[2].decode(latent).sample)
+    result = HiresResult(first_image=picture, image=np.empty(0), covering=covering_size(case))
+    result.arrays = {"noise": noise, "firstLatent": latent}
+    result.sigmas = [float(np.float32(sigma)) for sigma in sigmas]
+    return result, latent
 
+
+def hires_sigmas_of(case):
+    """Return (length of the schedule, its end): it is made longer, so that as many steps are run as were asked for."""
+    total = int(case.hires_steps / min(case.denoising_strength, 0.999))
+    return total, discrete_sigmas(make_scheduler(), total)[total - case.hires_steps:]
+
+
+@torch.no_grad()
+def run_hires(case, models, tokenizer, second=None):
+    """`second`: models of the second pass, with the latents of the first."""
+    result, first = first_pass(case, models, tokenizer)
+    autoencoder = models[2]
     if case.upscaler in LATENT:
         start = enlarge_latent(case, first, result.covering)
     else:
@@ -96,12 +115,10 @@ def run_hires(case, models, tokenizer):
         result.enlarged_image = np.asarray(large)
         start = autoencoder.encode(to_picture_tensor(result.enlarged_image)).latents
 
-    # The schedule is made longer, so that as many steps are run as were asked for.
-    result.total_steps = int(case.hires_steps / min(case.denoising_strength, 0.999))
-    hires_sigmas = discrete_sigmas(make_scheduler(), result.total_steps)[result.total_steps - case.hires_steps:]
+    result.total_steps, hires_sigmas = hires_sigmas_of(case)
     hires_noise = noise_of(case.seed, tuple(start.shape))
-    latent = sample(start, hires_noise, hires_sigmas)
-    result.image = decode(latent)
-    result.arrays = {"noise": noise, "firstLatent": first, "start": start, "hiresNoise": hires_noise, "latent": latent}
-    result.sigmas, result.hires_sigmas = ([float(np.float32(s)) for s in levels] for levels in (sigmas, hires_sigmas))
+    latent = sampler_of(case, second or models, tokenizer)(start, hires_noise, hires_sigmas)
+    result.image = to_bytes(autoencoder.decode(latent).sample)
+    result.arrays |= {"start": start, "hiresNoise": hires_noise, "latent": latent}
+    result.hires_sigmas = [float(np.float32(sigma)) for sigma in hires_sigmas]
     return result

@@ -12,6 +12,8 @@ from diffusers import AutoencoderTiny, UNet2DConditionModel
 from safetensors import safe_open
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from seeded import perturb
+
 VOCABULARY = 49408
 TEXT_LAYERS = 12
 TAE_CHANNELS = 64
@@ -138,9 +140,16 @@ def make_autoencoder(narrow):
     return autoencoder.eval()
 
 
-def load_models(path):
-    """Return (text encoder, UNet, autoencoder), float32 modules with float16 values."""
+def load_models(path, perturbation=None):
+    """Return (text encoder, UNet, autoencoder), float32 modules with float16 values.
+
+    With a perturbation ({"seed", "amount"}) the matrices and convolutions of the narrow UNet are changed before lifting.
+    """
     tensors, metadata = read_narrow(path)
+    if perturbation is not None:
+        seed, amount = perturbation["seed"], perturbation["amount"]
+        tensors = {name: perturb(seed, amount, name, tensor) if name.startswith("unet.") and tensor.dim() > 1 else tensor
+                   for name, tensor in tensors.items()}
     ratio, text_ratio = int(metadata["unet_ratio"]), int(metadata["text_ratio"])
     return (
         make_text_encoder(strip(tensors, "text_encoder."), text_ratio),
