@@ -79,11 +79,11 @@ export function enterPasses(
       admission?.release();
       admission = undefined;
     }
+    giveBack(holds, wanted);
     giveBack(locks, wanted);
     for (const model of wanted)
       if (model !== first && !locks.has(model)) locks.set(model, await lock(model.queue, scope));
     // Its owner does without it: now it can leave.
-    giveBack(holds, wanted);
     if (!wanted.has(first)) spared ??= first.presence?.spare() ?? nothing;
     for (const model of wanted) if (!holds.has(model)) holds.set(model, model.presence?.hold() ?? nothing);
     const started = performance.now();
