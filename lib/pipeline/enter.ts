@@ -47,7 +47,7 @@ export function enterPasses(
   let admission: PassesAdmission | undefined;
   let current: ReadonlySet<ModelContext> = new Set();
   let diffusion = first;
-  /** The job does without its own model. */
+  /** Its owner lets the job's own model leave; from its first pass without it, the job holds it only where it works. */
   let spared: (() => void) | undefined;
   const holds = new Map<ModelContext, () => void>();
   const locks = new Map<ModelContext, () => void>();
@@ -82,16 +82,12 @@ export function enterPasses(
       admission?.release();
       admission = undefined;
     }
+    giveBack(holds, wanted);
     giveBack(locks, wanted);
     for (const model of wanted)
       if (model !== first && !locks.has(model)) locks.set(model, await lock(model.queue, scope));
     // Its owner does without it: now it can leave.
-    giveBack(holds, wanted);
     if (!wanted.has(first)) spared ??= first.presence?.spare() ?? nothing;
-    else {
-      spared?.();
-      spared = undefined;
-    }
     for (const model of wanted) if (!holds.has(model)) holds.set(model, model.presence?.hold() ?? nothing);
     const started = performance.now();
     await loadModels(scope, tracker, own, loadReason(pass), listeners);

@@ -108,7 +108,7 @@ describe('the raw addon refuses', () => {
   it('strange values in every field of sample', async () => {
     const cond = await model.encodePrompt(promptParams(), null).promise;
     const optional = ['uncond', 'noise', 'sampler', 'slgLayers', 'mask', 'concat', 'uncondConcat', 'refLatents'];
-    optional.push('controlImage', 'cacheMode', 'preview');
+    optional.push('controlImage', 'cacheMode', 'preview', 'predictions');
     for (const key of Object.keys(sampleParams(cond))) {
       for (const value of strange) {
         const own = (sampleParams(cond) as unknown as Record<string, unknown>)[key];

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { checkRequest } from '../../lib/cli/check-request.js';
 import { collect, optionOfField } from '../../lib/cli/collect.js';
 import { type CommandName, findCommand } from '../../lib/cli/commands/table.js';
+import { overlay } from '../../lib/cli/from-picture.js';
 import { parseCommand } from '../../lib/cli/parse.js';
 import { DiffusionError } from '../../lib/errors/index.js';
 
@@ -94,6 +95,23 @@ describe('parseCommand', () => {
     expect(failure('generate', '--mask', 'm.png').hint).toContain('img2img');
   });
 
+  it('puts options of a refiner into theirs, and that of the second pass into its own', () => {
+    const args = ['--refiner', 'r.ckpt', '--refiner-switch-at', '0.7', '--refiner-modules', 'a.ckpt, b.ckpt'];
+    const refiner = { checkpoint: 'r.ckpt', switchAt: 0.7, modules: ['a.ckpt', 'b.ckpt'] };
+    expect(collect(parse('img2img', ...args), 'request')).toEqual({ refiner });
+    const both = parse('generate', ...args, '--hires', '2', '--hires-refiner', 's', '--hires-refiner-switch-at', '0.6');
+    const hires = { scale: 2, refiner: { checkpoint: 's', switchAt: 0.6 } };
+    expect(collect(both, 'request')).toEqual({ refiner, hires });
+    // Over the settings of a picture they change what they name.
+    const picture = { steps: 5, refiner: { checkpoint: 'old', switchAt: 0.5 }, hires: { steps: 3, refiner } };
+    const given = collect(parse('generate', '--refiner', 'new', '--hires-refiner-switch-at', '0.9'), 'request');
+    expect(overlay(picture, given)).toEqual({
+      steps: 5,
+      refiner: { checkpoint: 'new', switchAt: 0.5 },
+      hires: { steps: 3, refiner: { ...refiner, switchAt: 0.9 } },
+    });
+  });
+
   it('notices a forgotten value', () => {
     expect(failure('generate', '-o', '--seed', '1').message).toMatch(/"-o" needs a value.*"--seed"/);
     expect(failure('generate', '--seed').message).toContain('--seed N');
@@ -123,6 +141,8 @@ describe('optionOfField', () => {
     ['sigmas[2]', 'sigmas'],
     ['tiling.overlap', 'tile-overlap'],
     ['tiling.tileSize.x', 'tile-size'],
+    ['refiner.switchAt', 'refiner-switch-at'],
+    ['refiner.modules[1]', 'refiner-modules'],
     ['checkpoint', 'model'],
     ['denoisingStrength', 'denoising-strength'],
   ])('finds for %s the option %s', (field, name) => {

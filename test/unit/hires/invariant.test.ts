@@ -54,10 +54,12 @@ const requests = fc.record(
 const cases = fc.record({
   request: requests,
   second: fc.constantFrom(...(Object.keys(seconds) as (keyof typeof seconds)[])),
+  /** Passes that a refiner takes over in. */
+  refined: fc.constantFrom('none', 'first', 'second', 'both'),
   compile: fc.constantFrom('never', 'once', 'always'),
   /** Native calls, counted from 1, at which weights leave memory; and one that is aborted or fails. */
-  drops: fc.uniqueArray(fc.integer({ min: 1, max: 24 }), { maxLength: 5 }),
-  end: fc.record({ how: fc.constantFrom('whole', 'abort', 'fail'), at: fc.integer({ min: 1, max: 24 }) }),
+  drops: fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { maxLength: 5 }),
+  end: fc.record({ how: fc.constantFrom('whole', 'abort', 'fail'), at: fc.integer({ min: 1, max: 40 }) }),
 });
 
 interface Setting {
@@ -79,7 +81,8 @@ function result(shape: readonly number[], seed: number) {
 function world({ second, compile }: Setting): World {
   const fake = new FakeAddon({
     encodes: (image) => image.data[0] ?? 0,
-    samples: ({ latent, seed: own }) => result(latent.shape, own),
+    samples: ({ latent, seed: own, stopAfter }) =>
+      result(stopAfter > 0 ? [stopAfter, ...latent.shape.slice(1)] : latent.shape, own),
   });
   const { parts, second: info } = seconds[second];
   const pair = fakePair(fake, {
@@ -111,7 +114,7 @@ function draw(
 
 /** Everything about a sampling but the handles of conditionings, which are named by their prompts. */
 function plain({ params, model }: FakeCall<'sample'>, { roles }: Pair) {
-  const { cond, uncond, latent, sigmas, slgLayers, ...rest } = params as NativeSampleParams & {
+  const { cond, uncond, latent, predictions, sigmas, slgLayers, ...rest } = params as NativeSampleParams & {
     cond: { prompt: string };
     uncond: { prompt: string } | null;
   };
@@ -120,6 +123,7 @@ function plain({ params, model }: FakeCall<'sample'>, { roles }: Pair) {
     role: roles.get(model),
     prompts: [cond.prompt, uncond?.prompt ?? null],
     latent: { shape: latent.shape, bytes: digest(latent.data) },
+    predictions: predictions === null ? null : { shape: predictions.shape, bytes: digest(predictions.data) },
     sigmas: [...sigmas],
     slgLayers: [...slgLayers],
   };
@@ -173,6 +177,38 @@ function checkSamplings(list: readonly Sampled[], request: Txt2ImgRequest, setti
   }
 }
 
+const at = { checkpoint: '/r.safetensors', switchAt: 0.5 };
+
+/** With steps enough for two models in each pass. */
+function withRefiners(request: Txt2ImgRequest, refined: string): Txt2ImgRequest {
+  const hires = { ...request.hires, steps: (request.hires?.steps ?? 0) + 2 };
+  const [first, second] = ['first', 'second'].map((pass) => refined === pass || refined === 'both');
+  return {
+    ...{ ...request, steps: (request.steps ?? 0) + 1, hires: second === true ? { ...hires, refiner: at } : hires },
+    ...(first === true ? { refiner: at } : {}),
+  };
+}
+
+/** The samplings as if there were no refiners, and each refiner's checked: it goes on with what was begun for its image. */
+function withoutRefiners(list: readonly Sampled[], { batchSize = 1, refiner, hires }: Txt2ImgRequest): Sampled[] {
+  const whole: Sampled[] = [];
+  for (const [pass, part] of [refiner, hires?.refiner].entries()) {
+    const from = pass === 0 ? 0 : batchSize * (refiner === undefined ? 1 : 2);
+    const begun = list.slice(from, from + batchSize);
+    whole.push(...begun.map((sampled) => ({ ...sampled, stopAfter: 0 })));
+    if (part === undefined) continue;
+    for (const [image, sampled] of list.slice(from + batchSize, from + 2 * batchSize).entries()) {
+      const before = begun[image];
+      if (before === undefined) throw new Error('A refiner without a run to go on with');
+      expect(before.stopAfter).toBe(Math.ceil((before.sigmas.length - 1) / 2));
+      const { shape, data } = result([before.stopAfter, ...before.latent.shape.slice(1)], before.seed);
+      const predictions = { shape, bytes: digest(data) };
+      expect(sampled).toEqual({ ...before, role: 'second', stopAfter: 0, predictions });
+    }
+  }
+  return whole;
+}
+
 const listOf = ({ fake, pair }: World, from = 0): Sampled[] =>
   fake
     .of('sample')
@@ -182,12 +218,15 @@ const listOf = ({ fake, pair }: World, from = 0): Sampled[] =>
 describe('the second pass', () => {
   it('is img2img over the result of the first, whatever happens between them', { timeout: 120_000 }, async () => {
     await fc.assert(
-      fc.asyncProperty(cases, async ({ request, second, compile, drops, end }) => {
+      fc.asyncProperty(cases, async ({ request: plainRequest, refined, second, compile, drops, end }) => {
+        const request = refined === 'none' ? plainRequest : withRefiners(plainRequest, refined);
+        const { batchSize = 1 } = request;
         const calm = world({ second, compile: 'never' });
         await draw(calm, request, second);
         const wanted = listOf(calm);
-        expect(wanted).toHaveLength(2 * request.batchSize);
-        checkSamplings(wanted, request, { second, compile });
+        const parts = { none: 2, first: 3, second: 3, both: 4 }[refined];
+        expect(wanted).toHaveLength(parts * batchSize);
+        checkSamplings(withoutRefiners(wanted, request), request, { second, compile });
 
         const wild = world({ second, compile });
         const { fake, pair } = wild;
@@ -204,7 +243,7 @@ describe('the second pass', () => {
         };
         const outcome = await draw(wild, request, second, controller.signal).catch((error: unknown) => error);
         const ended = end.how !== 'whole' && calls >= end.at;
-        if (!ended) expect(outcome).toHaveProperty('images.length', request.batchSize);
+        if (!ended) expect(outcome).toHaveProperty('images.length', batchSize);
         else if (end.how === 'abort') expect(outcome).toBe(reason);
         else expect(outcome).toMatchObject({ code: 'ERR_ENGINE' });
         const made = listOf(wild);
