@@ -164,7 +164,8 @@ export class WeightsState {
     const merged = new Map(mode === 'merge' ? [...others, ...within] : others);
     const changes = difference(this.#states, merged);
     // Told as well, so that the last plan says everything: the engine passes over what is there already.
-    const unchanged = [...merged.values()].filter(({ tensor, key }) => this.#states.get(tensor)?.key === key);
+    const told = mode === 'merge' ? within : [];
+    const unchanged = told.map(([, t]) => t).filter(({ tensor, key }) => this.#states.get(tensor)?.key === key);
     const runtimeKey = mode === 'runtime' && within.length > 0 ? `${[...parts].sort().join()} ${set.key}` : '';
     const replaces = this.#runtimeKey !== runtimeKey;
     const verified = changes.length > 0 ? await this.#lookAtCheckpoint() : undefined;
