@@ -51,7 +51,7 @@ export async function writePerturbed(path: string, { seed, amount }: Perturbatio
   }
 }
 
-/** Writes a whole SDXL-Vega checkpoint of seeded weights, 3.3 GB. */
+/** Writes a whole SDXL-Vega checkpoint of seeded weights, text encoders under the names of transformers, 3.3 GB. */
 export async function writeSeededSdxl(path: string, { seed, gains }: Synthesis): Promise<void> {
   const seeded = (tensor: SyntheticTensor): SyntheticTensor => {
     const [, gain] = gains.filter(([part]) => tensor.name.includes(part)).at(-1) ?? ['', 1];
@@ -59,5 +59,5 @@ export async function writeSeededSdxl(path: string, { seed, gains }: Synthesis):
     const scaled = 'fanIn' in values ? { fanIn: values.fanIn / gain ** 2 } : values;
     return { ...tensor, values: scaled, start: placeOf(tensor.name) };
   };
-  await writeTensors(path, syntheticTensors('sdxl-vega').map(seeded), seed);
+  await writeTensors(path, syntheticTensors('sdxl-vega-hf').map(seeded), seed);
 }

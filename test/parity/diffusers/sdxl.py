@@ -18,8 +18,6 @@ UNET_ENDS = {"conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out"
              "time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2",
              "add_embedding.linear_1": "label_emb.0.0", "add_embedding.linear_2": "label_emb.0.2"}
 VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
-OPEN_CLIP = {"layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj",
-             "self_attn.out_proj": "attn.out_proj"}
 
 
 def resnet_name(rest):
@@ -99,34 +97,17 @@ class Weights:
         module.load_state_dict(state, strict=True)
         return module.eval()
 
-    def open_clip(self, name, shape):
-        """The text encoder of open_clip: query, key and value are one matrix, the projection is turned round."""
-        root = "conditioner.embedders.1.model."
-        if name == "text_projection.weight":
-            return self.tensor(f"{root}text_projection", shape).T.contiguous()
-        name = name.removeprefix("text_model.")
-        if name == "embeddings.token_embedding.weight":
-            return self.tensor(f"{root}token_embedding.weight", shape)
-        if name == "embeddings.position_embedding.weight":
-            return self.tensor(f"{root}positional_embedding", shape)
-        if name.startswith("final_layer_norm"):
-            return self.tensor(root + name.replace("final_layer_norm", "ln_final"), shape)
-        layer, part, leaf = re.fullmatch(r"encoder\.layers\.(\d+)\.(.+)\.(\w+)", name).groups()
-        block = f"{root}transformer.resblocks.{layer}"
-        if part in OPEN_CLIP:
-            return self.tensor(f"{block}.{OPEN_CLIP[part]}.{leaf}", shape)
-        third = "qkv".index(part.removeprefix("self_attn.")[0])
-        whole = self.tensor(f"{block}.attn.in_proj_{leaf}", (3 * shape[0], *shape[1:]))
-        return whole.chunk(3)[third].clone()
+
+def text_name(name):
+    """transformers moved the encoder from `text_model.` to the top between versions."""
+    return name if name.startswith("text_projection.") else f"text_model.{name.removeprefix('text_model.')}"
 
 
 def make_text_encoders(weights):
     small = CLIPTextModel(clip_config(768, 12, 12, "quick_gelu", 768))
-    # transformers moved the encoder from `text_model.` to the top between versions.
-    weights.load(small, "conditioner.embedders.0.transformer.text_model.", lambda name: name.removeprefix("text_model."))
     large = CLIPTextModelWithProjection(clip_config(1280, 32, 20, "gelu", 1280))
-    large.load_state_dict({name: weights.open_clip(name, value.shape) for name, value in large.state_dict().items()})
-    return small, large.eval()
+    return (weights.load(small, "conditioner.embedders.0.transformer.", text_name),
+            weights.load(large, "conditioner.embedders.1.transformer.", text_name))
 
 
 @torch.no_grad()
