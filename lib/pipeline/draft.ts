@@ -54,7 +54,7 @@ export async function draftRequest(
   const first = firstPass(mode, { ...options, prompt: tagged.prompt }, inputs, facts, loras);
   const preview = resolvePreview(options.preview, previews, facts);
   const common = { preview, strictPrompt: options.strictPrompt } as const;
-  const base = { tiling: resolveTiling(options.tiling), models: { first: model, enlarge: model.enlarge } };
+  const base = { tiling: resolveTiling(options.tiling), models: { first: model } };
   const { hires } = options;
   if (hires === undefined)
     return { ...base, plan: makePlan({ ...common, passes: [first] }), inputs: [inputs], warnings: [] };
@@ -89,7 +89,7 @@ export async function draftHires(
   latents = true,
 ): Promise<DraftedHires> {
   const opened = await openSecond(model, hires, signal);
-  const models: JobModels = { first: model, second: opened?.model, enlarge: model.enlarge };
+  const models: JobModels = { first: model, second: opened?.model };
   const parts = opened?.parts ?? ownParts;
   const factsOf = (role: PassParts[keyof PassParts]): ModelFacts => modelOf(role, models).facts;
   const facts = {
@@ -106,7 +106,9 @@ export async function draftHires(
   });
   const { pass } = resolved;
   const inputs = await readInputs(laterImages(options, facts.diffusionModel), pass, facts.diffusionModel, signal);
-  return { pass, models, inputs, warnings: [...warnings, ...resolved.warnings] };
+  const chosen = pass.start?.upscaler;
+  const upscaler = chosen?.kind === 'model' ? await model.openUpscaler(chosen, signal) : undefined;
+  return { pass, models: { ...models, upscaler }, inputs, warnings: [...warnings, ...resolved.warnings] };
 }
 
 /** Pictures that steer every pass; the start picture is that of the first only. */

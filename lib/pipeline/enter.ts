@@ -6,10 +6,11 @@ import { foresee } from './foresee.js';
 import type { GenerateListeners } from './generate.js';
 import { noInputs } from './inputs.js';
 import { notify } from './listeners.js';
-import { distinct, modelsOf, type PassModels } from './models.js';
+import { enlargeStage } from './hires/enlargement.js';
+import { distinct, modelsOf, type PassModels, presencesOf } from './models.js';
 import { decodes, type Pass, type Plan, withMemory } from './plan.js';
 import type { ProgressTracker } from './progress.js';
-import type { ModelContext } from './prompts.js';
+import type { ModelContext, Presence } from './prompts.js';
 import type { JobQueue } from './queue.js';
 import { shapeOf } from './shape.js';
 
@@ -49,11 +50,9 @@ export function enterPasses(
   const holds: (() => void)[] = [];
 
   const admit = async (indices: readonly number[]): Promise<void> => {
-    admission = await admitPasses(
-      indices.map((index) => partsOf(job, index)),
-      scope,
-      job.tiling,
-    );
+    const parts: PassPart[][] = [];
+    for (const index of indices) parts.push(await partsOf(job, index, scope));
+    admission = await admitPasses(parts, scope, job.tiling);
     for (const warning of admission.warnings) warn(warning);
     const tilings = draft.passes.map((pass, index) => {
       const found = admission?.tilings[index - from];
@@ -67,14 +66,16 @@ export function enterPasses(
     const own = modelsOf(pass, models);
     if (usesFirst(pass)) {
       if (admission === undefined) {
-        holds.push(...hold(own));
-        await loadModels(scope, tracker, own, 'The job needs it.', listeners);
+        const mine = [...draft.passes.keys()].filter((other) => usesFirst(draft.passes[other]));
+        const needed = new Set(mine.flatMap((other) => presencesIn(job, other)));
+        holds.push(...hold(needed));
+        await loadModels(scope, tracker, needed, 'The job needs it.', listeners);
         for (const [later, other] of draft.passes.entries()) {
           if (usesFirst(other)) continue;
-          const parts = partsOf(job, later);
+          const parts = await partsOf(job, later, scope);
           await foresee({ parts, own: modelsOf(other, models), first: models.first }, scope, job.tiling);
         }
-        await admit([...draft.passes.keys()].filter((other) => usesFirst(draft.passes[other])));
+        await admit(mine);
       }
     } else if (!taken) {
       taken = true;
@@ -88,9 +89,10 @@ export function enterPasses(
         for (const release of holds.splice(0)) release();
         holds.push(models.first.presence?.spare() ?? nothing);
       }
-      holds.push(...hold(own));
+      const needed = presencesOf(own);
+      holds.push(...hold(needed));
       const started = performance.now();
-      await loadModels(scope, tracker, own, 'The hires pass has a checkpoint of its own.', listeners);
+      await loadModels(scope, tracker, needed, 'The hires pass has a checkpoint of its own.', listeners);
       tell(own.diffusionModel, listeners, started, models.first);
       from = index;
       await admit([index]);
@@ -114,8 +116,13 @@ export function enterPasses(
 
 const nothing = (): void => undefined;
 
-function hold(own: PassModels): (() => void)[] {
-  return [...distinct(own)].map(({ presence }) => presence?.hold() ?? nothing);
+function hold(needed: Iterable<Presence>): (() => void)[] {
+  return [...needed].map((presence) => presence.hold());
+}
+
+function presencesIn({ plan, models }: Drafted, index: number): Presence[] {
+  const pass = plan.passes[index];
+  return pass === undefined ? [] : presencesOf(modelsOf(pass, models));
 }
 
 function usesFirst(pass: Pass | undefined): boolean {
@@ -123,28 +130,30 @@ function usesFirst(pass: Pass | undefined): boolean {
 }
 
 /** What each model does in a pass. */
-function partsOf({ plan, models, inputs }: Drafted, index: number): PassPart[] {
+async function partsOf({ plan, models, inputs }: Drafted, index: number, scope: JobScope): Promise<PassPart[]> {
   const pass = plan.passes[index];
   if (pass === undefined) return [];
-  const { diffusionModel, vae } = modelsOf(pass, models);
+  const own = modelsOf(pass, models);
+  const { diffusionModel, vae } = own;
+  const enlarge = await enlargeStage(pass, own, scope);
   const given = inputs[index] ?? noInputs;
-  const shape = shapeOf(pass, plan, given, diffusionModel.facts, decodes(plan, index));
+  const shape = { ...shapeOf(pass, plan, given, diffusionModel.facts, decodes(plan, index)), enlarge };
   if (vae === diffusionModel) return [{ admitter: diffusionModel, shape }];
   return [
     { admitter: diffusionModel, shape: { ...shape, encode: [], decode: false } },
-    { admitter: vae, shape: { ...shape, prompts: [], preview: 'none' } },
+    { admitter: vae, shape: { ...shape, prompts: [], preview: 'none', enlarge: null } },
   ];
 }
 
 async function loadModels(
   scope: JobScope,
   tracker: ProgressTracker,
-  own: PassModels,
+  needed: Iterable<Presence>,
   reason: string,
   { onModel }: GenerateListeners,
 ): Promise<void> {
-  for (const { presence } of distinct(own)) {
-    if (presence === undefined || presence.loaded) continue;
+  for (const presence of needed) {
+    if (presence.loaded) continue;
     await tracker.stageOf('load', (onEvent) => presence.load(scope, onEvent, reason, onModel));
   }
   tracker.skip('load');

@@ -1,8 +1,9 @@
-import { host, sumBytes } from '../memory/index.js';
+import { host } from '../memory/index.js';
 import { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed } from './admission.js';
 import { draftRequest } from './draft.js';
 import { reliefOf } from './foresee.js';
+import { enlargeStage, passWeights } from './hires/enlargement.js';
 import { noInputs } from './inputs.js';
 import type { Tilings } from './measure.js';
 import { distinct, modelsOf } from './models.js';
@@ -13,13 +14,15 @@ import { shapeOf } from './shape.js';
 
 /** Memory of a request, bytes. */
 export interface MemoryEstimate {
-  /** Weights of the models that the largest pass works with. */
+  /** Weights of the models that the largest pass works with, its upscaler model among them. */
   readonly weights: number;
   /** Each stage with its graphs, the CPU's work buffer and the pixels and latents it holds; one stage runs at a time. */
   readonly textEncoder: number;
   readonly diffusion: number;
   readonly vaeEncode: number;
   readonly vaeDecode: number;
+  /** Of the upscaler model of a hires pass; 0 without. */
+  readonly upscaler: number;
   /** What previews add to `diffusion`. */
   readonly previews: number;
   /** Pictures given and made, which are there all the time. */
@@ -61,24 +64,27 @@ export async function estimateRequest(model: PipelineModel, request: unknown): P
   for (const [index, pass] of plan.passes.entries()) {
     const own = modelsOf(pass, models);
     const { diffusionModel: context } = own;
-    const shape = shapeOf(pass, plan, inputs[index] ?? noInputs, context.facts);
+    const enlarge = await enlargeStage(pass, own, scope);
+    const shape = { ...shapeOf(pass, plan, inputs[index] ?? noInputs, context.facts), enlarge };
     const relief = reliefOf(own, models.first);
     const tilings = await chooseTilings(context, scope, shape, tiling, relief);
     const need = await measureNeed(context, scope, shape, tilings);
     const fits = memory.ledger.shortage(need.byDevice, relief) === undefined;
-    needs.push({ tilings, need, fits, weights: sumBytes([...distinct(own)].flatMap((each) => each.facts.components)) });
+    const components = [...distinct(own)].flatMap((each) => each.facts.components);
+    needs.push({ tilings, need, fits, weights: passWeights(own, components) });
   }
   const [most] = needs.sort((a, b) => b.weights + b.need.peak - a.weights - a.need.peak);
   if (most === undefined) throw new Error('A plan without passes');
   const { need, tilings, weights } = most;
   const used = [tilings.decode, tilings.encode].find(({ enabled }) => enabled);
-  const { textEncoder, diffusion, vaeEncode, vaeDecode, previews, images, peak } = need;
+  const { textEncoder, diffusion, vaeEncode, vaeDecode, upscaler, previews, images, peak } = need;
   return Object.freeze({
     weights,
     textEncoder,
     diffusion,
     vaeEncode,
     vaeDecode,
+    upscaler,
     previews,
     images,
     job: peak,

@@ -3,6 +3,7 @@ import { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed } from './admission.js';
 import { type Drafted, draftRequest } from './draft.js';
 import { reliefOf } from './foresee.js';
+import { enlargeStage } from './hires/enlargement.js';
 import { noInputs } from './inputs.js';
 import { modelsOf } from './models.js';
 import { checkRequest, type PipelineModel } from './modes.js';
@@ -70,7 +71,9 @@ export async function planRequest(model: PipelineModel, request: unknown, mode: 
   const { first, second } = drafted.models;
   const apart = second === undefined || (first.presence !== undefined && leaves.includes(first.presence));
   const together = apart ? [first] : [first, second];
-  const weights = Math.max(...[together, ...(second === undefined ? [] : [[second]])].map((all) => bytesOf(all)));
+  const enlarging = drafted.models.upscaler?.presence.bytes ?? 0;
+  const sets = [together, ...(second === undefined ? [] : [[second]])];
+  const weights = enlarging + Math.max(...sets.map((all) => bytesOf(all)));
   const peak = weights + Math.max(...passes.map(({ memory }) => memory));
   const warnings = drafted.warnings.map(({ message }) => message);
   const plan = { passes: Object.freeze(passes), unloads, peak, warnings };
@@ -125,19 +128,19 @@ async function memoryOf(
 ): Promise<number> {
   const own = modelsOf(pass, models);
   const { diffusionModel: model } = own;
-  const shape = shapeOf(pass, plan, inputs[index] ?? noInputs, model.facts);
+  const enlarge = await enlargeStage(pass, own, scope);
+  const shape = { ...shapeOf(pass, plan, inputs[index] ?? noInputs, model.facts), enlarge };
   const tilings = await chooseTilings(model, scope, shape, tiling, reliefOf(own, models.first));
   return (await measureNeed(model, scope, shape, tilings)).peak;
 }
 
 /** What leaves memory so that the models of the passes can come, in the order of the job. */
-function unloadsOf({ models: { first, second }, plan }: Drafted): Presence[] {
+function unloadsOf({ models: { first, second, upscaler }, plan }: Drafted): Presence[] {
   const { ledger } = first.memory;
   const leaves: Presence[] = [];
   /** Freed so far, less what was read in its place. */
   let balance = 0;
-  const read = (model: ModelContext, leavers: readonly (Presence | undefined)[]): void => {
-    const { presence } = model;
+  const read = (presence: Presence | undefined, leavers: readonly (Presence | undefined)[]): void => {
     if (presence === undefined || (presence.loaded && !leaves.includes(presence))) return;
     const need = new Map([[host, presence.bytes]]);
     for (const leaver of leavers) {
@@ -150,10 +153,15 @@ function unloadsOf({ models: { first, second }, plan }: Drafted): Presence[] {
   };
   const { passes } = plan;
   const rivals = first.presence?.rivals ?? [];
-  if (passes[0].parts.diffusionModel === 'first') read(first, rivals);
+  if (passes[0].parts.diffusionModel === 'first') read(first.presence, rivals);
   const last = passes.at(-1)?.parts;
   const keeps = last !== undefined && Object.values(last).includes('first');
-  if (second !== undefined) read(second, keeps ? rivals : [...rivals, first.presence]);
+  const others = keeps ? rivals : [...rivals, first.presence];
+  if (second !== undefined) read(second.presence, others);
+  read(
+    upscaler?.presence,
+    others.filter((other) => other !== second?.presence),
+  );
   return leaves;
 }
 
@@ -168,8 +176,12 @@ function explained(plan: Omit<RequestPlan, 'explain'>, { models }: Drafted): str
     lines.push(pass.loaded ? `  weights: in memory (${weights})` : `  weights: read from disk (${weights})`);
     const names = pass.loras.length === 0 ? 'none' : pass.loras.join(', ');
     lines.push(`  LoRAs: ${names}${pass.merges ? ', the weights are changed first' : ''}`);
-    if (pass.upscaler !== null)
-      lines.push(`  begins with the results of the pass before, enlarged by "${pass.upscaler}"`);
+    if (pass.upscaler !== null) {
+      const { presence } = models.upscaler ?? {};
+      const read = presence === undefined ? '' : `, ${presence.loaded ? 'in memory' : 'read from disk'}`;
+      const own = presence === undefined ? '' : ` (${formatBytes(presence.bytes)}${read})`;
+      lines.push(`  begins with the results of the pass before, enlarged by "${pass.upscaler}"${own}`);
+    }
     const strength = pass.denoisingStrength === null ? '' : `, denoising strength ${String(pass.denoisingStrength)}`;
     lines.push(
       `  ${String(pass.seeds.length)} x ${String(pass.steps)} steps of ${pass.sampler}, ${pass.schedule}, CFG ${String(pass.cfgScale)}${strength}`,

@@ -2,8 +2,8 @@ import { sumBytes } from '../memory/index.js';
 import type { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed, type TilingChoice } from './admission.js';
 import type { PassPart } from './admitPasses.js';
-import { distinct, type PassModels } from './models.js';
-import type { ModelContext, Presence } from './prompts.js';
+import { distinct, type PassModels, presencesOf } from './models.js';
+import type { ModelContext } from './prompts.js';
 import { refusal } from './refusal.js';
 
 /** A pass whose turn comes later in the job. */
@@ -23,7 +23,7 @@ export interface LaterPass {
 export async function foresee(pass: LaterPass, scope: JobScope, choice: TilingChoice): Promise<void> {
   const { own, first, parts } = pass;
   const leaving = leavingBytes(own, first);
-  for (const { presence } of distinct(own)) await presence?.admits(leaving, scope.signal);
+  for (const presence of presencesOf(own)) await presence.admits(leaving, scope.signal);
   scope.check();
   const relief = reliefOf(own, first);
   for (const { admitter, shape } of parts) {
@@ -52,8 +52,4 @@ function leavingBytes(own: PassModels, first: ModelContext): number {
 /** Weights of a pass that are not in memory. */
 function comingBytes(own: PassModels): number {
   return sumBytes(presencesOf(own).filter(({ loaded }) => !loaded));
-}
-
-function presencesOf(own: PassModels): Presence[] {
-  return [...distinct(own)].flatMap(({ presence }) => presence ?? []);
 }

@@ -100,7 +100,7 @@ function passJob(pass: Pass, index: number, plan: Plan, { models, inputs, listen
   const encoding = planEncoding(pass, given, own.diffusionModel.facts);
   const decoder = decodes(plan, index) ? own.vae : null;
   const { preview, memoryBudget } = plan;
-  return { pass, models: own, inputs: given, encoding, preview, memoryBudget, decoder, listeners, of: models };
+  return { pass, models: own, inputs: given, encoding, preview, memoryBudget, decoder, listeners };
 }
 
 type Phases = Omit<JobTimings, 'queued' | 'total'>;

@@ -7,7 +7,7 @@ import { pasteBack } from './inpaint/overlay.js';
 import type { Inputs } from './inputs.js';
 import { type EncodePlan, prepareLatents, type PreparedLatents } from './latents.js';
 import type { GenerateListeners } from './generate.js';
-import type { JobModels, PassModels } from './models.js';
+import type { PassModels } from './models.js';
 import { needsUncond, type Pass } from './plan.js';
 import type { Preview } from './preview.js';
 import type { ProgressTracker } from './progress.js';
@@ -35,7 +35,6 @@ export interface PassJob {
   /** Decodes the results; null: nobody wants their pixels. */
   readonly decoder: ModelContext | null;
   readonly listeners: GenerateListeners;
-  readonly of: JobModels;
 }
 
 /**

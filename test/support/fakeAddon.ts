@@ -21,6 +21,10 @@ import type {
   NativeTensor,
   NativeTensorInfo,
   NativeUnloadedJob,
+  NativeUnloadedUpscaler,
+  NativeUpscaleParams,
+  NativeUpscalerOptions,
+  NativeUpscaleSize,
   NativeWeightsPlan,
   NativeWeightsResult,
   NativeTokenCount,
@@ -31,7 +35,9 @@ export interface FakeParams {
   measureLoad: NativeLoadOptions;
   measureJob: NativeUnloadedJob;
   measure: NativeMeasureParams;
-  loadUpscaler: { readonly file: string };
+  loadUpscaler: NativeUpscalerOptions;
+  measureUpscaler: NativeUnloadedUpscaler;
+  measureUpscale: NativeUpscaleSize;
   encodePrompt: NativeEncodePromptParams;
   countTokens: NativeCountTokensParams;
   sigmas: NativeSigmaParams;
@@ -39,7 +45,7 @@ export interface FakeParams {
   sample: NativeSampleParams;
   encodeImages: NativeEncodeImageParams;
   decodeLatent: NativeDecodeParams;
-  upscale: NativeImage;
+  upscale: NativeUpscaleParams;
   tensors: undefined;
   convertNames: readonly string[];
   applyWeights: NativeWeightsPlan;
@@ -90,6 +96,8 @@ export interface FakeOptions {
   readonly conditioningBytes?: number;
   /** Words of a prompt that its text encoder reads. Default: all. */
   readonly promptLimit?: number;
+  /** Weights of an upscaler, and the graph of one of its pieces. */
+  readonly upscaler?: { readonly bytes?: number; readonly graph?: (size: NativeUpscaleSize) => number };
   /** Sizes that `measure` answers with. */
   readonly memory?: (params: NativeMeasureParams, files?: NativeModelFiles) => Partial<NativeJobMemory>;
 }
@@ -144,6 +152,8 @@ export class FakeAddon {
   logger: ((level: 'debug' | 'info' | 'warn' | 'error', text: string, job: number) => void) | null = null;
   readonly conditionings: FakeConditioning[] = [];
   readonly disposedModels: number[] = [];
+  /** Files of upscalers, as they were freed. */
+  readonly disposedUpscalers: string[] = [];
   /** Options that each model was loaded with, by its number. */
   readonly loads = new Map<number, NativeLoadOptions>();
   readonly addon: NativeAddon;
@@ -190,10 +200,22 @@ export class FakeAddon {
       guardEngineProcess: () => undefined,
       loadUpscaler: (params, onEvent) =>
         this.#job('loadUpscaler', params, 0, onEvent, () => ({
-          scale: 2,
-          upscale: (image, listener) =>
-            this.#job('upscale', image, 0, listener, () => picture(image.width * 2, image.height * 2, 1)),
-          dispose: () => Promise.resolve(),
+          ...this.#upscalerFacts(),
+          upscale: (upscale, listener) =>
+            this.#job('upscale', upscale, 0, listener, () =>
+              picture(upscale.image.width * 2, upscale.image.height * 2, 1),
+            ),
+          measure: (size) => this.#job('measureUpscale', size, 0, null, () => this.#upscaleGraph(size)),
+          dispose: () => {
+            this.disposedUpscalers.push(params.file);
+            return Promise.resolve();
+          },
+        })),
+      measureUpscaler: (params) =>
+        this.#job('measureUpscaler', params, 0, null, () => ({
+          ...this.#upscalerFacts(),
+          readBuffers: 0,
+          jobs: params.sizes.map((size) => this.#upscaleGraph(size)),
         })),
     };
   }
@@ -247,6 +269,14 @@ export class FakeAddon {
         return Promise.resolve();
       },
     };
+  }
+
+  #upscalerFacts() {
+    return { scale: 2, bytes: this.#options.upscaler?.bytes ?? 10, device: 'CPU' };
+  }
+
+  #upscaleGraph(size: NativeUpscaleSize) {
+    return { graph: this.#options.upscaler?.graph?.(size) ?? 0, work: 0 };
   }
 
   #memory(params: NativeMeasureParams, load: NativeLoadOptions | undefined): Partial<NativeJobMemory> {

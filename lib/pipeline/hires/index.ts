@@ -3,7 +3,7 @@ export { cropPixels, type PixelFilter, resizePixels } from './pixelResize.js';
 export { hiresSize, type HiresSize, type HiresSizeOptions } from './size.js';
 export { upscaleLatent } from './upscaleLatent.js';
 export { hiresOwnSigmas, hiresSigmas, hiresSteps, type HiresSteps } from './steps.js';
-export { type EnlargeByModel, modelRuns, upscaleByModel, upscalePixels } from './upscalePixels.js';
+export { type EnlargeByModel, runsOf, upscaleByModel, upscalePixels } from './upscalePixels.js';
 export {
   type HiresUpscaler,
   type LatentUpscaler,
