@@ -7,7 +7,7 @@ import type { GenerateListeners } from './generate.js';
 import { noInputs } from './inputs.js';
 import { notify } from './listeners.js';
 import { enlargeStage } from './hires/enlargement.js';
-import { distinct, modelsOf, type PassModels, presencesOf } from './models.js';
+import { distinct, modelsOf, presencesOf } from './models.js';
 import { decodes, type Pass, type Plan, withMemory } from './plan.js';
 import type { ProgressTracker } from './progress.js';
 import type { ModelContext, Presence } from './prompts.js';

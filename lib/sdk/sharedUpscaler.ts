@@ -127,7 +127,7 @@ class SharedWeights {
   }
 
   async load(onEvent: (event: NativeEvent) => void, signal: AbortSignal): Promise<LoadedUpscaler> {
-    if (this.#disposed) throw new DiffusionError('ERR_DISPOSED', 'The runtime was disposed.');
+    this.#assertLive();
     if (this.#inner !== undefined) return this.#inner;
     if (this.#loading !== undefined) {
       // Its failure is that of somebody else, who may have aborted it.
@@ -153,6 +153,10 @@ class SharedWeights {
     } finally {
       inner.forget();
     }
+  }
+
+  #assertLive(): void {
+    if (this.#disposed) throw new DiffusionError('ERR_DISPOSED', 'The runtime was disposed.');
   }
 
   async dispose(): Promise<void> {
