@@ -65,10 +65,10 @@ describe('estimates of an enlargement against the kernel', () => {
   it.each([
     ['x4', [64, 64], 128],
     ['x4', [128, 96], 128],
-    ['x4', [256, 192], 64],
+    ['x4', [128, 96], 64],
     ['x2', [128, 128], 128],
-    ['x2', [320, 256], 256],
-    ['x2', [1024, 768], 48],
+    ['x2', [192, 160], 128],
+    ['x2', [224, 160], 32],
   ] as const)('%s of %j in tiles of %d: within 15 %% of the measured peak', async (file, size, tileSize) => {
     const { estimate, sinceLoad } = await only({ load: { file: at(file), tileSize }, size });
     expectWithin(estimate.job, sinceLoad);
@@ -78,18 +78,21 @@ describe('estimates of an enlargement against the kernel', () => {
   it('of 23 blocks as the published models have: the weights as well', async () => {
     const { load, jobs } = await run({ load: { file: at('deep') }, sizes: [[32, 32]] });
     expect(load.bytes).toBe(jobs[0]?.estimate.weights);
-    expectWithin(load.bytes, load.level);
-    expectWithin(jobs[0]?.estimate.peak ?? 0, jobs[0]?.sinceStart ?? NaN);
+    // Beside the weights, a first load brings pages of code and of the backend: as many with a small file.
+    const { load: small } = await run({ load: { file: at('x2') }, sizes: [] });
+    expectWithin(load.bytes - small.bytes, load.level - small.level);
+    expectWithin(load.bytes - small.bytes, load.peak - small.peak);
+    expectWithin(jobs[0]?.estimate.job ?? 0, jobs[0]?.sinceLoad ?? NaN);
   });
 });
 
 describe('memoryLimit with an upscaler', () => {
   it('holds, refuses with the numbers and the ways out, and the upscaler works afterwards', async () => {
-    const load = { file: at('x2'), tileSize: 256 };
-    const free = await only({ load, size: [256, 256] });
+    const load = { file: at('x2'), tileSize: 160 };
+    const free = await only({ load, size: [160, 160] });
     const limit = Math.round(free.sinceStart - free.estimate.job * 0.4);
-    const small: Size = [96, 96];
-    const { jobs } = await run({ runtime: { memoryLimit: limit }, load, sizes: [small, [256, 256], small] });
+    const small: Size = [64, 64];
+    const { jobs } = await run({ runtime: { memoryLimit: limit }, load, sizes: [small, [160, 160], small] });
     const [before, refused, after] = jobs;
     for (const job of [before, after]) {
       expect(job?.refused).toBeUndefined();
@@ -100,13 +103,13 @@ describe('memoryLimit with an upscaler', () => {
     expect(refused?.refused).toBe('ERR_OUT_OF_MEMORY');
     expect(refused?.estimate.fits).toBe(false);
     expect(refused?.message).toMatch(
-      /Enlarging 256x256 pixels 2 times needs .* memoryLimit .* leaves .*: graphs .*, pixels .*\. Load the upscaler with tileSize: \d+, which needs .*; or Give a smaller picture: \d+x\d+ needs/,
+      /Enlarging 160x160 pixels 2 times needs .* memoryLimit .* leaves .*: graphs .*, pixels .*\. Load the upscaler with tileSize: \d+, which needs .*; or Give a smaller picture: \d+x\d+ needs/,
     );
     expect(refused?.given?.needed).toBeGreaterThan(refused?.given?.available ?? NaN);
     expect(refused?.measured).toBeLessThan(8 * mib);
     // The way out that was named is one.
     const tileSize = Number(/tileSize: (\d+)/.exec(refused?.message ?? '')?.[1]);
-    const tiled = await run({ runtime: { memoryLimit: limit }, load: { ...load, tileSize }, sizes: [[256, 256]] });
+    const tiled = await run({ runtime: { memoryLimit: limit }, load: { ...load, tileSize }, sizes: [[160, 160]] });
     expect(tiled.jobs[0]?.refused).toBeUndefined();
     expect(tiled.jobs[0]?.sinceStart).toBeLessThan(limit);
   });
