@@ -33,6 +33,7 @@ export const methods: {
     inspect: value,
     measureLoad: value,
     measureJob: value,
+    measureUpscaler: value,
     loadModel: { returns: 'model' },
     loadUpscaler: { returns: 'upscaler' },
   },
@@ -55,5 +56,5 @@ export const methods: {
     weightsMemory: value,
     releaseBackups: value,
   },
-  upscaler: { upscale: value },
+  upscaler: { upscale: value, measure: value },
 };

@@ -1,4 +1,4 @@
-/** A model that can leave memory. */
+/** A model or an upscaler that can leave memory. */
 export interface Tenant {
   readonly name: string;
   readonly loaded: boolean;
@@ -13,7 +13,7 @@ export interface Tenant {
 }
 
 /**
- * Models of a runtime that may leave memory for others: those of hires checkpoints between two jobs, and the first model
+ * Models of a runtime that may leave memory for others: those of hires checkpoints and the upscalers of hires passes between two jobs, and the first model
  * of a job while the second works. What is least worth goes first: caches before weights, and of weights those that were
  * used least lately.
  */

@@ -6,6 +6,7 @@ import type {
   NativeModelInfo,
   NativeTiling,
 } from './contract.js';
+import type { NativeUnloadedUpscaler, NativeUpscalerMemory } from './contractUpscaler.js';
 
 // The part of the addon's contract (contract.ts) that is about memory.
 
@@ -74,4 +75,6 @@ export interface NativeMeasuring {
   measureLoad(options: NativeLoadOptions): NativeJob<NativeLoadMemory>;
   /** What the `measure` of the model would answer: its graphs are made with weights that have no data. */
   measureJob(params: NativeUnloadedJob): NativeJob<NativeJobMemory>;
+  /** What `loadUpscaler` and jobs of the upscaler would allocate. */
+  measureUpscaler(params: NativeUnloadedUpscaler): NativeJob<NativeUpscalerMemory>;
 }

@@ -60,7 +60,7 @@ export async function chooseTilings(
   const whole: Tilings = { encode: untiled, decode: untiled };
   if (await fits(shape, whole)) return whole;
   const { scaleFactor } = admitter.facts;
-  const plain: JobShape = { ...shape, prompts: [], encode: [], decode: false };
+  const plain: JobShape = { ...shape, prompts: [], encode: [], decode: false, enlarge: null };
   const search = async (stage: JobShape, sizes: readonly { readonly width: number; readonly height: number }[]) => {
     if (sizes.length === 0 || (await fits(stage, whole))) return untiled;
     const width = Math.max(...sizes.map((size) => size.width));

@@ -57,7 +57,7 @@ export async function draftRequest(
   const first = firstPass(mode, { ...options, prompt: tagged.prompt }, inputs, facts, loras);
   const preview = resolvePreview(options.preview, previews, facts);
   const common = { preview, strictPrompt: options.strictPrompt } as const;
-  const base = { tiling: resolveTiling(options.tiling), models: { first: model, enlarge: model.enlarge } };
+  const base = { tiling: resolveTiling(options.tiling), models: { first: model } };
   const { hires, refiner } = options;
   const whole = { passes: [first] as const, inputs: [inputs], models: base.models, warnings: [] };
   const run = await withRefiner(model, whole, refiner, 'refiner', signal);
@@ -86,7 +86,7 @@ export async function draftHires(
   latents = true,
 ): Promise<DraftedRun> {
   const opened = await openOther(model, hires, 'hires.', signal);
-  const models: JobModels = { first: model, second: opened?.model, enlarge: model.enlarge };
+  const models: JobModels = { first: model, second: opened?.model };
   const parts = opened?.parts ?? ownParts;
   const factsOf = (role: PassParts[keyof PassParts]): ModelFacts => modelOf(role, models).facts;
   const facts = {
@@ -103,10 +103,12 @@ export async function draftHires(
   });
   const { pass } = resolved;
   const inputs = await readInputs(laterImages(options, facts.diffusionModel), pass, facts.diffusionModel, signal);
+  const chosen = pass.start?.upscaler;
+  const upscaler = chosen?.kind === 'model' ? await model.openUpscaler(chosen, signal) : undefined;
   const run = {
     passes: [pass] as const,
     inputs: [inputs],
-    models,
+    models: { ...models, upscaler },
     warnings: [...warnings, ...resolved.warnings],
   };
   return withRefiner(model, run, hires.refiner, 'secondRefiner', signal);

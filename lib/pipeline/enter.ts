@@ -1,15 +1,16 @@
 import type { JobScope } from '../native/index.js';
 import type { TiledWarning } from './admission.js';
-import { admitPasses, type PassesAdmission } from './admitPasses.js';
+import { admitPasses, type PassesAdmission, type PassPart } from './admitPasses.js';
 import type { Drafted } from './draft.js';
 import { foresee } from './foresee.js';
 import type { GenerateListeners } from './generate.js';
+import { groupsOf, type PassGroup, presencesOf } from './groups.js';
 import { notify } from './listeners.js';
-import { distinct, modelsOf, type PassModels } from './models.js';
+import { modelsOf } from './models.js';
 import { passParts } from './passParts.js';
 import { goesOn, type Pass, type Plan, withMemory } from './plan.js';
 import type { ProgressTracker } from './progress.js';
-import type { ModelContext } from './prompts.js';
+import type { ModelContext, Presence } from './prompts.js';
 import type { JobQueue } from './queue.js';
 
 /** A pass with its memory taken and its models loaded. */
@@ -29,10 +30,9 @@ export interface Entered {
 }
 
 /**
-/**
  * Models and memory of a job's passes. Passes of the same models in a row are let in together, before the first of them:
  * those of the pass before give back their memory, their queues and their right to stay, then those that are not there
- * are loaded. What comes later is checked before the first step. Only the job's own model is this job's all the time; a job
+ * are loaded, an upscaler model that one of them begins with as well. What comes later is checked before the first step. Only the job's own model is this job's all the time; a job
  * that waits for another's queue keeps no other.
  */
 export function enterPasses(
@@ -45,77 +45,69 @@ export function enterPasses(
   const { first } = models;
   let plan = draft;
   let admission: PassesAdmission | undefined;
-  let current: ReadonlySet<ModelContext> = new Set();
+  const groups = groupsOf(job);
+  let current: PassGroup | undefined;
   let diffusion = first;
   /** Its owner lets the job's own model leave; from its first pass without it, the job holds it only where it works. */
   let spared: (() => void) | undefined;
-  const holds = new Map<ModelContext, () => void>();
+  const holds = new Map<Presence, () => void>();
   const locks = new Map<ModelContext, () => void>();
-  const modelsAt = (index: number): ReadonlySet<ModelContext> => {
-    const pass = draft.passes[index];
-    return pass === undefined ? new Set() : distinct(modelsOf(pass, models));
-  };
 
-  const admit = async (from: number): Promise<void> => {
-    let to = from + 1;
-    while (to < draft.passes.length && alike(modelsAt(to), current)) to++;
-    const indices = Array.from({ length: to - from }, (_, place) => from + place);
-    const taken = await admitPasses(
-      indices.map((index) => passParts(job, index)),
-      scope,
-      job.tiling,
-    );
+  const admit = async ({ indices }: PassGroup): Promise<void> => {
+    const parts: PassPart[][] = [];
+    for (const index of indices) parts.push(await passParts(job, index, scope));
+    const taken = await admitPasses(parts, scope, job.tiling);
     admission = taken;
     for (const warning of taken.warnings) warn(warning);
     const tilings = plan.passes.map((pass, index) => {
-      const found = index < to ? taken.tilings[index - from] : undefined;
+      const found = taken.tilings[indices.indexOf(index)];
       return found ?? { decode: pass.tiling, encode: pass.encodeTiling };
     });
     plan = withMemory(plan, tilings, taken.memoryBudget);
   };
-  const take = async (pass: Pass, tracker: ProgressTracker): Promise<void> => {
-    const own = modelsOf(pass, models);
-    const wanted = distinct(own);
-    if (current.size > 0) {
+  const take = async (pass: Pass, group: PassGroup, tracker: ProgressTracker): Promise<void> => {
+    const wanted = presencesOf(group.weights);
+    if (current !== undefined) {
       // Nothing of the pass before runs any more.
       await scope.idle();
       admission?.release();
       admission = undefined;
     }
     giveBack(holds, wanted);
-    giveBack(locks, wanted);
-    for (const model of wanted)
+    giveBack(locks, group.models);
+    for (const model of group.models)
       if (model !== first && !locks.has(model)) locks.set(model, await lock(model.queue, scope));
     // Its owner does without it: now it can leave.
-    if (!wanted.has(first)) spared ??= first.presence?.spare() ?? nothing;
-    for (const model of wanted) if (!holds.has(model)) holds.set(model, model.presence?.hold() ?? nothing);
+    if (!group.models.has(first)) spared ??= first.presence?.spare() ?? nothing;
+    for (const presence of wanted) if (!holds.has(presence)) holds.set(presence, presence.hold());
     const started = performance.now();
-    await loadModels(scope, tracker, own, loadReason(pass), listeners);
-    tell(pass, own.diffusionModel, listeners, started, diffusion);
-    diffusion = own.diffusionModel;
-    current = wanted;
+    const reasonOf = (presence: Presence): string =>
+      presence === models.upscaler?.presence ? 'The hires pass begins with it.' : loadReason(pass);
+    await loadWeights(scope, tracker, wanted, reasonOf, listeners);
+    const { diffusionModel } = modelsOf(pass, models);
+    tell(pass, diffusionModel, listeners, started, diffusion);
+    diffusion = diffusionModel;
+    current = group;
   };
   const foreseeLater = async (): Promise<void> => {
-    for (const [index, pass] of draft.passes.entries()) {
-      if (alike(modelsAt(index), current)) continue;
-      const own = modelsOf(pass, models);
-      const kind = goesOn(pass) ? 'refiner' : 'hires';
-      const what = `The ${kind} pass with "${own.diffusionModel.facts.name}"`;
-      await foresee({ parts: passParts(job, index), own, first, what }, scope, job.tiling);
-    }
+    for (const { indices, weights } of groups.slice(1))
+      for (const index of indices) {
+        const pass = passAt(draft, index);
+        const kind = goesOn(pass) ? 'refiner' : 'hires';
+        const what = `The ${kind} pass with "${modelsOf(pass, models).diffusionModel.facts.name}"`;
+        const parts = await passParts(job, index, scope);
+        await foresee({ parts, weights, first, what }, scope, job.tiling);
+      }
   };
   const enter: Enter = async (index, tracker) => {
-    const pass = draft.passes[index];
-    if (pass === undefined) throw new RangeError('No such pass');
-    if (!alike(modelsAt(index), current)) {
-      const isStart = current.size === 0;
-      await take(pass, tracker);
+    const group = groups.find(({ indices }) => indices.includes(index));
+    if (group !== undefined && group !== current) {
+      const isStart = current === undefined;
+      await take(passAt(draft, index), group, tracker);
       if (isStart) await foreseeLater();
-      await admit(index);
+      await admit(group);
     }
-    const entered = plan.passes[index];
-    if (entered === undefined) throw new RangeError('No such pass');
-    return { pass: entered, memoryBudget: plan.memoryBudget };
+    return { pass: passAt(plan, index), memoryBudget: plan.memoryBudget };
   };
   return {
     enter,
@@ -133,15 +125,17 @@ export function enterPasses(
 
 const nothing = (): void => undefined;
 
-function alike(a: ReadonlySet<ModelContext>, b: ReadonlySet<ModelContext>): boolean {
-  return a.size === b.size && [...a].every((model) => b.has(model));
+function passAt({ passes }: Plan, index: number): Pass {
+  const pass = passes[index];
+  if (pass === undefined) throw new RangeError('No such pass');
+  return pass;
 }
 
-/** Ends what is held of models that are not wanted, the last first. */
-function giveBack(held: Map<ModelContext, () => void>, wanted: ReadonlySet<ModelContext>): void {
-  for (const [model, release] of [...held].reverse()) {
-    if (wanted.has(model)) continue;
-    held.delete(model);
+/** Ends what is held and not wanted, the last first. */
+function giveBack<T>(held: Map<T, () => void>, wanted: ReadonlySet<T>): void {
+  for (const [one, release] of [...held].reverse()) {
+    if (wanted.has(one)) continue;
+    held.delete(one);
     release();
   }
 }
@@ -152,16 +146,16 @@ function loadReason(pass: Pass): string {
   return goesOn(pass) ? 'It refines the pass before.' : 'The hires pass has a checkpoint of its own.';
 }
 
-async function loadModels(
+async function loadWeights(
   scope: JobScope,
   tracker: ProgressTracker,
-  own: PassModels,
-  reason: string,
+  wanted: Iterable<Presence>,
+  reasonOf: (presence: Presence) => string,
   { onModel }: GenerateListeners,
 ): Promise<void> {
-  for (const { presence } of distinct(own)) {
-    if (presence === undefined || presence.loaded) continue;
-    await tracker.stageOf('load', (onEvent) => presence.load(scope, onEvent, reason, onModel));
+  for (const presence of wanted) {
+    if (presence.loaded) continue;
+    await tracker.stageOf('load', (onEvent) => presence.load(scope, onEvent, reasonOf(presence), onModel));
   }
   tracker.skip('load');
 }

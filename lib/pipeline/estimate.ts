@@ -3,8 +3,8 @@ import { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed } from './admission.js';
 import { draftRequest } from './draft.js';
 import { reliefOf } from './foresee.js';
+import { groupsOf } from './groups.js';
 import type { Tilings } from './measure.js';
-import { distinct, modelsOf } from './models.js';
 import { checkRequest, type PipelineModel } from './modes.js';
 import type { JobNeed } from './needs.js';
 import { passParts } from './passParts.js';
@@ -13,13 +13,15 @@ import { bytesOf } from './residency.js';
 
 /** Memory of a request, bytes. */
 export interface MemoryEstimate {
-  /** Weights of the models that the largest pass works with. */
+  /** Weights that are in memory in the largest pass: of its models, and of the upscaler model that is there by then. */
   readonly weights: number;
   /** Each stage with its graphs, the CPU's work buffer and the pixels and latents it holds; one stage runs at a time. */
   readonly textEncoder: number;
   readonly diffusion: number;
   readonly vaeEncode: number;
   readonly vaeDecode: number;
+  /** Of the upscaler model of a hires pass; 0 without. */
+  readonly upscaler: number;
   /** What previews add to `diffusion`. */
   readonly previews: number;
   /** Pictures given and made, which are there all the time. */
@@ -50,30 +52,31 @@ export async function estimateRequest(model: PipelineModel, request: unknown): P
   signal?.throwIfAborted();
   const mode = modeOf(request);
   const drafted = await draftRequest(model, mode, options, options.onPreview !== undefined, signal);
-  const { plan, tiling, models } = drafted;
+  const { tiling, models } = drafted;
   const scope = new JobScope(signal ?? new AbortController().signal);
   const needs: PassNeed[] = [];
-  for (const [index, pass] of plan.passes.entries()) {
-    const own = modelsOf(pass, models);
-    const relief = reliefOf(own, models.first);
-    const weights = bytesOf(distinct(own));
-    for (const { admitter, shape } of passParts(drafted, index)) {
-      const tilings = await chooseTilings(admitter, scope, shape, tiling, relief);
-      const need = await measureNeed(admitter, scope, shape, tilings);
-      needs.push({ tilings, need, weights, fits: memory.ledger.shortage(need.byDevice, relief) === undefined });
-    }
+  for (const group of groupsOf(drafted)) {
+    const relief = reliefOf(group.weights, models.first);
+    const weights = bytesOf(group.weights);
+    for (const index of group.indices)
+      for (const { admitter, shape } of await passParts(drafted, index, scope)) {
+        const tilings = await chooseTilings(admitter, scope, shape, tiling, relief);
+        const need = await measureNeed(admitter, scope, shape, tilings);
+        needs.push({ tilings, need, weights, fits: memory.ledger.shortage(need.byDevice, relief) === undefined });
+      }
   }
   const [most] = needs.sort((a, b) => b.weights + b.need.peak - a.weights - a.need.peak);
   if (most === undefined) throw new Error('A plan without passes');
   const { need, tilings, weights } = most;
   const used = [tilings.decode, tilings.encode].find(({ enabled }) => enabled);
-  const { textEncoder, diffusion, vaeEncode, vaeDecode, previews, images, peak } = need;
+  const { textEncoder, diffusion, vaeEncode, vaeDecode, upscaler, previews, images, peak } = need;
   return Object.freeze({
     weights,
     textEncoder,
     diffusion,
     vaeEncode,
     vaeDecode,
+    upscaler,
     previews,
     images,
     job: peak,
@@ -89,7 +92,7 @@ interface PassNeed {
   readonly need: JobNeed;
   readonly tilings: Tilings;
   readonly fits: boolean;
-  /** Bytes of its models. */
+  /** Bytes in memory beside it. */
   readonly weights: number;
 }
 

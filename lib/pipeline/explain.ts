@@ -3,11 +3,10 @@ import { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed } from './admission.js';
 import { type Drafted, draftRequest } from './draft.js';
 import { reliefOf } from './foresee.js';
+import { groupsOf, type PassGroup, type Weighty } from './groups.js';
 import { modelsOf } from './models.js';
 import { checkRequest, type PipelineModel } from './modes.js';
-import type { Pass } from './plan.js';
 import { passParts } from './passParts.js';
-import type { ModelContext } from './prompts.js';
 import type { PassMode } from './request.js';
 import { bytesOf, residencyOf } from './residency.js';
 import { passSteps } from './steps.js';
@@ -66,25 +65,26 @@ export async function planRequest(model: PipelineModel, request: unknown, mode: 
   const scope = new JobScope(signal ?? new AbortController().signal);
   const { reads, leaves, weights } = residencyOf(drafted);
   const passes: PlannedPass[] = [];
-  for (const [index, pass] of drafted.plan.passes.entries())
-    passes.push(await planned(drafted, pass, index, reads[index] ?? new Set(), scope));
+  for (const group of groupsOf(drafted))
+    for (const index of group.indices) passes.push(await planned(drafted, group, index, reads[index], scope));
   const unloads = leaves.map(({ name }) => name);
   const peak = weights + Math.max(...passes.map(({ memory }) => memory));
   const warnings = drafted.warnings.map(({ message }) => message);
   const plan = { passes: Object.freeze(passes), unloads, peak, warnings };
-  return Object.freeze({ ...plan, explain: () => explained(plan, drafted) });
+  return Object.freeze({ ...plan, explain: () => explained(plan, drafted, reads) });
 }
 
 async function planned(
   drafted: Drafted,
-  pass: Pass,
+  group: PassGroup,
   index: number,
-  reads: ReadonlySet<ModelContext>,
+  reads: ReadonlySet<Weighty> | undefined,
   scope: JobScope,
 ): Promise<PlannedPass> {
-  const own = modelsOf(pass, drafted.models);
-  const { diffusionModel: model } = own;
-  const { plan } = drafted;
+  const { plan, models } = drafted;
+  const pass = plan.passes[index];
+  if (pass === undefined) throw new RangeError('No such pass');
+  const { diffusionModel: model } = modelsOf(pass, models);
   const before = plan.passes[index - 1];
   const merges =
     before?.parts.diffusionModel === pass.parts.diffusionModel
@@ -95,7 +95,7 @@ async function planned(
     width: pass.width,
     height: pass.height,
     model: model.facts.name,
-    loaded: !reads.has(model),
+    loaded: reads?.has(model) !== true,
     loras: (pass.loras ?? model.weights.baseSet).loras.map(({ lora }) => lora.name),
     merges,
     sampler: pass.sampling.sampler,
@@ -106,24 +106,27 @@ async function planned(
     denoisingStrength: pass.denoisingStrength,
     seeds: pass.seeds,
     upscaler: pass.start?.upscaler.label ?? null,
-    memory: await memoryOf(drafted, index, scope),
+    memory: await memoryOf(drafted, group, index, scope),
   };
 }
 
 /** Most that a part of a pass takes, one after the other. */
-async function memoryOf(drafted: Drafted, index: number, scope: JobScope): Promise<number> {
-  const { models, plan, tiling } = drafted;
-  const pass = plan.passes[index];
-  const relief = pass === undefined ? 0 : reliefOf(modelsOf(pass, models), models.first);
+async function memoryOf(drafted: Drafted, group: PassGroup, index: number, scope: JobScope): Promise<number> {
+  const { models, tiling } = drafted;
+  const relief = reliefOf(group.weights, models.first);
   let most = 0;
-  for (const { admitter, shape } of passParts(drafted, index)) {
+  for (const { admitter, shape } of await passParts(drafted, index, scope)) {
     const tilings = await chooseTilings(admitter, scope, shape, tiling, relief);
     most = Math.max(most, (await measureNeed(admitter, scope, shape, tilings)).peak);
   }
   return most;
 }
 
-function explained(plan: Omit<RequestPlan, 'explain'>, { models, plan: { passes } }: Drafted): string {
+function explained(
+  plan: Omit<RequestPlan, 'explain'>,
+  { models, plan: { passes } }: Drafted,
+  reads: readonly ReadonlySet<Weighty>[],
+): string {
   const lines: string[] = [];
   const contexts = passes.map((pass) => modelsOf(pass, models).diffusionModel);
   for (const [index, pass] of plan.passes.entries()) {
@@ -140,8 +143,12 @@ function explained(plan: Omit<RequestPlan, 'explain'>, { models, plan: { passes 
       lines.push(`  goes on with the latents of the pass before, after step ${String(pass.stepsBefore)}`);
     if (next !== undefined && next.stepsBefore > 0)
       lines.push(`  stops after step ${String(next.stepsBefore)} of ${String(next.stepsBefore + next.steps)}`);
-    if (pass.upscaler !== null)
-      lines.push(`  begins with the results of the pass before, enlarged by "${pass.upscaler}"`);
+    if (pass.upscaler !== null) {
+      const { upscaler } = models;
+      const where = reads.some((read) => upscaler !== undefined && read.has(upscaler)) ? 'read from disk' : 'in memory';
+      const own = upscaler === undefined ? '' : ` (${formatBytes(bytesOf([upscaler]))}, ${where})`;
+      lines.push(`  begins with the results of the pass before, enlarged by "${pass.upscaler}"${own}`);
+    }
     const strength = pass.denoisingStrength === null ? '' : `, denoising strength ${String(pass.denoisingStrength)}`;
     lines.push(
       `  ${String(pass.seeds.length)} x ${String(pass.steps)} steps of ${pass.sampler}, ${pass.schedule}, CFG ${String(pass.cfgScale)}${strength}`,

@@ -2,15 +2,16 @@ import { sumBytes } from '../memory/index.js';
 import type { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed, type TilingChoice } from './admission.js';
 import type { PassPart } from './admitPasses.js';
-import { distinct, type PassModels } from './models.js';
-import type { ModelContext, Presence } from './prompts.js';
+import { presencesOf, type Weighty } from './groups.js';
+import type { ModelContext } from './prompts.js';
 import { refusal } from './refusal.js';
 
 /** A pass whose turn comes later in the job. */
 export interface LaterPass {
   /** What each model does in it. */
   readonly parts: readonly PassPart[];
-  readonly own: PassModels;
+  /** What is in memory while it runs. */
+  readonly weights: ReadonlySet<Weighty>;
   /** The model of the job, which leaves memory when the pass works without it and the room is needed. */
   readonly first: ModelContext;
   /** As a sentence begins. */
@@ -23,11 +24,11 @@ export interface LaterPass {
  * @throws DiffusionError `ERR_OUT_OF_MEMORY`. Nothing was loaded or allocated.
  */
 export async function foresee(pass: LaterPass, scope: JobScope, choice: TilingChoice): Promise<void> {
-  const { own, first, parts, what } = pass;
-  const leaving = leavingBytes(own, first);
-  for (const { presence } of distinct(own)) await presence?.admits(leaving, scope.signal);
+  const { weights, first, parts, what } = pass;
+  const leaving = leavingBytes(weights, first);
+  for (const presence of presencesOf(weights)) await presence.admits(leaving, scope.signal);
   scope.check();
-  const relief = reliefOf(own, first);
+  const relief = reliefOf(weights, first);
   for (const { admitter, shape } of parts) {
     const tilings = await chooseTilings(admitter, scope, shape, choice, relief);
     const need = await measureNeed(admitter, scope, shape, tilings);
@@ -37,24 +38,23 @@ export async function foresee(pass: LaterPass, scope: JobScope, choice: TilingCh
   }
 }
 
-/** Bytes that a pass can have beside those that are free now: what leaves for it, less what is read for it. */
-export function reliefOf(own: PassModels, first: ModelContext): number {
-  return leavingBytes(own, first) - comingBytes(own);
+/**
+ * Bytes that a pass can have beside those that are free now: what leaves for it, less what is read for it.
+ * @param weights what is in memory while it runs.
+ */
+export function reliefOf(weights: ReadonlySet<Weighty>, first: ModelContext): number {
+  return leavingBytes(weights, first) - comingBytes(weights);
 }
 
 /** Weights that are in memory and that a pass does without. */
-function leavingBytes(own: PassModels, first: ModelContext): number {
-  const kept = presencesOf(own);
-  const leaving = new Set(kept.flatMap(({ rivals }) => rivals).filter((rival) => !kept.includes(rival)));
-  if (!distinct(own).has(first) && first.presence?.loaded === true) leaving.add(first.presence);
+function leavingBytes(weights: ReadonlySet<Weighty>, first: ModelContext): number {
+  const kept = presencesOf(weights);
+  const leaving = new Set([...kept].flatMap(({ rivals }) => rivals).filter((rival) => !kept.has(rival)));
+  if (!weights.has(first) && first.presence?.loaded === true) leaving.add(first.presence);
   return sumBytes([...leaving]);
 }
 
 /** Weights of a pass that are not in memory. */
-function comingBytes(own: PassModels): number {
-  return sumBytes(presencesOf(own).filter(({ loaded }) => !loaded));
-}
-
-function presencesOf(own: PassModels): Presence[] {
-  return [...distinct(own)].flatMap(({ presence }) => presence ?? []);
+function comingBytes(weights: ReadonlySet<Weighty>): number {
+  return sumBytes([...presencesOf(weights)].filter(({ loaded }) => !loaded));
 }

@@ -106,7 +106,7 @@ function passJob(pass: Pass, index: number, plan: Plan, { models, inputs, listen
   const decoder = decodes(plan, index) ? own.vae : null;
   const { memoryBudget } = plan;
   const preview = previewOf(pass, plan.preview);
-  return { pass, models: own, inputs: given, encoding, preview, memoryBudget, decoder, listeners, of: models };
+  return { pass, models: own, inputs: given, encoding, preview, memoryBudget, decoder, listeners };
 }
 
 type Phases = Omit<JobTimings, 'queued' | 'total'>;

@@ -1,4 +1,5 @@
 export type { JobWarning } from './admission.js';
+export { enlargeBytes, smallerTiles } from './hires/enlargement.js';
 export { Conditioning } from './conditioning.js';
 export { ConditioningCache } from './conditioningCache.js';
 export { modelDefaults, type ModelDefaults } from './defaults.js';
@@ -10,7 +11,7 @@ export { defaultSchedule, type ModelFacts } from './facts.js';
 export { Latent, type LatentShape } from './latent.js';
 export { MeasureCache } from './measure.js';
 export { notify } from './listeners.js';
-export type { EnlargeWithModel } from './models.js';
+export type { EnlargeInput, OpenUpscaler, UpscalerModel } from './models.js';
 export {
   type OpenedSecond,
   type OpenSecond,

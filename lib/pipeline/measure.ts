@@ -8,6 +8,8 @@ import type {
   NativeTiling,
 } from '../native/index.js';
 
+import type { EnlargeStage } from './hires/enlargement.js';
+
 type TilingKey = 'previewTiling' | 'encodeTiling' | 'decodeTiling';
 
 /** What decides the memory of a job. Sizes in pixels. */
@@ -16,11 +18,13 @@ export interface JobShape extends Omit<NativeMeasureParams, TilingKey> {
   readonly pictures: number;
   /** Bytes of the pictures that were given, decoded. */
   readonly inputBytes: number;
+  /** An upscaler model enlarges what a hires pass begins with; null: none does. */
+  readonly enlarge: EnlargeStage | null;
 }
 
 /** A job of this size that does nothing. */
 export function emptyShape({ width, height }: NativeSize): JobShape {
-  return { ...emptyParams({ width, height }), pictures: 0, inputBytes: 0 };
+  return { ...emptyParams({ width, height }), pictures: 0, inputBytes: 0, enlarge: null };
 }
 
 function emptyParams({ width, height }: NativeSize): Omit<NativeMeasureParams, TilingKey> {

@@ -7,7 +7,7 @@ import type { GivenImages } from './inputs.js';
 import { refuseMaskless } from './inpaint/settings.js';
 import { enqueueRequest } from './job.js';
 import { notify } from './listeners.js';
-import type { EnlargeWithModel } from './models.js';
+import type { OpenUpscaler } from './models.js';
 import type { PassParts } from './plan.js';
 import type { ModelContext } from './prompts.js';
 import type { GenerateResult, PassMode } from './request.js';
@@ -15,7 +15,8 @@ import { img2imgSpec, inpaintSpec, txt2imgSpec } from './spec.js';
 import { streamJob } from './stream.js';
 
 export interface PipelineModel extends ModelContext {
-  readonly enlarge: EnlargeWithModel;
+  /** Finds the upscaler model of a hires pass. */
+  readonly openUpscaler: OpenUpscaler;
   /** Finds the model of a hires checkpoint and looks at its files; it is loaded when its pass comes. */
   readonly openSecond?: OpenSecond | undefined;
 }

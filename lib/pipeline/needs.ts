@@ -11,6 +11,8 @@ export interface JobNeed {
   readonly previews: number;
   readonly vaeEncode: number;
   readonly vaeDecode: number;
+  /** Of an upscaler model. */
+  readonly upscaler: number;
   readonly images: number;
   /** Most at one time on all devices together. */
   readonly peak: number;
@@ -44,10 +46,18 @@ export function jobNeed(shape: JobShape, tilings: Tilings, measured: NativeJobMe
     peaks.set(device, Math.max(peaks.get(device) ?? 0, bytes));
   };
   let work = 0;
+  const { enlarge } = shape;
+  // It comes first and has a backend of its own, whose work buffer stays.
+  const beside = enlarge?.work ?? 0;
+  if (enlarge !== null) {
+    const here = enlarge.device === host;
+    raise(host, images + overhead + beside + enlarge.hostBytes + (here ? enlarge.graph : 0));
+    if (!here) raise(enlarge.device, enlarge.graph);
+  }
   for (const stage of stages) {
     work = Math.max(work, stage.work); // the backend keeps the largest
     const device = deviceOf(stage.component);
-    raise(host, images + overhead + work + stage.hostBytes + (device === host ? stage.graph : 0));
+    raise(host, images + overhead + beside + work + stage.hostBytes + (device === host ? stage.graph : 0));
     if (device !== host) raise(device, stage.graph);
   }
   const part = (name: Stage['part']): number => {
@@ -63,6 +73,7 @@ export function jobNeed(shape: JobShape, tilings: Tilings, measured: NativeJobMe
     previews,
     vaeEncode: part('vaeEncode'),
     vaeDecode: part('vaeDecode'),
+    upscaler: enlarge === null ? 0 : enlarge.graph + enlarge.work + enlarge.hostBytes,
     images,
     peak,
     byDevice: peaks,

@@ -8,7 +8,7 @@ import { pasteBack } from './inpaint/overlay.js';
 import type { Inputs } from './inputs.js';
 import { type EncodePlan, prepareLatents, type PreparedLatents } from './latents.js';
 import type { GenerateListeners } from './generate.js';
-import { distinct, type JobModels, type PassModels, servedBy } from './models.js';
+import { distinct, type PassModels, servedBy } from './models.js';
 import { goesOn, needsUncond, type Pass, stopsEarly } from './plan.js';
 import type { Preview } from './preview.js';
 import type { ProgressTracker } from './progress.js';
@@ -47,7 +47,6 @@ export interface PassJob {
   /** Decodes the results; null: nobody wants their pixels. */
   readonly decoder: ModelContext | null;
   readonly listeners: GenerateListeners;
-  readonly of: JobModels;
 }
 
 /**

@@ -28,6 +28,8 @@ export interface PassParts {
 export interface Enlargement {
   readonly upscaler: HiresUpscaler;
   readonly size: HiresSize;
+  /** Pixels of the results of the pass before. */
+  readonly from: { readonly width: number; readonly height: number };
   /** Pixels of the pictures that are encoded on the way; null: latents are there and stay latents. */
   readonly encodes: { readonly width: number; readonly height: number } | null;
 }

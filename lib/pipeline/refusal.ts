@@ -4,6 +4,7 @@ import type { JobScope } from '../native/index.js';
 import { type Admitter, measureNeed } from './admission.js';
 import { type JobShape, type Tilings, untiled } from './measure.js';
 import type { JobNeed } from './needs.js';
+import { smallerTiles } from './hires/enlargement.js';
 import { tileChoices } from './tiles.js';
 
 const parts = {
@@ -12,6 +13,7 @@ const parts = {
   textEncoder: 'text encoder',
   vaeEncode: 'VAE encode',
   vaeDecode: 'VAE decode',
+  upscaler: 'upscaler model',
   images: 'pictures',
 } as const;
 
@@ -82,6 +84,13 @@ async function waysOut(
     const bytes = await fits({ ...shape, preview: 'proj' }, tilings);
     if (bytes !== undefined) ways.push(`Show previews with the projection: ${formatBytes(bytes)}`);
   }
+  const { enlarge } = shape;
+  for (const tileSize of enlarge === null ? [] : smallerTiles(enlarge.tileSize, enlarge.edge)) {
+    const bytes = await fits({ ...shape, enlarge: (await enlarge?.with({ tileSize })) ?? null }, tilings);
+    if (bytes === undefined) continue;
+    ways.push(`Give the upscaler model a smaller tileSize: ${String(tileSize)} needs ${formatBytes(bytes)}`);
+    break;
+  }
   for (const share of [0.75, 0.5, 0.25]) {
     const scale = (edge: number): number =>
       Math.max(1, Math.floor((edge * share) / facts.sizeMultiple)) * facts.sizeMultiple;
@@ -89,7 +98,8 @@ async function waysOut(
     if (width >= shape.width && height >= shape.height) continue;
     const encode = shape.encode.map(() => ({ width, height }));
     const inputBytes = Math.round(shape.inputBytes * share * share);
-    const bytes = await fits({ ...shape, width, height, encode, inputBytes }, tilings);
+    const smaller = (await enlarge?.with({ share })) ?? null;
+    const bytes = await fits({ ...shape, width, height, encode, inputBytes, enlarge: smaller }, tilings);
     if (bytes === undefined) continue;
     ways.push(`Make the picture smaller: ${String(width)}x${String(height)} needs ${formatBytes(bytes)}`);
     break;

@@ -1,33 +1,38 @@
 import { host, sumBytes } from '../memory/index.js';
 import type { Drafted } from './draft.js';
-import { distinct, modelsOf, modelsOfJob } from './models.js';
-import type { ModelContext, Presence } from './prompts.js';
+import { groupsOf, presencesOf, type Weighty } from './groups.js';
+import { modelsOfJob } from './models.js';
+import type { Presence } from './prompts.js';
 
 /** What a job will do with the weights of its models. */
 export interface PlannedResidency {
-  /** For each pass, the models that are read before it. */
-  readonly reads: readonly ReadonlySet<ModelContext>[];
+  /** For each pass, what is read before it. */
+  readonly reads: readonly ReadonlySet<Weighty>[];
   /** What leaves memory so that they can come, in the order of the job. */
   readonly leaves: readonly Presence[];
-  /** Most bytes of the job's models that are in memory at one time. */
+  /** Most bytes of the job's models that are in memory at one time, its upscaler model among them. */
   readonly weights: number;
 }
 
-/** Bytes of the weights of models. */
-export function bytesOf(models: Iterable<ModelContext>): number {
-  return sumBytes([...models].flatMap(({ facts }) => facts.components));
+/** Bytes of weights, in memory or not. */
+export function bytesOf(weights: Iterable<Weighty>): number {
+  const each = [...weights].map((one) => ('facts' in one ? sumBytes(one.facts.components) : one.presence.bytes));
+  return each.reduce((sum, bytes) => sum + bytes, 0);
 }
 
 /**
  * Goes through the passes as `enterPasses` will: what is not there is read, and where there is no room for it, models
  * leave that the pass does without, others of the runtime first, then those of the job, least lately used first.
  */
-export function residencyOf({ models, plan }: Drafted): PlannedResidency {
-  const { first } = models;
+export function residencyOf(job: Drafted): PlannedResidency {
+  const { first, upscaler } = job.models;
   const { ledger } = first.memory;
   const rivals = first.presence?.rivals ?? [];
-  const there = new Set([...modelsOfJob(models)].filter(({ presence }) => presence?.loaded !== false));
-  const used = new Set<ModelContext>([first]);
+  const all: readonly Weighty[] = [...modelsOfJob(job.models), ...(upscaler === undefined ? [] : [upscaler])];
+  const mine = presencesOf(all);
+  const there = new Set(all.filter(({ presence }) => presence?.loaded !== false));
+  const used = new Set<Weighty>([first]);
+  const reads: ReadonlySet<Weighty>[] = [];
   const leaves: Presence[] = [];
   /** Freed so far, less what was read in its place. */
   let balance = 0;
@@ -35,33 +40,33 @@ export function residencyOf({ models, plan }: Drafted): PlannedResidency {
   const leave = (presence: Presence): void => {
     leaves.push(presence);
     balance += presence.bytes;
-    for (const model of there) if (model.presence === presence) there.delete(model);
+    for (const one of there) if (one.presence === presence) there.delete(one);
   };
-  const reads = plan.passes.map((pass) => {
-    const own = distinct(modelsOf(pass, models));
-    const wanted = new Set([...own].map(({ presence }) => presence));
-    const mine = [...modelsOfJob(models)].map(({ presence }) => presence);
-    const read = new Set<ModelContext>();
-    for (const model of own) {
-      const { presence } = model;
-      if (presence === undefined || there.has(model)) continue;
+  for (const { indices, weights: own } of groupsOf(job)) {
+    const wanted = presencesOf(own);
+    const read = new Set<Weighty>();
+    for (const one of own) {
+      const { presence } = one;
+      if (presence === undefined || there.has(one)) continue;
       const need = new Map([[host, presence.bytes]]);
-      const others = rivals.filter((rival) => !mine.includes(rival) && !leaves.includes(rival));
-      const ours = [...new Set([...there].filter((one) => !used.has(one))), ...used].filter((one) => there.has(one));
-      for (const leaver of [...others, ...ours.map((one) => one.presence)]) {
+      const others = rivals.filter((rival) => !mine.has(rival) && !leaves.includes(rival));
+      const ours = [...new Set([...there].filter((each) => !used.has(each))), ...used].filter((each) =>
+        there.has(each),
+      );
+      for (const leaver of [...others, ...ours.map((each) => each.presence)]) {
         if (ledger.shortage(need, balance) === undefined) break;
         if (leaver !== undefined && !wanted.has(leaver)) leave(leaver);
       }
       balance -= presence.bytes;
-      there.add(model);
-      read.add(model);
+      there.add(one);
+      read.add(one);
     }
-    for (const model of own) {
-      used.delete(model);
-      used.add(model);
+    for (const one of own) {
+      used.delete(one);
+      used.add(one);
     }
     weights = Math.max(weights, bytesOf(there));
-    return read;
-  });
+    reads.push(...indices.map((_, place) => (place === 0 ? read : new Set<Weighty>())));
+  }
   return { reads, leaves, weights };
 }

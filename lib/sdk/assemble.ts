@@ -10,13 +10,13 @@ import {
 import type { NativeModelInfo } from '../native/index.js';
 import {
   ConditioningCache,
-  type EnlargeWithModel,
   JobQueue,
   MeasureCache,
   type ModelEvent,
   type ModelFacts,
   type ModelIdentity,
   type OpenSecond,
+  type OpenUpscaler,
   type PipelineModel,
 } from '../pipeline/index.js';
 import { type WeightsOptions, WeightsState } from '../weights/index.js';
@@ -41,7 +41,7 @@ export interface AssembleInit {
   readonly ledger: MemoryLedger;
   readonly residency: Residency;
   readonly log: ((event: ModelEvent) => void) | undefined;
-  readonly enlarge: EnlargeWithModel;
+  readonly openUpscaler: OpenUpscaler;
   readonly openSecond?: OpenSecond | undefined;
   /** See {@link ModelTenant}. */
   readonly holders: number;
@@ -56,7 +56,7 @@ export interface Assembled {
 
 /** Native weights with everything that jobs on them need. */
 export function assemble(init: AssembleInit): Assembled {
-  const { ledger, log, enlarge, openSecond, identity, describe } = init;
+  const { ledger, log, openUpscaler, openSecond, identity, describe } = init;
   const first = init.facts();
   const resident = new ResidentModel({
     ...{ info: init.info, open: init.open, measure: init.measure, loaded: init.loaded },
@@ -90,7 +90,7 @@ export function assemble(init: AssembleInit): Assembled {
     get facts() {
       return init.facts();
     },
-    ...{ cache, weights, identity, describe, enlarge, presence },
+    ...{ cache, weights, identity, describe, openUpscaler, presence },
     memory: { ledger, cache: new MeasureCache() },
     queue: new JobQueue(first.name),
     ...(log === undefined ? {} : { log }),

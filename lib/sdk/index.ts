@@ -6,4 +6,4 @@ export type { CurrentLora, Loras } from './loras.js';
 export { createRuntime, Runtime } from './runtime.js';
 export type * from './types.js';
 export type { DigestOptions } from './weights.js';
-export { Upscaler, type UpscaleOptions } from './upscaler.js';
+export { type UpscaleEstimate, type UpscaleEstimateOptions, Upscaler, type UpscaleOptions } from './upscaler.js';

@@ -36,7 +36,7 @@ export interface WeightsContext {
 }
 
 /** What the models of a runtime share. */
-export interface LoadContext extends WeightsContext, Pick<AssembleInit, 'residency' | 'log' | 'enlarge'> {
+export interface LoadContext extends WeightsContext, Pick<AssembleInit, 'residency' | 'log' | 'openUpscaler'> {
   readonly device: string;
   readonly threads: number;
   readonly loraDirectories: LoraDirectories;

@@ -1,16 +1,5 @@
-import { basename, extname } from 'node:path';
-import { checkUpscalerFile, Residency } from '../model/index.js';
-import {
-  loadAddon,
-  type LoadedAddon,
-  type LogSource,
-  type NativeEvent,
-  type NativeUpscaler,
-  type NativeUpscalerOptions,
-  ownVersion,
-  runJob,
-  sourceOf,
-} from '../native/index.js';
+import { Residency } from '../model/index.js';
+import { loadAddon, type LoadedAddon, type LogSource, ownVersion, sourceOf } from '../native/index.js';
 import { availableMemory, host, MemoryLedger, processRss, sumBytes, totalOf } from '../memory/index.js';
 import {
   arrayOf,
@@ -37,7 +26,7 @@ import { loadNeed, measureLoad } from './loadMemory.js';
 import { checkLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import type { Model } from './model.js';
 import { SecondModels } from './second.js';
-import { SharedUpscaler } from './sharedUpscaler.js';
+import { SharedUpscalers } from './sharedUpscaler.js';
 import type {
   Backend,
   BackendInfo,
@@ -50,6 +39,7 @@ import type {
   Versions,
 } from './types.js';
 import { Upscaler } from './upscaler.js';
+import { loadUpscalerWeights, measureUpscaler, upscalerName } from './upscalerWeights.js';
 
 export const backendNames = ['auto', 'cpu', 'cuda', 'vulkan', 'openvino'] as const satisfies readonly Backend[];
 const logLevels = ['debug', 'info', 'warn', 'error'] as const satisfies readonly LogLevel[];
@@ -163,7 +153,7 @@ export class Runtime {
   readonly #logs: boolean;
   readonly #shared: Omit<LoadContext, 'seconds' | 'onDispose' | 'device'>;
   readonly #seconds: SecondModels;
-  readonly #upscaling: SharedUpscaler;
+  readonly #upscaling: SharedUpscalers;
   readonly #ledger: MemoryLedger;
   readonly #loading = new Set<Promise<unknown>>();
   readonly #stop = new AbortController();
@@ -182,12 +172,14 @@ export class Runtime {
     residency: Residency,
     log: ((event: ModelEvent) => void) | undefined,
   ) {
-    this.#upscaling = new SharedUpscaler((file, tileSize, signal, onEvent) =>
-      this.#nativeUpscaler({ file, tileSize }, signal, onEvent),
-    );
+    const { addon } = loaded;
+    this.#upscaling = new SharedUpscalers({
+      ...{ addon, ledger, residency, log },
+      request: (file) => ({ file, device: device.name, threads, convDirect: false, offloadToCpu: false }),
+    });
     this.#shared = {
       ...{ loaded, ledger, residency, log, loraDirectories, threads },
-      enlarge: this.#upscaling.enlarge,
+      openUpscaler: this.#upscaling.open,
     };
     this.#seconds = new SecondModels(this.#shared);
     this.#loaded = loaded;
@@ -274,13 +266,18 @@ export class Runtime {
     const checked = checkOptions('loadUpscaler', options, upscalerSpec);
     const { file, threads = this.#threads, tileSize, convDirect, offloadToCpu } = checked;
     const device = this.#deviceName(checked.device);
-    const name = basename(file, extname(file));
+    const request = { file, device, threads, convDirect, offloadToCpu };
+    const context = { addon: this.#loaded.addon, ledger: this.#ledger };
     return this.#track(checked.signal, async (stop) => {
       const tracker = new ProgressTracker([{ phase: 'load', image: 0, total: 0, weight: 1 }], 0, checked);
-      const native = await tracker.stage((onEvent) =>
-        this.#nativeUpscaler({ file, device, threads, tileSize, convDirect, offloadToCpu }, stop, onEvent),
-      );
-      const upscaler = new Upscaler(native, name, (gone) => void this.#upscalers.delete(gone));
+      const weights = await tracker.stage(async (onEvent) => {
+        const measured = await measureUpscaler(context, request, 'file', stop);
+        return loadUpscalerWeights(context, request, measured, onEvent, stop);
+      });
+      const upscaler = new Upscaler({
+        ...{ weights, tileSize, offloadToCpu, name: upscalerName(file), ledger: this.#ledger },
+        onDispose: (gone) => void this.#upscalers.delete(gone),
+      });
       this.#upscalers.add(upscaler);
       return upscaler;
     });
@@ -293,25 +290,8 @@ export class Runtime {
    */
   async releaseHires(): Promise<number> {
     this.#assertLive();
-    await this.#upscaling.dispose();
+    await this.#upscaling.release();
     return this.#seconds.release();
-  }
-
-  async #nativeUpscaler(
-    wanted: Pick<NativeUpscalerOptions, 'file' | 'tileSize'> & Partial<NativeUpscalerOptions>,
-    stop: AbortSignal,
-    onEvent: (event: NativeEvent) => void,
-  ): Promise<NativeUpscaler> {
-    const { file } = wanted;
-    await checkUpscalerFile(file, 'file', stop);
-    stop.throwIfAborted();
-    const defaults = { device: this.device.name, threads: this.#threads, convDirect: false, offloadToCpu: false };
-    const free = (late: NativeUpscaler): void => {
-      late.dispose().catch(() => undefined);
-    };
-    const source = { model: basename(file, extname(file)), kind: 'load' };
-    const start = () => this.#loaded.addon.loadUpscaler({ ...defaults, ...wanted }, onEvent);
-    return runJob(start, stop, free, source).promise;
   }
 
   /**

@@ -1,11 +1,18 @@
-import type { Residency, ResidentModel, Tenant } from '../model/index.js';
+import type { Residency, Tenant } from '../model/index.js';
 import type { JobScope, NativeEvent } from '../native/index.js';
 import type { ModelEvent, Presence } from '../pipeline/index.js';
 import { notify } from '../pipeline/index.js';
 
+/** Weights that can leave memory and come back. */
+export interface Resident {
+  readonly loaded: boolean;
+  readonly load: (onEvent: (event: NativeEvent) => void, signal: AbortSignal) => Promise<unknown>;
+  readonly drop: () => Promise<void>;
+}
+
 export interface TenantInit {
   readonly name: string;
-  readonly resident: ResidentModel;
+  readonly resident: Resident;
   readonly bytes: () => number;
   readonly residency: Residency;
   /** Frees what is kept beside the weights. */
@@ -17,7 +24,7 @@ export interface TenantInit {
   readonly admits?: ((relief: number, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
-/** The place of a model in memory, as jobs and the residency see it. */
+/** The place of a model or an upscaler in memory, as jobs and the residency see it. */
 export class ModelTenant implements Tenant, Presence {
   readonly #init: TenantInit;
   #holders: number;

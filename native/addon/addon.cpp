@@ -103,6 +103,18 @@ Napi::Value loadUpscalerJs(const Napi::CallbackInfo& info) {
       [weak](Napi::Env e, bool /*loaded*/) { return UpscalerWrap::make(e, weak.lock()); });
 }
 
+Napi::Value measureUpscalerJs(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Reader reader(info[0]);
+  const UpscalerOptions options = readUpscalerOptions(reader.value("load"));
+  const std::vector<UpscaleSize> sizes = readUpscaleSizes(reader.array("sizes"));
+  requireBackends(env);
+  return startJob(
+      env, EnvData::of(env).makeHost<Host>(), env.Undefined(), Napi::Object(),
+      [options, sizes](Job& job) { return measureUpscaler(options, sizes, job); },
+      [](Napi::Env e, const UpscalerMemory& memory) { return toJs(e, memory); });
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   auto data = std::make_unique<EnvData>(env);
   data->model = Napi::Persistent(ModelWrap::define(env));
@@ -121,6 +133,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("measureJob", Napi::Function::New<measureJobJs>(env, "measureJob"));
   exports.Set("loadModel", Napi::Function::New<loadModelJs>(env, "loadModel"));
   exports.Set("loadUpscaler", Napi::Function::New<loadUpscalerJs>(env, "loadUpscaler"));
+  exports.Set("measureUpscaler", Napi::Function::New<measureUpscalerJs>(env, "measureUpscaler"));
   exports.Set("createSharedMemory", Napi::Function::New<SharedMemoryWrap::create>(env, "createSharedMemory"));
   exports.Set("openSharedMemory", Napi::Function::New<SharedMemoryWrap::open>(env, "openSharedMemory"));
   exports.Set("guardEngineProcess", Napi::Function::New<guardEngineProcessJs>(env, "guardEngineProcess"));

@@ -136,10 +136,32 @@ UpscalerOptions readUpscalerOptions(const Napi::Value& value) {
   if (options.file.empty()) reader.fail("file", "a path");
   options.device = reader.text("device");
   options.threads = reader.integer("threads", 0, maxThreads);
-  options.tileSize = reader.integer("tileSize", 16, maxSide);
   options.convDirect = reader.flag("convDirect");
   options.offloadToCpu = reader.flag("offloadToCpu");
+  options.memoryBudget = readBudget(reader);
   return options;
+}
+
+UpscaleParams readUpscale(const Napi::Value& value) {
+  const Reader reader(value);
+  UpscaleParams params;
+  params.image = reader.image("image");
+  if (params.image.channels != 3) reader.fail("image", "an image of 3 channels");
+  params.tileSize = reader.integer("tileSize", 16, maxSide);
+  params.memoryBudget = readBudget(reader);
+  return params;
+}
+
+UpscaleSize readUpscaleSize(const Napi::Value& value) {
+  const Reader reader(value);
+  return {reader.integer("width", 1, maxSide), reader.integer("height", 1, maxSide),
+          reader.integer("tileSize", 16, maxSide)};
+}
+
+std::vector<UpscaleSize> readUpscaleSizes(const Napi::Array& array) {
+  std::vector<UpscaleSize> sizes;
+  for (uint32_t i = 0; i < array.Length(); ++i) sizes.push_back(readUpscaleSize(array[i]));
+  return sizes;
 }
 
 std::string readCountTokens(const Napi::Value& value) { return readPrompt(Reader(value)); }

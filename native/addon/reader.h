@@ -42,6 +42,9 @@ class Reader {
 LoadOptions readLoadOptions(const Napi::Value& value);
 ModelFiles readModelFiles(const Napi::Value& value);
 UpscalerOptions readUpscalerOptions(const Napi::Value& value);
+UpscaleParams readUpscale(const Napi::Value& value);
+UpscaleSize readUpscaleSize(const Napi::Value& value);
+std::vector<UpscaleSize> readUpscaleSizes(const Napi::Array& array);
 std::string readCountTokens(const Napi::Value& value);
 EncodePromptParams readEncodePrompt(const Napi::Value& value);
 SigmaParams readSigmas(const Napi::Value& value);

@@ -119,13 +119,28 @@ Napi::Value toJs(Napi::Env env, const ModelInfo& info) {
   return object;
 }
 
+Napi::Value toJs(Napi::Env env, const GraphMemory& memory) {
+  Napi::Object entry = Napi::Object::New(env);
+  entry.Set("graph", number(env, memory.graph));
+  entry.Set("work", number(env, memory.work));
+  return entry;
+}
+
+Napi::Value toJs(Napi::Env env, const UpscalerMemory& memory) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("scale", memory.facts.scale);
+  object.Set("bytes", number(env, memory.facts.bytes));
+  object.Set("device", memory.facts.device);
+  object.Set("readBuffers", number(env, memory.facts.readBuffers));
+  Napi::Array jobs = Napi::Array::New(env, memory.jobs.size());
+  for (size_t i = 0; i < memory.jobs.size(); ++i)
+    jobs.Set(static_cast<uint32_t>(i), toJs(env, memory.jobs[i]));
+  object.Set("jobs", jobs);
+  return object;
+}
+
 Napi::Value toJs(Napi::Env env, const JobMemory& memory) {
-  const auto stage = [&](const GraphMemory& bytes) {
-    Napi::Object entry = Napi::Object::New(env);
-    entry.Set("graph", number(env, bytes.graph));
-    entry.Set("work", number(env, bytes.work));
-    return entry;
-  };
+  const auto stage = [&](const GraphMemory& bytes) { return toJs(env, bytes); };
   Napi::Object object = Napi::Object::New(env);
   object.Set("textEncoder", stage(memory.textEncoder));
   object.Set("diffusion", stage(memory.diffusion));

@@ -20,6 +20,8 @@ Napi::Value toJs(Napi::Env env, const std::vector<TensorHeader>& tensors);
 Napi::Value toJs(Napi::Env env, const lora::WeightsResult& result);
 Napi::Value toJs(Napi::Env env, const lora::WeightsMemory& memory);
 Napi::Value toJs(Napi::Env env, const std::vector<lora::TensorDigest>& digests);
+Napi::Value toJs(Napi::Env env, const GraphMemory& memory);
+Napi::Value toJs(Napi::Env env, const UpscalerMemory& memory);
 Napi::Value toJs(Napi::Env env, const JobMemory& memory);
 Napi::Value toJs(Napi::Env env, const LoadMemory& memory);
 Napi::Value toJs(Napi::Env env, const Inspection& inspection);

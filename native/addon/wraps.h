@@ -72,6 +72,7 @@ class UpscalerWrap : public Napi::ObjectWrap<UpscalerWrap> {
 
  private:
   Napi::Value upscale(const Napi::CallbackInfo& info);
+  Napi::Value measure(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
   std::shared_ptr<UpscalerHost> host_;

@@ -282,9 +282,34 @@ struct UpscalerOptions {
   std::string file;
   std::string device;
   int threads = 0;
-  int tileSize = 128;
   bool convDirect = false;
   bool offloadToCpu = false;
+  uint64_t memoryBudget = 0;  // bytes of weights and read buffers; 0: any
+};
+
+struct UpscalerFacts {
+  int scale = 0;
+  uint64_t bytes = 0;        // of the weights
+  uint64_t readBuffers = 0;  // of the reader threads while it is loaded
+  std::string device;
+};
+
+// Pixels. A picture that is larger than a tile either way is cut into tiles.
+struct UpscaleSize {
+  int width = 0;
+  int height = 0;
+  int tileSize = 0;
+};
+
+struct UpscaleParams {
+  Image image;
+  int tileSize = 0;
+  uint64_t memoryBudget = 0;  // bytes that the operation's graphs may take; 0: any
+};
+
+struct UpscalerMemory {
+  UpscalerFacts facts;
+  std::vector<GraphMemory> jobs;  // one for each size
 };
 
 }  // namespace nd

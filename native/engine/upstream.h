@@ -92,10 +92,14 @@ class Upscaler {
   Upscaler(const Upscaler&) = delete;
   Upscaler& operator=(const Upscaler&) = delete;
 
-  int scale() const;
-  Image upscale(const Image& image, Job& job);
+  const UpscalerFacts& facts() const;
+  Image upscale(const UpscaleParams& params, Job& job);
+  // What that would allocate, from the graph of one piece. Nothing is computed.
+  GraphMemory measure(const UpscaleSize& size, Job& job);
 
  private:
+  friend UpscalerMemory measureUpscaler(const UpscalerOptions& options, const std::vector<UpscaleSize>& sizes,
+                                        Job& job);
   struct Impl;
   explicit Upscaler(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
@@ -106,6 +110,10 @@ Inspection inspect(const ModelFiles& files);
 
 // What a load would allocate, from the headers and the weight types asked for; no weights are read.
 LoadMemory measureLoad(const LoadOptions& options, Job& job);
+
+// What loading an upscaler and its jobs of these sizes would allocate, from the header of its file.
+UpscalerMemory measureUpscaler(const UpscalerOptions& options, const std::vector<UpscaleSize>& sizes,
+                               Job& job);
 
 // The engine's own name tables, index = enum value.
 struct NameTables {

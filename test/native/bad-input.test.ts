@@ -85,9 +85,9 @@ describe('a bad file', () => {
         file: at(name),
         device: 'CPU',
         threads: 1,
-        tileSize: 64,
         convDirect: false,
         offloadToCpu: false,
+        memoryBudget: 0,
       };
       expect(fileCodes).toContain(codeOf(await rejection(addon.loadUpscaler(upscaler, null).promise)));
     }

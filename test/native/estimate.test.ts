@@ -1,6 +1,8 @@
-import { describe, expect, it } from 'vitest';
-import { type MemoryEstimate } from '../../lib/index.js';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { ensureEmbeddedModel, type MemoryEstimate } from '../../lib/index.js';
 import { describeEnd, runChild } from '../support/child/run.js';
+import { useScratch } from '../support/scratch.js';
+import { syntheticPart, writeTensors } from '../support/synthetic/index.js';
 
 // Each job runs in a process of its own with the compiled package: what earlier work left to the allocator would
 // otherwise hide what a job takes.
@@ -24,13 +26,13 @@ interface Job {
 const mib = 2 ** 20;
 const apple = { prompt: 'a red apple', steps: 1, cfgScale: 1, sampler: 'euler', seed: 1 };
 
-async function jobs(input: { runtime?: object; requests: readonly object[] }): Promise<Job[]> {
+async function jobs(input: { runtime?: object; load?: object; requests: readonly object[] }): Promise<Job[]> {
   const end = await runChild('memory.mjs', [JSON.stringify(input)], { limit: 300 });
   if (end.code !== 0) throw new Error(describeEnd(end));
   return end.lines.flatMap((line) => ('job' in line ? [line.job as Job] : []));
 }
 
-async function only(input: { runtime?: object; request: object }): Promise<Job> {
+async function only(input: { runtime?: object; load?: object; request: object }): Promise<Job> {
   const [job] = await jobs({ ...input, requests: [input.request] });
   if (job === undefined) throw new Error('The child told nothing');
   return job;
@@ -58,6 +60,51 @@ describe('estimates against the kernel', () => {
     expect(cached).toBeLessThan(50);
   });
 });
+
+/** The embedded model with a full-size AutoencoderKL of random weights in place of its tiny coder. */
+describe('estimates of the full VAE against the kernel', () => {
+  const scratch = useScratch(2 ** 28);
+  let load: { readonly checkpoint: string; readonly vae: string };
+
+  beforeAll(async () => {
+    const { checkpoint } = await ensureEmbeddedModel();
+    load = { checkpoint, vae: scratch.path('vae.safetensors') };
+    await writeTensors(load.vae, syntheticPart('sd1', 'first_stage_model.'), 1);
+  });
+
+  it.each([
+    [64, 64],
+    [128, 64],
+    [128, 128],
+  ])('%dx%d: decoding within 15 %% of the measured peak', async (width, height) => {
+    const { estimate, sinceLoad, sinceStart } = await only({ load, request: { ...apple, width, height } });
+    expect(estimate.vaeDecode).toBeGreaterThan(0.9 * estimate.job);
+    expectWithin(estimate.job, sinceLoad);
+    expectWithin(estimate.peak, sinceStart);
+  });
+
+  it.each([
+    [64, 64],
+    [128, 128],
+    [192, 128],
+  ])('%dx%d: encoding within 15 %% of the measured peak', async (width, height) => {
+    const request = { ...apple, width, height, start: [width, height], only: 'encode' };
+    const { estimate, sinceLoad } = await only({ load, request });
+    expectWithin(estimate.vaeEncode + width * height * 6, sinceLoad);
+  });
+
+  it('64x64 img2img, with both, within 15 % of the measured peak', async () => {
+    const request = { ...apple, width: 64, height: 64, start: [64, 64], denoisingStrength: 1 };
+    const { estimate, sinceLoad, sinceStart } = await only({ load, request });
+    expectWithin(estimate.job, sinceLoad);
+    expectWithin(estimate.peak, sinceStart);
+  });
+});
+
+function expectWithin(estimated: number, measured: number): void {
+  expect(estimated).toBeGreaterThan(measured * 0.85);
+  expect(estimated).toBeLessThan(measured * 1.15);
+}
 
 describe('memoryLimit', () => {
   it('holds: the measured growth stays under it, in tiles where the whole picture does not fit', async () => {

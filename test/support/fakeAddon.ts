@@ -21,17 +21,33 @@ import type {
   NativeTensor,
   NativeTensorInfo,
   NativeUnloadedJob,
+  NativeUnloadedUpscaler,
+  NativeUpscaleParams,
+  NativeUpscalerOptions,
+  NativeUpscaleSize,
   NativeWeightsPlan,
-  NativeWeightsResult,
-  NativeTokenCount,
 } from '../../lib/native/contract.js';
+import {
+  countWords,
+  fakeLatent,
+  fakeNoise,
+  fakeResult,
+  fakeSample,
+  fakeSigmas,
+  noMemory,
+  picture,
+} from './fakeValues.js';
+
+export { fakeNoise, fakeSigmas, picture } from './fakeValues.js';
 
 export interface FakeParams {
   loadModel: NativeLoadOptions;
   measureLoad: NativeLoadOptions;
   measureJob: NativeUnloadedJob;
   measure: NativeMeasureParams;
-  loadUpscaler: { readonly file: string };
+  loadUpscaler: NativeUpscalerOptions;
+  measureUpscaler: NativeUnloadedUpscaler;
+  measureUpscale: NativeUpscaleSize;
   encodePrompt: NativeEncodePromptParams;
   countTokens: NativeCountTokensParams;
   sigmas: NativeSigmaParams;
@@ -39,7 +55,7 @@ export interface FakeParams {
   sample: NativeSampleParams;
   encodeImages: NativeEncodeImageParams;
   decodeLatent: NativeDecodeParams;
-  upscale: NativeImage;
+  upscale: NativeUpscaleParams;
   tensors: undefined;
   convertNames: readonly string[];
   applyWeights: NativeWeightsPlan;
@@ -90,6 +106,8 @@ export interface FakeOptions {
   readonly conditioningBytes?: number;
   /** Words of a prompt that its text encoder reads. Default: all. */
   readonly promptLimit?: number;
+  /** Weights of an upscaler, and the graph of one of its pieces. */
+  readonly upscaler?: { readonly bytes?: number; readonly graph?: (size: NativeUpscaleSize) => number };
   /** Sizes that `measure` answers with. */
   readonly memory?: (params: NativeMeasureParams, files?: NativeModelFiles) => Partial<NativeJobMemory>;
 }
@@ -144,6 +162,8 @@ export class FakeAddon {
   logger: ((level: 'debug' | 'info' | 'warn' | 'error', text: string, job: number) => void) | null = null;
   readonly conditionings: FakeConditioning[] = [];
   readonly disposedModels: number[] = [];
+  /** Files of upscalers, as they were freed. */
+  readonly disposedUpscalers: string[] = [];
   /** Options that each model was loaded with, by its number. */
   readonly loads = new Map<number, NativeLoadOptions>();
   readonly addon: NativeAddon;
@@ -190,10 +210,22 @@ export class FakeAddon {
       guardEngineProcess: () => undefined,
       loadUpscaler: (params, onEvent) =>
         this.#job('loadUpscaler', params, 0, onEvent, () => ({
-          scale: 2,
-          upscale: (image, listener) =>
-            this.#job('upscale', image, 0, listener, () => picture(image.width * 2, image.height * 2, 1)),
-          dispose: () => Promise.resolve(),
+          ...this.#upscalerFacts(),
+          upscale: (upscale, listener) =>
+            this.#job('upscale', upscale, 0, listener, () =>
+              picture(upscale.image.width * 2, upscale.image.height * 2, 1),
+            ),
+          measure: (size) => this.#job('measureUpscale', size, 0, null, () => this.#upscaleGraph(size)),
+          dispose: () => {
+            this.disposedUpscalers.push(params.file);
+            return Promise.resolve();
+          },
+        })),
+      measureUpscaler: (params) =>
+        this.#job('measureUpscaler', params, 0, null, () => ({
+          ...this.#upscalerFacts(),
+          readBuffers: 0,
+          jobs: params.sizes.map((size) => this.#upscaleGraph(size)),
         })),
     };
   }
@@ -247,6 +279,14 @@ export class FakeAddon {
         return Promise.resolve();
       },
     };
+  }
+
+  #upscalerFacts() {
+    return { scale: 2, bytes: this.#options.upscaler?.bytes ?? 10, device: 'CPU' };
+  }
+
+  #upscaleGraph(size: NativeUpscaleSize) {
+    return { graph: this.#options.upscaler?.graph?.(size) ?? 0, work: 0 };
   }
 
   #memory(params: NativeMeasureParams, load: NativeLoadOptions | undefined): Partial<NativeJobMemory> {
@@ -328,67 +368,6 @@ export class FakeAddon {
       },
     };
   }
-}
-
-function fakeResult({ targets }: NativeWeightsPlan): NativeWeightsResult {
-  const merged = targets.filter(({ deltas }) => deltas.length > 0).length;
-  return { merged, restored: targets.length - merged, copied: 0, bytes: 0, seconds: 0 };
-}
-
-/** A text encoder whose tokens are words. */
-function countWords(prompt: string, limit: number): NativeTokenCount {
-  const words = prompt.split(' ').filter((word) => word !== '');
-  const cut = limit === 0 ? '' : words.slice(limit).join(' ');
-  const chunks = Math.max(1, Math.ceil(words.length / 75));
-  return { encoder: 'clipL', tokens: words.length, chunks, chunkTokens: 75, limit, cut };
-}
-const nothing = { graph: 0, work: 0 };
-const noMemory: NativeJobMemory = {
-  textEncoder: nothing,
-  diffusion: nothing,
-  preview: nothing,
-  vaeEncode: nothing,
-  vaeDecode: nothing,
-};
-
-/** Decreasing to 0, each level telling its place: steps, …, 1, 0. */
-export function fakeSigmas(steps: number): Float32Array {
-  return Float32Array.from({ length: steps + 1 }, (_, index) => steps - index);
-}
-
-/** No two seeds have the same, nor the same direction. */
-export function fakeNoise(
-  { latentChannels }: NativeModelInfo,
-  { seed, width, height }: NativeNoiseParams,
-): NativeTensor {
-  const data = Float32Array.from({ length: latentChannels * height * width }, (_, i) => Math.sin((i + 1) * (seed + 1)));
-  return { shape: [1, latentChannels, height, width], data };
-}
-
-/** First number: the seed, so that a picture shows which one made it; of a run that stops, that of each prediction. */
-function fakeSample({ latent, seed, stopAfter }: NativeSampleParams): NativeTensor {
-  const parts = Math.max(1, stopAfter);
-  const size = latent.data.length;
-  const data = new Float32Array(parts * size);
-  for (let part = 0; part < parts; part++) {
-    data.set(latent.data, part * size);
-    data[part * size] = seed;
-  }
-  return { shape: [parts, ...latent.shape.slice(1)], data };
-}
-
-/** Filled with its place among the encoded pictures. */
-function fakeLatent(
-  { latentChannels, scaleFactor }: NativeModelInfo,
-  { width, height }: NativeImage,
-  value: number,
-): NativeTensor {
-  const shape = [1, latentChannels, height / scaleFactor, width / scaleFactor];
-  return { shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value) };
-}
-
-export function picture(width: number, height: number, value: number): NativeImage {
-  return { width, height, channels: 3, data: new Uint8Array(width * height * 3).fill(value & 255) };
 }
 
 /** Waits until a condition holds; fails after two seconds. */

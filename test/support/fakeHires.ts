@@ -2,13 +2,28 @@ import { MemoryLedger } from '../../lib/memory/index.js';
 import { Residency, type ResidentModel } from '../../lib/model/index.js';
 import type { NativeModel, NativeModelInfo } from '../../lib/native/index.js';
 import { type Compile, Compiler } from '../../lib/pipeline/compile.js';
-import type { CompileKey, ModelFacts, PipelineModel } from '../../lib/pipeline/index.js';
+import type { CompileKey, ModelFacts, PipelineModel, UpscalerModel } from '../../lib/pipeline/index.js';
 import type { PassParts } from '../../lib/pipeline/plan.js';
 import { LoraDirectories } from '../../lib/weights/index.js';
 import { type Assembled, assemble } from '../../lib/sdk/assemble.js';
 import { picture, type FakeAddon, fakeInfo } from './fakeAddon.js';
 import { fakeFacts } from './fakeModel.js';
 import { loadOptions } from './nativeParams.js';
+
+/** An upscaler that is always there and takes nothing. */
+const doubling: UpscalerModel = {
+  scale: 2,
+  device: 'CPU',
+  presence: {
+    ...{ name: 'x2', loaded: true, bytes: 0, rivals: [] },
+    hold: () => () => undefined,
+    spare: () => () => undefined,
+    admits: () => Promise.resolve(),
+    load: () => Promise.resolve(),
+  },
+  measure: () => Promise.resolve({ graph: 0, work: 0 }),
+  enlarge: ({ image }) => Promise.resolve(picture(image.width * 2, image.height * 2, image.data[0] ?? 0)),
+};
 
 export interface PairOptions {
   /** What the second model is, where it is not as the first. */
@@ -55,7 +70,7 @@ export function fakePair(fake: FakeAddon, { second, parts, compile, keeps = true
       ledger,
       residency,
       log: undefined,
-      enlarge: (_model, image) => Promise.resolve(picture(image.width * 2, image.height * 2, image.data[0] ?? 0)),
+      openUpscaler: () => Promise.resolve(doubling),
       openSecond: ({ within }) => {
         if (within === 'refiner.') return Promise.resolve({ model: c.pipeline, parts: ownOf('second') });
         return Promise.resolve({ model: b.pipeline, parts: within === 'hires.' ? parts : ownOf('second') });

@@ -58,7 +58,7 @@ export function fakePipeline(
       weights,
       queue: new JobQueue(),
       describe: () => ({ model: 'fake' }),
-      enlarge: () => Promise.reject(new Error('no upscaler')),
+      openUpscaler: () => Promise.reject(new Error('no upscaler')),
       identity: { weights: 'fake', device: 'CPU', precision: '' },
     },
   };

@@ -38,7 +38,7 @@ export async function recompilingModel(files: NativeModelFiles): Promise<Recompi
     loras: { mode: 'merge', backup: 'file', cacheBytes: 0, directories: new LoraDirectories([]) },
     ledger: new MemoryLedger({ limit: undefined, available: () => 2 ** 40, rss: () => 0 }),
     residency: new Residency(),
-    enlarge: () => Promise.reject(new Error('no upscaler')),
+    openUpscaler: () => Promise.reject(new Error('no upscaler')),
   });
   const compile = async (_key: unknown, native: typeof resident.native) => {
     await resident.drop();

@@ -54,7 +54,8 @@ export async function resolveHires(input: HiresInput): Promise<ResolvedHires> {
   const size = hiresSize(first, hires, { sizeMultiple, scaleFactor: facts.vae.scaleFactor });
   const { width, height } = upscaler.kind === 'latent' ? first : size;
   const encodes = upscaler.kind === 'latent' && input.latents ? null : Object.freeze({ width, height });
-  const start: Enlargement = Object.freeze({ upscaler, size, encodes });
+  const from = Object.freeze({ width: first.width, height: first.height });
+  const start: Enlargement = Object.freeze({ upscaler, size, from, encodes });
   const pass = makePass({
     mode: 'img2img',
     parts,

@@ -13,12 +13,12 @@ import { upscaleByModel, upscalePixels } from './upscalePixels.js';
 export async function startOf(
   scope: JobScope,
   tracker: ProgressTracker,
-  { pass, models, memoryBudget, of }: PassJob,
+  { pass, models, memoryBudget }: PassJob,
   { upscaler, size }: Enlargement,
   before: PassResult | undefined,
   seed: number,
 ): Promise<NativeTensor> {
-  const { vae } = models;
+  const { vae, upscaler: model } = models;
   const picture = before?.picture ?? null;
   const encode = async (image: NativeImage): Promise<NativeTensor> => {
     const params = { images: [{ image, mask: null }], seed, tiling: pass.encodeTiling, memoryBudget };
@@ -36,11 +36,13 @@ export async function startOf(
     return upscaleLatent(latent, size, upscaler.mode, vae.facts.scaleFactor);
   }
   if (picture === null) throw missing('picture');
-  const image = await tracker.stage((onEvent) =>
-    upscaler.kind === 'pixel'
-      ? upscalePixels(picture, size, upscaler.filter, scope.signal)
-      : upscaleByModel(picture, size, (small) => of.enlarge(upscaler, small, scope, onEvent), scope.signal),
-  );
+  const image = await tracker.stage((onEvent) => {
+    if (upscaler.kind === 'pixel') return upscalePixels(picture, size, upscaler.filter, scope.signal);
+    if (model === undefined) throw missing('upscaler model');
+    const { tileSize } = upscaler;
+    const enlarge = (small: NativeImage) => model.enlarge({ image: small, tileSize, memoryBudget }, scope, onEvent);
+    return upscaleByModel(picture, size, enlarge, scope.signal);
+  });
   scope.check();
   return encode(image);
 }

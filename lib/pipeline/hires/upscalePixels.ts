@@ -1,4 +1,4 @@
-import type { NativeImage } from '../../native/index.js';
+import type { NativeImage, NativeSize } from '../../native/index.js';
 import { cropPixels, type PixelFilter, resizePixels } from './pixelResize.js';
 import type { HiresSize } from './size.js';
 
@@ -47,21 +47,18 @@ export async function upscaleByModel(
   return upscalePixels(current, size, 'lanczos', signal);
 }
 
-/** How often {@link upscaleByModel} will run a model, for plans and progress. */
-export function modelRuns(
-  first: { readonly width: number; readonly height: number },
-  size: HiresSize,
-  scale: number,
-): number {
-  let [runs, { width, height }] = [0, first];
-  while (runs < mostRuns && isSmaller({ width, height }, size)) {
+/** Sizes of the pictures that {@link upscaleByModel} will give a model. */
+export function modelRuns(first: NativeSize, size: HiresSize, scale: number): NativeSize[] {
+  const runs: NativeSize[] = [];
+  let { width, height } = first;
+  while (runs.length < mostRuns && isSmaller({ width, height }, size)) {
+    runs.push({ width, height });
     [width, height] = [width * scale, height * scale];
-    runs++;
     if (scale <= 1) break;
   }
   return runs;
 }
 
-function isSmaller({ width, height }: { readonly width: number; readonly height: number }, size: HiresSize): boolean {
+function isSmaller({ width, height }: NativeSize, size: HiresSize): boolean {
   return width < size.upscaledWidth || height < size.upscaledHeight;
 }

@@ -25,7 +25,7 @@ async function outcome(raw, work) {
 async function load({ path, role, raw, mmap }) {
   const files = role === 'checkpoint' || role === 'diffusionModel' ? { [role]: path } : { checkpoint: valid, [role]: path };
   if (role === 'upscaler') {
-    const request = { file: path, device: 'CPU', threads: 1, tileSize: 64, convDirect: false, offloadToCpu: false };
+    const request = { file: path, device: 'CPU', threads: 1, convDirect: false, offloadToCpu: false, memoryBudget: 0 };
     const upscaler = raw ? await addon.loadUpscaler(request, null).promise : await runtime.loadUpscaler({ file: path });
     await upscaler.dispose();
   } else if (raw) {

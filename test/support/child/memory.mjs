@@ -1,4 +1,6 @@
-// Estimates a job, runs it, and tells both numbers: `node memory.mjs JSON`, with { runtime, load, request, warm }.
+// Estimates a job, runs it, and tells both numbers: `node memory.mjs JSON`, with { runtime, load, requests }. With
+// `start: [width, height]` a request is img2img from a picture of that size, with `only: 'encode'` that picture is
+// encoded and nothing else is done.
 // The peak is the kernel's (VmHWM, set back before the job); the level before is that of the loaded model.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
@@ -11,6 +13,17 @@ function memory(key) {
   const match = new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(readFileSync('/proc/self/status', 'utf8'));
   return Number(match?.[1] ?? NaN) * 1024;
 }
+function paint([width, height]) {
+  const data = new Uint8Array(width * height * 3).map((_, i) => (i * 7 + (i >> 8)) % 256);
+  return { width, height, channels: 3, data };
+}
+async function run({ image, ...request }, part) {
+  if (part === 'encode') {
+    const { data } = await model.encodeImage({ image });
+    return { images: [{ data: new Uint8Array(data.buffer) }], warnings: [] };
+  }
+  return image === undefined ? model.txt2img(request) : model.img2img({ image, ...request });
+}
 const resetPeak = () => writeFileSync('/proc/self/clear_refs', '5');
 
 const start = memory('VmRSS');
@@ -18,9 +31,9 @@ const runtime = await createRuntime({ backend: 'cpu', threads: 1, ...options });
 const model = await runtime.loadModel(load);
 const loaded = memory('VmRSS');
 say({ load: { weights: model.info.bytes, level: loaded - start, peak: memory('VmHWM') - start } });
-for (const request of requests) {
+for (const { start: size, only, ...request } of requests) {
   const listeners = request.preview === undefined ? {} : { onPreview: () => undefined };
-  const whole = { ...request, ...listeners };
+  const whole = { ...request, ...listeners, ...(size === undefined ? {} : { image: paint(size) }) };
   const begin = performance.now();
   const estimate = await model.estimate(whole);
   const first = performance.now() - begin;
@@ -30,7 +43,7 @@ for (const request of requests) {
   resetPeak();
   const before = memory('VmRSS');
   try {
-    const { images, warnings } = await model.txt2img(whole);
+    const { images, warnings } = await run(whole, only);
     const peak = memory('VmHWM');
     const hash = createHash('sha256');
     for (const { data } of images) hash.update(data);

@@ -169,7 +169,7 @@ describe('the way from latent to latent', () => {
     await two.model.txt2img({ ...request, hires: { ...hires, scale: 3 } });
     expect(two.fake.of('loadUpscaler')).toHaveLength(1);
     // Of 64 pixels to 192 the fake model of scale 2 needs two runs.
-    expect(two.fake.of('upscale').map(({ params }) => params.width)).toEqual([64, 64, 64, 128]);
+    expect(two.fake.of('upscale').map(({ params }) => params.image.width)).toEqual([64, 64, 64, 128]);
     expect(two.fake.of('encodeImages').map(({ params }) => params.images[0]?.image.width)).toEqual([128, 128, 192]);
   });
 });
