@@ -90,6 +90,7 @@ bool compileParts(const Graph& graph, const Settings& settings, Plan& plan, std:
     Translation& translation = plan.translations[next++];
     part.inputs = translation.inputs;
     part.outputs = translation.outputs;
+    part.copies = translation.copies;
     if (!translation.model) continue;
     try {
       part.model = core().compile_model(translation.model, settings.device, configuration(settings));
@@ -138,7 +139,7 @@ std::shared_ptr<Program> compile(const Graph& graph, const Settings& settings) {
     }
   }
   for (Part& part : plan.parts)
-    if (!part.compiled || !part.outputs.empty()) program->parts.push_back(std::move(part));
+    if (!part.compiled || !part.outputs.empty() || !part.copies.empty()) program->parts.push_back(std::move(part));
   count(*program, graph, uncovered);
   const uint64_t after = residentBytes();
   program->bytes = std::max(constants, after > before ? after - before : 0);

@@ -65,6 +65,13 @@ Value transpose(const Value& value, const std::vector<int64_t>& order) {
     last = axis;
   }
   if (!moves) return reshape(value, result);
+  const bool swapsHeads = order == std::vector<int64_t>{0, 2, 1, 3};
+  if (swapsHeads && shape[1] == shape[2]) {
+    // OpenVINO 2026.4's CPU plugin drops this transpose after an attention with as many queries as heads, where
+    // the shape stays the same. With one axis more it does not.
+    const Value deeper = reshape(value, {shape[0], shape[1], shape[2], shape[3], 1});
+    return reshape(std::make_shared<op::v1::Transpose>(deeper, integers({0, 2, 1, 3, 4})), result);
+  }
   return std::make_shared<op::v1::Transpose>(value, integers(order));
 }
 

@@ -1,5 +1,7 @@
 #include "program.h"
 
+#include <algorithm>
+
 #include "ggml-impl.h"
 #include "rules.h"
 
@@ -30,9 +32,35 @@ Range rangeOf(const ggml_tensor* tensor) {
   return {at, at + ggml_nbytes(tensor)};
 }
 
+void noteChange(const ggml_tensor* tensor) {
+  if (const auto block = blockOf(rootOf(tensor)->buffer)) block->changed(tensor->data, ggml_nbytes(tensor));
+}
+
 }  // namespace
 
+// Results that are copies: those of inputs are read before anything is written, those of other results afterwards.
 void Program::infer(Part& part, const Graph& graph) {
+  std::vector<std::vector<uint8_t>> dense(part.copies.size());
+  const auto read = [&](bool inputs) {
+    for (size_t i = 0; i < part.copies.size(); ++i) {
+      const ggml_tensor* from = graph.tensor(part.copies[i].from);
+      const bool isInput = std::count(part.inputs.begin(), part.inputs.end(), part.copies[i].from) > 0;
+      if (isInput != inputs) continue;
+      dense[i].resize(static_cast<size_t>(ggml_nelements(from)) * ggml_type_size(from->type));
+      copyElements(from, dense[i].data(), true);
+    }
+  };
+  read(true);
+  if (part.model) inferModel(part, graph);
+  read(false);
+  for (size_t i = 0; i < part.copies.size(); ++i) {
+    const ggml_tensor* to = graph.tensor(part.copies[i].to);
+    copyElements(to, dense[i].data(), false);
+    noteChange(to);
+  }
+}
+
+void Program::inferModel(Part& part, const Graph& graph) {
   std::vector<Range> read;
   for (size_t i = 0; i < part.inputs.size(); ++i) {
     ggml_tensor* tensor = graph.tensor(part.inputs[i]);
@@ -61,7 +89,7 @@ void Program::infer(Part& part, const Graph& graph) {
   for (size_t i = 0; i < part.outputs.size(); ++i) {
     ggml_tensor* tensor = graph.tensor(part.outputs[i]);
     if (aside[i].data() != tensor->data) copyElements(tensor, static_cast<uint8_t*>(aside[i].data()), false);
-    if (const auto block = blockOf(rootOf(tensor)->buffer)) block->changed(tensor->data, ggml_nbytes(tensor));
+    noteChange(tensor);
   }
 }
 
@@ -79,7 +107,7 @@ ggml_status Program::run(const Graph& graph, const CpuNodes& cpu) {
     for (int i = part.begin; i < part.end; ++i) {
       const ggml_tensor* node = graph.node(i);
       if (isView(node)) continue;
-      if (const auto block = blockOf(rootOf(node)->buffer)) block->changed(node->data, ggml_nbytes(node));
+      noteChange(node);
     }
   }
   return GGML_STATUS_SUCCESS;

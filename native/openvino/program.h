@@ -22,6 +22,7 @@ struct Part {
   ov::InferRequest request;
   std::vector<int> inputs;  // tensors by id
   std::vector<int> outputs;
+  std::vector<Copy> copies;
 };
 
 struct CpuNodes {
@@ -43,6 +44,7 @@ class Program {
 
  private:
   static void infer(Part& part, const Graph& graph);
+  static void inferModel(Part& part, const Graph& graph);
   std::mutex mutex_;
 };
 

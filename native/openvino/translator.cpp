@@ -33,11 +33,12 @@ Value Translator::make(const ggml_tensor* tensor) {
 }
 
 Value Translator::input(const ggml_tensor* tensor) {
-  if (isOne(tensor)) return scalar(1.0F);
+  if (isOne(tensor)) return floats({1.0F}, {1, 1, 1, 1});
   const auto type = elementType(tensor->type);
   if (!type) throw Uncovered(tensor, std::string("an input of type ") + ggml_type_name(tensor->type));
   auto parameter = std::make_shared<ov::op::v0::Parameter>(*type, shapeOf(tensor));
   parameters_.push_back(parameter);
+  sources_[parameter.get()] = graph_.idOf(tensor);
   result_.inputs.push_back(graph_.idOf(tensor));
   return toComputeType(parameter);
 }
@@ -66,6 +67,23 @@ std::vector<int> Translator::neededAfterwards() const {
   return list;
 }
 
+void Translator::addResult(const ggml_tensor* node, ov::ResultVector& results) {
+  const auto type = elementType(node->type);
+  if (!type) throw Uncovered(node, std::string("a result of type ") + ggml_type_name(node->type));
+  const Value made = value(node);
+  const Value out = made.get_element_type() == *type ? made : Value(std::make_shared<ov::op::v0::Convert>(made, *type));
+  const ov::Node* origin = out.get_node();
+  while (ov::is_type<ov::op::v1::Reshape>(origin)) origin = origin->input_value(0).get_node();
+  const int id = graph_.idOf(node);
+  const auto [at, first] = sources_.try_emplace(origin, id);
+  if (!first) {
+    result_.copies.push_back({at->second, id});
+    return;
+  }
+  results.push_back(std::make_shared<ov::op::v0::Result>(out));
+  result_.outputs.push_back(id);
+}
+
 Translation Translator::run() {
   const auto refuse = [&](const ggml_tensor* node, const ggml_tensor* user, const std::string& why) {
     const int own = graph_.indexOf(ownerOf(node));
@@ -87,14 +105,8 @@ Translation Translator::run() {
   ov::ResultVector results;
   for (const int index : neededAfterwards()) {
     const ggml_tensor* node = graph_.node(index);
-    const auto type = elementType(node->type);
     try {
-      if (!type) throw Uncovered(node, std::string("a result of type ") + ggml_type_name(node->type));
-      const Value made = value(node);
-      const Value out =
-          made.get_element_type() == *type ? made : Value(std::make_shared<ov::op::v0::Convert>(made, *type));
-      results.push_back(std::make_shared<ov::op::v0::Result>(out));
-      result_.outputs.push_back(graph_.idOf(node));
+      addResult(node, results);
     } catch (const Uncovered& error) {
       refuse(error.node, node, error.what());
     }

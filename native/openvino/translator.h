@@ -34,10 +34,18 @@ struct SharedWeight {
   size_t bytes;
 };
 
+// A result with the bytes of an input or of another result. OpenVINO's CPU plugin leaves the memory of such a
+// result alone.
+struct Copy {
+  int from;  // tensors by id
+  int to;
+};
+
 struct Translation {
-  std::shared_ptr<ov::Model> model;  // null when some nodes are uncovered, or when there is nothing to compute
+  std::shared_ptr<ov::Model> model;  // null when some nodes are uncovered, or nothing is computed
   std::vector<int> inputs;           // tensors by id, in the order of the model's parameters
   std::vector<int> outputs;
+  std::vector<Copy> copies;
   std::map<int, std::string> uncovered;  // node index, reason
   std::vector<SharedWeight> shared;
   uint64_t constantBytes = 0;  // of all constants, as f32
@@ -61,6 +69,7 @@ class Translator {
   Value input(const ggml_tensor* tensor);
   Value constant(const ggml_tensor* tensor);
   std::vector<int> neededAfterwards() const;
+  void addResult(const ggml_tensor* node, ov::ResultVector& results);
 
   const Graph& graph_;
   int begin_;
@@ -68,6 +77,7 @@ class Translator {
   std::unordered_map<const ggml_tensor*, Value> values_;
   std::unordered_map<const ggml_tensor*, Value> forms_;
   ov::ParameterVector parameters_;
+  std::map<const ov::Node*, int> sources_;  // parameters and results: what the bytes of a value are a copy of
   Translation result_;
 };
 
