@@ -12,7 +12,8 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { engineSource } from './engine-source.mjs';
-import { engine } from './pins.mjs';
+import { openvinoPackage } from './openvino-package.mjs';
+import { engine, openvino } from './pins.mjs';
 import { fingerprint, listFiles, writeAtomically } from './tools/files.mjs';
 import { locked } from './tools/lock.mjs';
 import { addonFile, buildDir, vendorDir } from './tools/paths.mjs';
@@ -29,6 +30,7 @@ const none = { state: null, define: [], targets: [] };
 /** Builds with CMake definitions such as `ND_BUILD_TESTS=ON`; `targets` empty: everything that is configured. */
 export async function buildNative({ define = [], targets = [], force = false } = {}) {
   const source = await engineSource();
+  if (define.includes('ND_OPENVINO=ON')) await openvinoPackage();
   // A foreign engine folder can change under us, so then CMake looks for itself, which takes seconds.
   const state = source === vendorDir ? nativeFingerprint() : null;
   const upToDate = () =>
@@ -68,7 +70,12 @@ function nameOf(definition) {
 function nativeFingerprint() {
   const files = listFiles(sources, (path) => !path.startsWith(join('native', 'vendor')));
   const tools = ['cmake-js', 'node-addon-api', 'node-api-headers'].map((name) => manifest(name).version);
-  return fingerprint(files, { engine: engine.sha256, tools, machine: `${process.platform}-${process.arch}` });
+  return fingerprint(files, {
+    engine: engine.sha256,
+    openvino: openvino.sha256,
+    tools,
+    machine: `${process.platform}-${process.arch}`,
+  });
 }
 
 async function build(source, { define, targets }) {

@@ -12,3 +12,6 @@ export const addonFile = join(buildDir, 'Release', 'node-diffusion.node');
 
 /** Where the engine's source is unpacked, absolute. */
 export const vendorDir = join(root, 'native/vendor/stable-diffusion.cpp');
+
+/** Where OpenVINO's headers, CMake files and libraries are unpacked, absolute. */
+export const openvinoDir = join(root, 'native/vendor/openvino');

@@ -1,0 +1,47 @@
+// Memory of the backend: ordinary host memory that OpenVINO reads in place. It does not call itself host memory
+// to ggml, so every change of a tensor comes through set_tensor and its like; that is what makes a content id
+// that was taken once stay true until the next change.
+//
+// A Block lives as long as its ggml buffer or anything compiled from it. Any thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "ggml-backend-impl.h"
+#include "hash.h"
+
+namespace nd::openvino {
+
+class Block {
+ public:
+  static std::shared_ptr<Block> make(size_t bytes);  // null without memory
+  ~Block();
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+
+  uint8_t* base() const { return base_; }
+  size_t bytes() const { return bytes_; }
+  bool holds(const void* from, size_t bytes) const;
+  // Hash of a range; taken at the first call and after a change of any byte of it.
+  Id content(const void* from, size_t bytes);
+  void changed(const void* from, size_t bytes);
+
+ private:
+  Block(uint8_t* base, size_t bytes) : base_(base), bytes_(bytes) {}
+  struct Known {
+    size_t bytes;
+    Id id;
+  };
+  uint8_t* base_;
+  size_t bytes_;
+  std::mutex mutex_;
+  std::map<size_t, Known> known_;  // by offset; ranges are tensors, which do not overlap partly
+};
+
+ggml_backend_buffer_type_t bufferType();
+// The block of a buffer of ours; null for another's.
+std::shared_ptr<Block> blockOf(ggml_backend_buffer_t buffer);
+
+}  // namespace nd::openvino

@@ -1,0 +1,194 @@
+#include "device.h"
+
+#include <memory>
+
+#include "cache.h"
+#include "ggml-impl.h"
+#include "report.h"
+
+#if defined(__linux__)
+#include <unistd.h>
+#endif
+
+namespace nd::openvino {
+namespace {
+
+struct FreeBackend {
+  void operator()(ggml_backend_t backend) const noexcept { ggml_backend_free(backend); }
+};
+
+// A backend of the engine's: its settings, and ggml's CPU backend for what OpenVINO does not compute. One thread.
+struct Context {
+  Settings settings;
+  std::unique_ptr<ggml_backend, FreeBackend> cpu;
+  ggml_abort_callback abort = nullptr;
+  void* abortData = nullptr;
+};
+
+Context& contextOf(ggml_backend_t backend) { return *static_cast<Context*>(backend->context); }
+
+const char* backendName(ggml_backend_t /*backend*/) { return "OpenVINO"; }
+
+void freeBackend(ggml_backend_t backend) {
+  delete static_cast<Context*>(backend->context);
+  delete backend;
+}
+
+template <typename Function>
+Function procedure(ggml_backend_t backend, const char* name) {
+  ggml_backend_reg_t owner = ggml_backend_dev_backend_reg(ggml_backend_get_device(backend));
+  return reinterpret_cast<Function>(ggml_backend_reg_get_proc_address(owner, name));
+}
+
+ggml_status computeOnCpu(Context& context, ggml_cgraph* graph) {
+  if (!context.cpu) context.cpu.reset(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
+  if (!context.cpu) {
+    GGML_LOG_ERROR("openvino: ggml's CPU backend, which computes what OpenVINO does not, is not loaded\n");
+    return GGML_STATUS_FAILED;
+  }
+  ggml_backend_t cpu = context.cpu.get();
+  if (const auto threads = procedure<ggml_backend_set_n_threads_t>(cpu, "ggml_backend_set_n_threads");
+      threads != nullptr && context.settings.threads > 0)
+    threads(cpu, context.settings.threads);
+  if (const auto abort = procedure<ggml_backend_set_abort_callback_t>(cpu, "ggml_backend_set_abort_callback"))
+    abort(cpu, context.abort, context.abortData);
+  return ggml_backend_graph_compute(cpu, graph);
+}
+
+ggml_status compute(ggml_backend_t backend, ggml_cgraph* given) {
+  Context& context = contextOf(backend);
+  const CpuNodes cpu{[&](ggml_cgraph* part) { return computeOnCpu(context, part); },
+                     [&] { return context.abort != nullptr && context.abort(context.abortData); }};
+  try {
+    if (ggml_graph_n_nodes(given) == 0) return GGML_STATUS_SUCCESS;
+    const Graph graph(given);
+    const std::shared_ptr<Program> program = ProgramCache::instance().get(graph, context.settings);
+    const ggml_status status = program->run(graph, cpu);
+    Report& report = Report::instance();
+    report.runs.fetch_add(1);
+    report.coveredNodes.fetch_add(static_cast<uint64_t>(program->covered));
+    report.uncoveredNodes.fetch_add(static_cast<uint64_t>(program->uncovered));
+    return status;
+  } catch (const std::bad_alloc&) {
+    GGML_LOG_ERROR("openvino: failed to allocate memory for a graph\n");
+    return GGML_STATUS_ALLOC_FAILED;
+  } catch (const std::exception& error) {
+    GGML_LOG_ERROR("openvino: a graph could not be computed: %s\n", error.what());
+    return GGML_STATUS_FAILED;
+  }
+}
+
+ggml_guid_t guid() {
+  static ggml_guid id = {0x6f, 0x70, 0x65, 0x6e, 0x76, 0x69, 0x6e, 0x6f, 0x4e, 0x44, 0x8a, 0x51, 0x3c, 0x17, 0xe2, 0x09};
+  return &id;
+}
+
+void setThreads(ggml_backend_t backend, int threads) { contextOf(backend).settings.threads = threads; }
+
+void setAbort(ggml_backend_t backend, ggml_abort_callback callback, void* data) {
+  contextOf(backend).abort = callback;
+  contextOf(backend).abortData = data;
+}
+
+const char* deviceName(ggml_backend_dev_t /*device*/) { return "OpenVINO"; }
+
+const char* deviceDescription(ggml_backend_dev_t /*device*/) {
+  static const std::string text = std::string("OpenVINO ") + ov::get_openvino_version().buildNumber;
+  return text.c_str();
+}
+
+void deviceMemory(ggml_backend_dev_t /*device*/, size_t* free, size_t* total) {
+  *free = 0;
+  *total = 0;
+#if defined(__linux__)
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  *free = static_cast<size_t>(sysconf(_SC_AVPHYS_PAGES)) * page;
+  *total = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * page;
+#endif
+}
+
+enum ggml_backend_dev_type deviceType(ggml_backend_dev_t /*device*/) { return GGML_BACKEND_DEVICE_TYPE_ACCEL; }
+
+void deviceProps(ggml_backend_dev_t dev, ggml_backend_dev_props* props) {
+  props->name = deviceName(dev);
+  props->description = deviceDescription(dev);
+  props->type = deviceType(dev);
+  deviceMemory(dev, &props->memory_free, &props->memory_total);
+  props->caps = {false, false, false, false};
+}
+
+ggml_backend_t initBackend(ggml_backend_dev_t dev, const char* params) {
+  constexpr ggml_backend_i interface{backendName, freeBackend, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
+                                     nullptr,     nullptr,     compute, nullptr, nullptr, nullptr};
+  try {
+    auto context = std::make_unique<Context>();
+    context->settings = Settings::parse(params);
+    auto backend = std::make_unique<ggml_backend>(ggml_backend{guid(), interface, dev, context.get()});
+    context.release();
+    return backend.release();
+  } catch (const std::exception& error) {
+    GGML_LOG_ERROR("openvino: %s\n", error.what());
+    return nullptr;
+  }
+}
+
+ggml_backend_buffer_type_t deviceBufferType(ggml_backend_dev_t /*device*/) { return bufferType(); }
+
+// Whatever has no rule is computed by ggml's CPU backend.
+bool supportsOp(ggml_backend_dev_t /*device*/, const ggml_tensor* /*op*/) { return true; }
+
+bool supportsBuffer(ggml_backend_dev_t /*device*/, ggml_backend_buffer_type_t type) {
+  return type == bufferType() || ggml_backend_buft_is_host(type);
+}
+
+const char* reportJson() {
+  thread_local std::string text;
+  text = Report::instance().json();
+  return text.c_str();
+}
+
+const char* describeJson() {
+  thread_local std::string text;
+  try {
+    text = describeRuntime();
+  } catch (const std::exception& error) {
+    GGML_LOG_ERROR("openvino: %s\n", error.what());
+    text = "{}";
+  }
+  return text.c_str();
+}
+
+void clearCache() { ProgramCache::instance().clear(); }
+
+const char* registryName(ggml_backend_reg_t /*registry*/) { return "OpenVINO"; }
+size_t deviceCount(ggml_backend_reg_t /*registry*/) { return 1; }
+ggml_backend_dev_t deviceAt(ggml_backend_reg_t /*registry*/, size_t /*index*/) { return device(); }
+
+void* procAddress(ggml_backend_reg_t /*registry*/, const char* name) {
+  const std::string wanted = name;
+  if (wanted == "ggml_backend_set_n_threads") return reinterpret_cast<void*>(setThreads);
+  if (wanted == "ggml_backend_set_abort_callback") return reinterpret_cast<void*>(setAbort);
+  if (wanted == "ggml_backend_openvino_report") return reinterpret_cast<void*>(reportJson);
+  if (wanted == "ggml_backend_openvino_describe") return reinterpret_cast<void*>(describeJson);
+  if (wanted == "ggml_backend_openvino_clear") return reinterpret_cast<void*>(clearCache);
+  return nullptr;
+}
+
+}  // namespace
+
+ggml_backend_reg_t registry() {
+  static ggml_backend_reg instance{GGML_BACKEND_API_VERSION, {registryName, deviceCount, deviceAt, procAddress},
+                                   nullptr};
+  return &instance;
+}
+
+ggml_backend_dev_t device() {
+  static ggml_backend_device instance{
+      {deviceName, deviceDescription, deviceMemory, deviceType, deviceProps, initBackend, deviceBufferType, nullptr,
+       nullptr, supportsOp, supportsBuffer, nullptr, nullptr, nullptr, nullptr},
+      registry(),
+      nullptr};
+  return &instance;
+}
+
+}  // namespace nd::openvino

@@ -1,0 +1,116 @@
+#include "program.h"
+
+#include <algorithm>
+
+#include "ggml-impl.h"
+#include "rules.h"
+
+namespace nd::openvino {
+namespace {
+
+// Between scattered memory and a dense array.
+void copyElements(const ggml_tensor* tensor, uint8_t* dense, bool gather) {
+  const size_t size = ggml_type_size(tensor->type);
+  auto* base = static_cast<uint8_t*>(tensor->data);
+  for (int64_t d = 0; d < tensor->ne[3]; ++d)
+    for (int64_t c = 0; c < tensor->ne[2]; ++c)
+      for (int64_t b = 0; b < tensor->ne[1]; ++b)
+        for (int64_t a = 0; a < tensor->ne[0]; ++a, dense += size) {
+          uint8_t* at = base + static_cast<size_t>(a) * tensor->nb[0] + static_cast<size_t>(b) * tensor->nb[1] +
+                        static_cast<size_t>(c) * tensor->nb[2] + static_cast<size_t>(d) * tensor->nb[3];
+          std::memcpy(gather ? dense : at, gather ? at : dense, size);
+        }
+}
+
+struct Range {
+  const uint8_t* begin;
+  const uint8_t* end;
+};
+
+Range rangeOf(const ggml_tensor* tensor) {
+  const auto* at = static_cast<const uint8_t*>(tensor->data);
+  return {at, at + ggml_nbytes(tensor)};
+}
+
+void noteChange(const ggml_tensor* tensor) {
+  if (const auto block = blockOf(rootOf(tensor)->buffer)) block->changed(tensor->data, ggml_nbytes(tensor));
+}
+
+}  // namespace
+
+// Results that are copies: those of inputs are read before anything is written, those of other results afterwards.
+void Program::infer(Part& part, const Graph& graph) {
+  std::vector<std::vector<uint8_t>> dense(part.copies.size());
+  const auto read = [&](bool inputs) {
+    for (size_t i = 0; i < part.copies.size(); ++i) {
+      const ggml_tensor* from = graph.tensor(part.copies[i].from);
+      const bool isInput = std::count(part.inputs.begin(), part.inputs.end(), part.copies[i].from) > 0;
+      if (isInput != inputs) continue;
+      dense[i].resize(static_cast<size_t>(ggml_nelements(from)) * ggml_type_size(from->type));
+      copyElements(from, dense[i].data(), true);
+    }
+  };
+  read(true);
+  if (part.model) inferModel(part, graph);
+  read(false);
+  for (size_t i = 0; i < part.copies.size(); ++i) {
+    const ggml_tensor* to = graph.tensor(part.copies[i].to);
+    copyElements(to, dense[i].data(), false);
+    noteChange(to);
+  }
+}
+
+void Program::inferModel(Part& part, const Graph& graph) {
+  std::vector<Range> read;
+  for (size_t i = 0; i < part.inputs.size(); ++i) {
+    ggml_tensor* tensor = graph.tensor(part.inputs[i]);
+    const auto type = *elementType(tensor->type);
+    if (ggml_is_contiguous(tensor)) {
+      read.push_back(rangeOf(tensor));
+      part.request.set_input_tensor(i, ov::Tensor(type, shapeOf(tensor), tensor->data));
+    } else {
+      ov::Tensor dense(type, shapeOf(tensor));
+      copyElements(tensor, static_cast<uint8_t*>(dense.data()), true);
+      part.request.set_input_tensor(i, dense);
+    }
+  }
+  // OpenVINO runs nodes in an order of its own, so memory that is also an input's must be written afterwards.
+  std::vector<ov::Tensor> aside(part.outputs.size());
+  for (size_t i = 0; i < part.outputs.size(); ++i) {
+    ggml_tensor* tensor = graph.tensor(part.outputs[i]);
+    const Range range = rangeOf(tensor);
+    bool direct = ggml_is_contiguous(tensor);
+    for (const Range& other : read) direct = direct && (range.end <= other.begin || other.end <= range.begin);
+    const auto type = *elementType(tensor->type);
+    aside[i] = direct ? ov::Tensor(type, shapeOf(tensor), tensor->data) : ov::Tensor(type, shapeOf(tensor));
+    part.request.set_output_tensor(i, aside[i]);
+  }
+  part.request.infer();
+  for (size_t i = 0; i < part.outputs.size(); ++i) {
+    ggml_tensor* tensor = graph.tensor(part.outputs[i]);
+    if (aside[i].data() != tensor->data) copyElements(tensor, static_cast<uint8_t*>(aside[i].data()), false);
+    noteChange(tensor);
+  }
+}
+
+ggml_status Program::run(const Graph& graph, const CpuNodes& cpu) {
+  const std::lock_guard lock(mutex_);
+  for (Part& part : parts) {
+    if (cpu.aborted()) return GGML_STATUS_ABORTED;
+    if (part.compiled) {
+      infer(part, graph);
+      continue;
+    }
+    ggml_cgraph slice = graph.slice(part.begin, part.end);
+    const ggml_status status = cpu.compute(&slice);
+    if (status != GGML_STATUS_SUCCESS) return status;
+    for (int i = part.begin; i < part.end; ++i) {
+      const ggml_tensor* node = graph.node(i);
+      if (isView(node)) continue;
+      noteChange(node);
+    }
+  }
+  return GGML_STATUS_SUCCESS;
+}
+
+}  // namespace nd::openvino

@@ -1,0 +1,51 @@
+// A graph made ready to run: parts that OpenVINO computes, and parts that ggml's CPU backend computes in between.
+// Between the parts values are in ggml's own memory, where each tensor is safe from its node to its last reader.
+//
+// Owned by the cache and by whoever runs it; one run at a time (it locks). A run only reads what was compiled.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "ggml-backend.h"
+#include "translator.h"
+
+namespace nd::openvino {
+
+struct Part {
+  int begin = 0;
+  int end = 0;
+  bool compiled = false;
+  ov::CompiledModel model;
+  ov::InferRequest request;
+  std::vector<int> inputs;  // tensors by id
+  std::vector<int> outputs;
+  std::vector<Copy> copies;
+};
+
+struct CpuNodes {
+  std::function<ggml_status(ggml_cgraph*)> compute;
+  std::function<bool()> aborted;
+};
+
+class Program {
+ public:
+  ggml_status run(const Graph& graph, const CpuNodes& cpu);
+
+  std::vector<Part> parts;
+  std::vector<SharedWeight> shared;
+  std::vector<Id> sharedContent;  // at the time of compiling
+  uint64_t bytes = 0;             // what it takes, measured when it was compiled
+  int covered = 0;                // nodes that OpenVINO computes
+  int uncovered = 0;              // nodes that ggml's CPU backend computes
+  std::map<std::string, int> reasons;
+
+ private:
+  static void infer(Part& part, const Graph& graph);
+  static void inferModel(Part& part, const Graph& graph);
+  std::mutex mutex_;
+};
+
+}  // namespace nd::openvino

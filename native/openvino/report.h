@@ -1,0 +1,33 @@
+// Figures of the process for tests, doctor and benchmarks, reached through ggml's get_proc_address.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+namespace nd::openvino {
+
+struct Report {
+  static Report& instance();
+  void compiled(double ms, const char* reason);
+  // A JSON object of the figures below.
+  std::string json();
+
+  std::atomic<uint64_t> hits{0};
+  std::atomic<uint64_t> evictions{0};
+  std::atomic<uint64_t> runs{0};
+  std::atomic<uint64_t> coveredNodes{0};    // computed by OpenVINO, over all runs
+  std::atomic<uint64_t> uncoveredNodes{0};  // computed by ggml's CPU backend
+
+ private:
+  std::mutex mutex_;
+  uint64_t compilations_ = 0;
+  double compileMs_ = 0;
+  std::string lastReason_;
+};
+
+// Version, devices and their precisions, as JSON.
+std::string describeRuntime();
+
+}  // namespace nd::openvino
