@@ -1,6 +1,6 @@
-// Memory of the backend: ordinary host memory that OpenVINO reads in place. It does not call itself host memory
-// to ggml, so every change of a tensor comes through set_tensor and its like; that is what makes a content id
-// that was taken once stay true until the next change.
+// Memory of the backend: ordinary host memory that OpenVINO reads in place. It does not call itself host
+// memory to ggml, so every change of a tensor comes through set_tensor and its like; that is what makes a
+// content id that was taken once stay true until the next change.
 //
 // A Block lives as long as its ggml buffer or anything compiled from it. Any thread.
 #pragma once

@@ -1,6 +1,6 @@
-// What the backend needs to know of a ggml graph before it compiles or runs it. The engine makes its graphs anew
-// for every evaluation, so tensors are known by numbers: two graphs with the same signature give the same tensors
-// the same numbers. A Graph lives for one call of graph_compute.
+// What the backend needs to know of a ggml graph before it compiles or runs it. The engine makes its graphs
+// anew for every evaluation, so tensors are known by numbers: two graphs with the same signature give the
+// same tensors the same numbers. A Graph lives for one call of graph_compute.
 #pragma once
 
 #include <string>

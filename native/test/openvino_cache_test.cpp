@@ -1,4 +1,5 @@
-// The compile cache of the OpenVINO backend: what is compiled again and what is not, and never a stale result.
+// The compile cache of the OpenVINO backend: what is compiled again and what is not, and never a stale
+// result.
 #include "check.h"
 #include "openvino_net.h"
 
@@ -9,7 +10,8 @@ namespace {
 struct Layer {
   Net net;
   ggml_tensor* weight;
-  Layer(ggml_backend_t backend, bool reference, int64_t rows, uint64_t seed = 5) : net(backend, reference, seed) {
+  Layer(ggml_backend_t backend, bool reference, int64_t rows, uint64_t seed = 5)
+      : net(backend, reference, seed) {
     ggml_tensor* x = net.input({64, rows});
     weight = net.weight(GGML_TYPE_F16, {64, 32}, 0.1F);
     ggml_tensor* y = ggml_silu(net.ctx(), ggml_mul_mat(net.ctx(), weight, x));
@@ -19,7 +21,8 @@ struct Layer {
 
 class Counter {
  public:
-  explicit Counter(const Backends& backends) : backends_(backends), before_(backends.figure("compilations")) {}
+  explicit Counter(const Backends& backends)
+      : backends_(backends), before_(backends.figure("compilations")) {}
   int compilations() const { return static_cast<int>(backends_.figure("compilations") - before_); }
 
  private:

@@ -37,9 +37,13 @@ for (const { start: size, only, ...request } of requests) {
   const begin = performance.now();
   const estimate = await model.estimate(whole);
   const first = performance.now() - begin;
-  const again = performance.now();
-  await model.estimate(whole);
-  const cached = performance.now() - again;
+  // The best of some: other programs may hold the processor for a while.
+  let cached = Infinity;
+  for (let i = 0; i < 5; i++) {
+    const again = performance.now();
+    await model.estimate(whole);
+    cached = Math.min(cached, performance.now() - again);
+  }
   resetPeak();
   const before = memory('VmRSS');
   try {
