@@ -13,9 +13,9 @@ export interface Tenant {
 }
 
 /**
- * Models of a runtime that may leave memory for others: those of hires checkpoints and the upscalers of hires passes between two jobs, and the first model
- * of a job while the second works. What is least worth goes first: caches before weights, and of weights those that were
- * used least lately.
+ * Models of a runtime that may leave memory for others: those of hires checkpoints and the upscalers of hires passes
+ * between two jobs, and the first model of a job while the second works. What is least worth goes first: caches before
+ * weights, and of weights those that were used least lately.
  */
 export class Residency {
   /** In the order of their last use. */

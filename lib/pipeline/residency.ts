@@ -22,14 +22,14 @@ export function bytesOf(weights: Iterable<Weighty>): number {
 
 /**
  * Goes through the passes as `enterPasses` will: what is not there is read, and where there is no room for it, models
- * leave that the pass does without, others of the runtime first, then those of the job, least lately used first.
+ * leave that the pass does without, least lately used first, so that those that the job has used are the last.
  */
 export function residencyOf(job: Drafted): PlannedResidency {
   const { first, upscaler } = job.models;
   const { ledger } = first.memory;
-  const rivals = first.presence?.rivals ?? [];
+  /** What was there before and was not used by the job so far. */
+  const idle = new Set(first.presence?.rivals);
   const all: readonly Weighty[] = [...modelsOfJob(job.models), ...(upscaler === undefined ? [] : [upscaler])];
-  const mine = presencesOf(all);
   const there = new Set(all.filter(({ presence }) => presence?.loaded !== false));
   const used = new Set<Weighty>([first]);
   const reads: ReadonlySet<Weighty>[] = [];
@@ -39,6 +39,7 @@ export function residencyOf(job: Drafted): PlannedResidency {
   let weights = bytesOf(there);
   const leave = (presence: Presence): void => {
     leaves.push(presence);
+    idle.delete(presence);
     balance += presence.bytes;
     for (const one of there) if (one.presence === presence) there.delete(one);
   };
@@ -49,19 +50,17 @@ export function residencyOf(job: Drafted): PlannedResidency {
       const { presence } = one;
       if (presence === undefined || there.has(one)) continue;
       const need = new Map([[host, presence.bytes]]);
-      const others = rivals.filter((rival) => !mine.has(rival) && !leaves.includes(rival));
-      const ours = [...new Set([...there].filter((each) => !used.has(each))), ...used].filter((each) =>
-        there.has(each),
-      );
-      for (const leaver of [...others, ...ours.map((each) => each.presence)]) {
+      const mine = [...used].flatMap((each) => (there.has(each) ? (each.presence ?? []) : []));
+      for (const leaver of [...idle, ...mine]) {
         if (ledger.shortage(need, balance) === undefined) break;
-        if (leaver !== undefined && !wanted.has(leaver)) leave(leaver);
+        if (!wanted.has(leaver)) leave(leaver);
       }
       balance -= presence.bytes;
       there.add(one);
       read.add(one);
     }
     for (const one of own) {
+      if (one.presence !== undefined) idle.delete(one.presence);
       used.delete(one);
       used.add(one);
     }

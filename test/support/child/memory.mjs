@@ -19,8 +19,8 @@ function paint([width, height]) {
 }
 async function run({ image, ...request }, part) {
   if (part === 'encode') {
-    const { data } = await model.encodeImage({ image });
-    return { images: [{ data: new Uint8Array(data.buffer) }], warnings: [] };
+    const latent = await model.encodeImage({ image });
+    return { images: [{ data: latent.toFloat32Array() }], warnings: [] };
   }
   return image === undefined ? model.txt2img(request) : model.img2img({ image, ...request });
 }
