@@ -5,6 +5,8 @@ import type { NativeEvent, NativeImage, NativeJob } from './contract.js';
 export interface NativeUpscalerOptions {
   readonly file: string;
   readonly device: string;
+  /** What its backend is made with: lines of `name=value`. */
+  readonly deviceOptions?: string;
   readonly threads: number;
   /** Pixels. */
   readonly tileSize: number;

@@ -31,6 +31,7 @@ import { LoraDirectories } from '../weights/index.js';
 import { chooseDevice, findDevice, listDevices } from './devices.js';
 import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
 import { type CheckedIsolation, isolationSpec, openIsolated, resolveIsolation } from './isolation.js';
+import { openvinoSettings, openvinoSpec } from './openvino.js';
 import { linkAbort } from './linkedAbort.js';
 import { findFiles, type LoadContext, loadModel } from './loading.js';
 import { loadNeed, measureLoad } from './loadMemory.js';
@@ -64,6 +65,7 @@ const runtimeSpec = {
   loraDirectories: withDefault(arrayOf(filePath(), { max: 1024 }), []),
   logger: optional(func<(level: LogLevel, message: string, source: LogSource) => void>()),
   isolation: isolationSpec,
+  openvino: openvinoSpec,
 } as const;
 
 const upscalerSpec = {
@@ -96,8 +98,9 @@ export async function openRuntime(
   const checked = checkOptions('createRuntime', options, runtimeSpec);
   const { backend, device, binary, threads, memoryLimit, logLevel, logger } = checked;
   const loaded = await load(binary, resolveIsolation(checked.isolation));
-  const chosen = await chosenDevice(loaded, backend, device);
+  const chosen = await closing(loaded, () => chooseDevice(loaded, backend, device));
   const { addon } = loaded;
+  const deviceOptions = await closing(loaded, () => openvinoSettings(checked.openvino, chosen.backend, threads));
   if (logger !== undefined) {
     addon.setLogger(logLevel, (level, message, job) => {
       notify(() => {
@@ -115,7 +118,7 @@ export async function openRuntime(
   });
   const directories = new LoraDirectories(checked.loraDirectories);
   const log = logger === undefined || logLevel === 'warn' || logLevel === 'error' ? undefined : modelLog(logger);
-  return new Runtime(loaded, chosen, threads, logger !== undefined, ledger, directories, residency, log);
+  return new Runtime(loaded, chosen, threads, deviceOptions, logger !== undefined, ledger, directories, residency, log);
 }
 
 /** Tells a logger of what happened to models, at level `info`. */
@@ -127,16 +130,17 @@ function modelLog(logger: (level: LogLevel, message: string, source: LogSource) 
   };
 }
 
-/** Free bytes of a device; the CPU's are those of the system and of the process's control groups. */
+/** Free bytes of a device; the CPU's and OpenVINO's are those of the system and of the process's control groups. */
 function deviceMemory(loaded: LoadedAddon, name: string): number {
   const device = loaded.addon.devices().find((entry) => entry.name === name);
-  return device === undefined || device.type === 'cpu' || name === host ? availableMemory() : device.memoryFree;
+  const inHost = device?.type === 'cpu' || device?.type === 'accel';
+  return device === undefined || inHost || name === host ? availableMemory() : device.memoryFree;
 }
 
-/** As {@link chooseDevice}; an isolated engine is not left behind when it has no such device. */
-async function chosenDevice(loaded: LoadedAddon, backend: Backend, device: string | undefined): Promise<DeviceInfo> {
+/** Runs a check; an isolated engine is not left behind when it fails. */
+async function closing<T>(loaded: LoadedAddon, check: () => T): Promise<T> {
   try {
-    return chooseDevice(loaded, backend, device);
+    return check();
   } catch (error) {
     await loaded.engine?.close();
     throw error;
@@ -160,6 +164,7 @@ export class Runtime {
   readonly binary: string;
   readonly #loaded: LoadedAddon;
   readonly #threads: number;
+  readonly #deviceOptions: string;
   readonly #logs: boolean;
   readonly #shared: Omit<LoadContext, 'seconds' | 'onDispose' | 'device'>;
   readonly #seconds: SecondModels;
@@ -176,6 +181,7 @@ export class Runtime {
     loaded: LoadedAddon,
     device: DeviceInfo,
     threads: number,
+    deviceOptions: string,
     logs: boolean,
     ledger: MemoryLedger,
     loraDirectories: LoraDirectories,
@@ -186,12 +192,13 @@ export class Runtime {
       this.#nativeUpscaler({ file, tileSize }, signal, onEvent),
     );
     this.#shared = {
-      ...{ loaded, ledger, residency, log, loraDirectories, threads },
+      ...{ loaded, ledger, residency, log, loraDirectories, threads, deviceOptions },
       enlarge: this.#upscaling.enlarge,
     };
     this.#seconds = new SecondModels(this.#shared);
     this.#loaded = loaded;
     this.#threads = threads;
+    this.#deviceOptions = deviceOptions;
     this.#logs = logs;
     this.#ledger = ledger;
     this.backend = device.backend;
@@ -250,7 +257,13 @@ export class Runtime {
     const checked = checkLoadOptions(options);
     const device = this.#deviceName(checked.device);
     return this.#track(checked.signal, async (stop) => {
-      const request = nativeLoadOptions(checked, await findFiles(checked, stop), device, this.#threads);
+      const request = nativeLoadOptions(
+        checked,
+        await findFiles(checked, stop),
+        device,
+        this.#threads,
+        this.#deviceOptions,
+      );
       const ledger = this.#ledger;
       const measured = await measureLoad({ addon: this.#loaded.addon, ledger }, request, stop);
       const need = loadNeed(measured, ledger);
@@ -305,7 +318,14 @@ export class Runtime {
     const { file } = wanted;
     await checkUpscalerFile(file, 'file', stop);
     stop.throwIfAborted();
-    const defaults = { device: this.device.name, threads: this.#threads, convDirect: false, offloadToCpu: false };
+    const deviceOptions = this.#deviceOptions;
+    const defaults = {
+      device: this.device.name,
+      deviceOptions,
+      threads: this.#threads,
+      convDirect: false,
+      offloadToCpu: false,
+    };
     const free = (late: NativeUpscaler): void => {
       late.dispose().catch(() => undefined);
     };

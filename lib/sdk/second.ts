@@ -41,7 +41,7 @@ export class SecondModels {
   ): Promise<PipelineModel> {
     const stop = signal ?? new AbortController().signal;
     const stamps = await fileStamps(files);
-    const request = nativeLoadOptions(options, files, device, this.#context.threads);
+    const request = nativeLoadOptions(options, files, device, this.#context.threads, this.#context.deviceOptions);
     const key = JSON.stringify([request, [...stamps]]);
     const known = this.#models.get(key);
     if (known !== undefined) return (await known).pipeline;

@@ -94,6 +94,7 @@ LoadOptions readLoadOptions(const Napi::Value& value) {
   LoadOptions options;
   options.files = readModelFiles(reader.value("files"));
   options.device = reader.text("device");
+  options.deviceOptions = reader.text("deviceOptions");
   options.threads = reader.integer("threads", 0, maxThreads);
   options.taesdPreviewOnly = reader.flag("taesdPreviewOnly");
   options.weightType = reader.text("weightType");
@@ -123,6 +124,7 @@ UpscalerOptions readUpscalerOptions(const Napi::Value& value) {
   options.file = reader.text("file");
   if (options.file.empty()) reader.fail("file", "a path");
   options.device = reader.text("device");
+  options.deviceOptions = reader.text("deviceOptions");
   options.threads = reader.integer("threads", 0, maxThreads);
   options.tileSize = reader.integer("tileSize", 16, maxSide);
   options.convDirect = reader.flag("convDirect");

@@ -81,6 +81,7 @@ struct ModelFiles {
 struct LoadOptions {
   ModelFiles files;
   std::string device;
+  std::string deviceOptions;  // what its backend is made with: lines of name=value
   int threads = 0;
   bool taesdPreviewOnly = false;
   std::string weightType;
@@ -273,6 +274,7 @@ struct LoadMemory {
 struct UpscalerOptions {
   std::string file;
   std::string device;
+  std::string deviceOptions;
   int threads = 0;
   int tileSize = 128;
   bool convDirect = false;

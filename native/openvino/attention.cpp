@@ -40,7 +40,8 @@ const ggml_tensor* throughCopies(const Translator& translator, const ggml_tensor
   return tensor;
 }
 
-// Keys or values that the engine fills up to a multiple of 256 rows: the tensor before that. Null when not so.
+// Keys or values that the engine fills up to a multiple of 256 rows: the tensor before that. Null when not
+// so.
 const ggml_tensor* unpadded(const Translator& translator, const ggml_tensor* tensor, int64_t* rows) {
   const ggml_tensor* source = throughCopies(translator, tensor);
   if (source->op != GGML_OP_PAD || !translator.inside(source)) return nullptr;
@@ -57,10 +58,11 @@ bool hidesFrom(const Translator& translator, const ggml_tensor* mask, int64_t ro
   const auto filledWith = [&](const ggml_tensor* part, float value) {
     if (part->op != GGML_OP_REPEAT || !translator.inside(part)) return false;
     const ggml_tensor* scaled = throughReshapes(part->src[0]);
-    return scaled->op == GGML_OP_SCALE && isOne(throughReshapes(scaled->src[0])) && floatParam(scaled, 0) == value &&
-           floatParam(scaled, 1) == 0.0F;
+    return scaled->op == GGML_OP_SCALE && isOne(throughReshapes(scaled->src[0])) &&
+           floatParam(scaled, 0) == value && floatParam(scaled, 1) == 0.0F;
   };
-  return parts->src[0]->ne[0] == rows && filledWith(parts->src[0], 0.0F) && filledWith(parts->src[1], -INFINITY);
+  return parts->src[0]->ne[0] == rows && filledWith(parts->src[0], 0.0F) &&
+         filledWith(parts->src[1], -INFINITY);
 }
 
 }  // namespace

@@ -15,7 +15,9 @@ struct BufferContext {
   std::shared_ptr<Block> block;
 };
 
-BufferContext& contextOf(ggml_backend_buffer_t buffer) { return *static_cast<BufferContext*>(buffer->context); }
+BufferContext& contextOf(ggml_backend_buffer_t buffer) {
+  return *static_cast<BufferContext*>(buffer->context);
+}
 
 void freeBuffer(ggml_backend_buffer_t buffer) {
   const std::unique_ptr<BufferContext> context(&contextOf(buffer));
@@ -60,12 +62,13 @@ void clearBuffer(ggml_backend_buffer_t buffer, uint8_t value) {
 const char* typeName(ggml_backend_buffer_type_t /*type*/) { return "OpenVINO"; }
 
 ggml_backend_buffer_t allocBuffer(ggml_backend_buffer_type_t type, size_t size) {
-  constexpr ggml_backend_buffer_i interface{freeBuffer, baseOf,    nullptr,    memsetTensor, setTensor,
-                                            getTensor,  copyTensor, clearBuffer, nullptr};
+  constexpr ggml_backend_buffer_i interface {
+    freeBuffer, baseOf, nullptr, memsetTensor, setTensor, getTensor, copyTensor, clearBuffer, nullptr
+  };
   std::shared_ptr<Block> block = Block::make(size);
   if (!block) return nullptr;
-  return ggml_backend_buffer_init(type, interface, std::make_unique<BufferContext>(BufferContext{block}).release(),
-                                  size);
+  return ggml_backend_buffer_init(type, interface,
+                                  std::make_unique<BufferContext>(BufferContext{block}).release(), size);
 }
 
 size_t alignment(ggml_backend_buffer_type_t /*type*/) { return kAlignment; }
@@ -77,7 +80,7 @@ std::shared_ptr<Block> Block::make(size_t bytes) {
   const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment + kAlignment;
   auto* base = static_cast<uint8_t*>(std::aligned_alloc(kAlignment, rounded));
   if (base == nullptr) return nullptr;
-  return std::shared_ptr<Block>(new Block(base, bytes));
+  return std::make_shared<Block>(Private{}, base, bytes);
 }
 
 Block::~Block() { std::free(base_); }
@@ -112,14 +115,14 @@ void Block::changed(const void* from, size_t bytes) {
 }
 
 ggml_backend_buffer_type_t bufferType() {
-  static ggml_backend_buffer_type type{{typeName, allocBuffer, alignment, nullptr, nullptr, isHost},
-                                       device(),
-                                       nullptr};
+  static ggml_backend_buffer_type type{
+      {typeName, allocBuffer, alignment, nullptr, nullptr, isHost}, device(), nullptr};
   return &type;
 }
 
 std::shared_ptr<Block> blockOf(ggml_backend_buffer_t buffer) {
-  if (buffer == nullptr || buffer->buft != bufferType() || buffer->iface.free_buffer != freeBuffer) return nullptr;
+  if (buffer == nullptr || buffer->buft != bufferType() || buffer->iface.free_buffer != freeBuffer)
+    return nullptr;
   return contextOf(buffer).block;
 }
 

@@ -1,6 +1,6 @@
-// Memory of the backend: ordinary host memory that OpenVINO reads in place. It does not call itself host memory
-// to ggml, so every change of a tensor comes through set_tensor and its like; that is what makes a content id
-// that was taken once stay true until the next change.
+// Memory of the backend: ordinary host memory that OpenVINO reads in place. It does not call itself host
+// memory to ggml, so every change of a tensor comes through set_tensor and its like; that is what makes a
+// content id that was taken once stay true until the next change.
 //
 // A Block lives as long as its ggml buffer or anything compiled from it. Any thread.
 #pragma once
@@ -15,8 +15,11 @@
 namespace nd::openvino {
 
 class Block {
+  struct Private {};
+
  public:
   static std::shared_ptr<Block> make(size_t bytes);  // null without memory
+  Block(Private /*made by make()*/, uint8_t* base, size_t bytes) : base_(base), bytes_(bytes) {}
   ~Block();
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
@@ -29,7 +32,6 @@ class Block {
   void changed(const void* from, size_t bytes);
 
  private:
-  Block(uint8_t* base, size_t bytes) : base_(base), bytes_(bytes) {}
   struct Known {
     size_t bytes;
     Id id;

@@ -119,7 +119,8 @@ std::shared_ptr<Program> ProgramCache::get(const Graph& graph, const Settings& s
   const char* reason = reasonFor(key, structure);
   const auto start = std::chrono::steady_clock::now();
   const std::shared_ptr<Program> program = compile(graph, settings);
-  const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  const double ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   {
     const std::lock_guard lock(mutex_);
     structures_.insert(structure);

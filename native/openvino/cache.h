@@ -1,6 +1,6 @@
-// Programs by what they were made of: structure, shapes and types of the graph, settings, and the content of every
-// weight. Least recently used ones go when the bound of bytes is passed. One for the process, since two models of
-// the same content share what was compiled. Any thread.
+// Programs by what they were made of: structure, shapes and types of the graph, settings, and the content of
+// every weight. Least recently used ones go when the bound of bytes is passed. One for the process, since two
+// models of the same content share what was compiled. Any thread.
 #pragma once
 
 #include <list>

@@ -48,7 +48,8 @@ struct Plan {
 std::vector<Part> split(const Graph& graph, const std::map<int, std::string>& uncovered) {
   std::vector<Part> parts;
   for (int i = 0; i < graph.nodes(); ++i) {
-    const bool free = isView(graph.node(i)) || graph.node(i)->op == GGML_OP_NONE || graph.indexOf(graph.node(i)) < 0;
+    const bool free =
+        isView(graph.node(i)) || graph.node(i)->op == GGML_OP_NONE || graph.indexOf(graph.node(i)) < 0;
     const bool covered = uncovered.count(i) == 0;
     if (parts.empty() || (!free && parts.back().compiled != covered)) {
       Part part;
@@ -83,7 +84,8 @@ void refuseAll(const Graph& graph, int begin, int end, const std::string& why,
 }
 
 // False when OpenVINO refused a part, whose nodes then go to the CPU.
-bool compileParts(const Graph& graph, const Settings& settings, Plan& plan, std::map<int, std::string>& uncovered) {
+bool compileParts(const Graph& graph, const Settings& settings, Plan& plan,
+                  std::map<int, std::string>& uncovered) {
   size_t next = 0;
   for (Part& part : plan.parts) {
     if (!part.compiled) continue;
@@ -139,7 +141,8 @@ std::shared_ptr<Program> compile(const Graph& graph, const Settings& settings) {
     }
   }
   for (Part& part : plan.parts)
-    if (!part.compiled || !part.outputs.empty() || !part.copies.empty()) program->parts.push_back(std::move(part));
+    if (!part.compiled || !part.outputs.empty() || !part.copies.empty())
+      program->parts.push_back(std::move(part));
   count(*program, graph, uncovered);
   const uint64_t after = residentBytes();
   program->bytes = std::max(constants, after > before ? after - before : 0);

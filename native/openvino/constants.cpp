@@ -2,8 +2,8 @@
 #include "rules.h"
 
 namespace ov {
-// Of OpenVINO's transformations: keeps the conversion of a constant beside it, so that the plugin may keep the
-// constant narrow. The library exports it, the package has no header for it.
+// Of OpenVINO's transformations: keeps the conversion of a constant beside it, so that the plugin may keep
+// the constant narrow. The library exports it, the package has no header for it.
 void mark_as_decompression(const std::shared_ptr<Node>& node);
 }  // namespace ov
 
@@ -29,8 +29,8 @@ std::shared_ptr<op::v0::Constant> unpacked(const ggml_tensor* tensor) {
   const int64_t rows = ggml_nrows(tensor);
   const auto* from = static_cast<const uint8_t*>(tensor->data);
   for (int64_t row = 0; row < rows; ++row)
-    traits->to_float(from + static_cast<size_t>(row) * tensor->nb[1], values.data<float>() + row * tensor->ne[0],
-                     tensor->ne[0]);
+    traits->to_float(from + static_cast<size_t>(row) * tensor->nb[1],
+                     values.data<float>() + row * tensor->ne[0], tensor->ne[0]);
   return std::make_shared<op::v0::Constant>(values);
 }
 

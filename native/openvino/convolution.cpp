@@ -13,8 +13,8 @@ Value convolve(const Value& input, const Value& kernel, const ggml_tensor* node)
   const auto param = [&](int i) { return static_cast<size_t>(intParam(node, i)); };
   const auto signedParam = [&](int i) { return static_cast<std::ptrdiff_t>(intParam(node, i)); };
   const ov::CoordinateDiff padding{signedParam(3), signedParam(2)};
-  return std::make_shared<op::v1::Convolution>(input, kernel, ov::Strides{param(1), param(0)}, padding, padding,
-                                               ov::Strides{param(5), param(4)});
+  return std::make_shared<op::v1::Convolution>(input, kernel, ov::Strides{param(1), param(0)}, padding,
+                                               padding, ov::Strides{param(5), param(4)});
 }
 
 Value convolve3d(Translator& translator, const ggml_tensor* columns) {
@@ -23,13 +23,15 @@ Value convolve3d(Translator& translator, const ggml_tensor* columns) {
   const int64_t channels = intParam(columns, 9);
   const auto param = [&](int i) { return static_cast<size_t>(intParam(columns, i)); };
   const auto padding = [&](int i) { return static_cast<std::ptrdiff_t>(intParam(columns, i)); };
-  const Value weights = reshape(translator.value(kernel), {size(kernel->ne[3] / channels), size(channels),
-                                                           size(kernel->ne[2]), size(kernel->ne[1]), size(kernel->ne[0])});
-  const Value x = reshape(translator.value(input), {size(input->ne[3] / channels), size(channels),
-                                                    size(input->ne[2]), size(input->ne[1]), size(input->ne[0])});
+  const Value weights =
+      reshape(translator.value(kernel), {size(kernel->ne[3] / channels), size(channels), size(kernel->ne[2]),
+                                         size(kernel->ne[1]), size(kernel->ne[0])});
+  const Value x =
+      reshape(translator.value(input), {size(input->ne[3] / channels), size(channels), size(input->ne[2]),
+                                        size(input->ne[1]), size(input->ne[0])});
   const ov::CoordinateDiff pads{padding(5), padding(4), padding(3)};
-  return std::make_shared<op::v1::Convolution>(x, weights, ov::Strides{param(2), param(1), param(0)}, pads, pads,
-                                               ov::Strides{param(8), param(7), param(6)});
+  return std::make_shared<op::v1::Convolution>(x, weights, ov::Strides{param(2), param(1), param(0)}, pads,
+                                               pads, ov::Strides{param(8), param(7), param(6)});
 }
 
 // [.., N, K] times [.., M, K], ggml's batches: each of a's serves the same number of consecutive ones of b.
@@ -46,25 +48,28 @@ Value matMulOf(const ggml_tensor* node, Value a, Value b) {
   const bool broadcasts = (inner == 1 || left->ne[2] == 1) && (outer == 1 || left->ne[3] == 1);
   if (broadcasts) return product(b, a);
   if (outer != 1) uncovered(node, "its outer batches are broadcast");
-  const ov::Shape grouped{size(left->ne[3]), size(left->ne[2]), size(inner * right->ne[1]), size(right->ne[0])};
+  const ov::Shape grouped{size(left->ne[3]), size(left->ne[2]), size(inner * right->ne[1]),
+                          size(right->ne[0])};
   return reshape(product(reshape(b, grouped), a), shapeOf(node));
 }
 
 }  // namespace
 
-// ggml's convolutions: the columns of the input times the kernel, the channels outermost. The convolution itself
-// is remembered, since a permute that brings the channels back usually follows.
+// ggml's convolutions: the columns of the input times the kernel, the channels outermost. The convolution
+// itself is remembered, since a permute that brings the channels back usually follows.
 Value convolutionOf(Translator& translator, const ggml_tensor* node) {
   const ggml_tensor* columns = throughReshapes(node->src[0]);
   if (!isLazy(columns) || !translator.inside(columns)) return {};
   if (throughReshapes(node->src[1]) != throughReshapes(columns->src[0])) return {};
-  if (node->src[0]->ne[0] != columns->ne[0] || node->src[0]->ne[2] != 1 || node->src[0]->ne[3] != 1) return {};
+  if (node->src[0]->ne[0] != columns->ne[0] || node->src[0]->ne[2] != 1 || node->src[0]->ne[3] != 1)
+    return {};
   if (columns->op == GGML_OP_IM2COL_3D) {
     const Value result = convolve3d(translator, columns);  // [N, OC, OD, OH, OW]
     return reshape(transpose(result, {1, 0, 2, 3, 4}), shapeOf(node));
   }
   if (intParam(columns, 6) == 0) return {};  // one dimension
-  const Value result = convolve(translator.value(columns->src[1]), translator.value(columns->src[0]), columns);
+  const Value result =
+      convolve(translator.value(columns->src[1]), translator.value(columns->src[0]), columns);
   translator.remember(node, result);
   return reshape(transpose(result, {1, 0, 2, 3}), shapeOf(node));
 }
@@ -90,7 +95,8 @@ Value conv2d(Translator& translator, const ggml_tensor* node) {
 Value conv2dDepthwise(Translator& translator, const ggml_tensor* node) {
   if (!ggml_is_contiguous(node)) uncovered(node, "channels come first");
   const ggml_tensor* kernel = node->src[0];
-  const Value weights = reshape(translator.value(kernel), {size(kernel->ne[3]), 1, 1, size(kernel->ne[1]), size(kernel->ne[0])});
+  const Value weights = reshape(translator.value(kernel),
+                                {size(kernel->ne[3]), 1, 1, size(kernel->ne[1]), size(kernel->ne[0])});
   const auto param = [&](int i) { return static_cast<size_t>(intParam(node, i)); };
   const ov::CoordinateDiff padding{intParam(node, 3), intParam(node, 2)};
   return std::make_shared<op::v1::GroupConvolution>(translator.value(node->src[1]), weights,

@@ -17,7 +17,8 @@ struct FreeBackend {
   void operator()(ggml_backend_t backend) const noexcept { ggml_backend_free(backend); }
 };
 
-// A backend of the engine's: its settings, and ggml's CPU backend for what OpenVINO does not compute. One thread.
+// A backend of the engine's: its settings, and ggml's CPU backend for what OpenVINO does not compute. One
+// thread.
 struct Context {
   Settings settings;
   std::unique_ptr<ggml_backend, FreeBackend> cpu;
@@ -30,8 +31,8 @@ Context& contextOf(ggml_backend_t backend) { return *static_cast<Context*>(backe
 const char* backendName(ggml_backend_t /*backend*/) { return "OpenVINO"; }
 
 void freeBackend(ggml_backend_t backend) {
-  delete static_cast<Context*>(backend->context);
-  delete backend;
+  const std::unique_ptr<ggml_backend> own(backend);
+  const std::unique_ptr<Context> context(&contextOf(backend));
 }
 
 template <typename Function>
@@ -79,7 +80,8 @@ ggml_status compute(ggml_backend_t backend, ggml_cgraph* given) {
 }
 
 ggml_guid_t guid() {
-  static ggml_guid id = {0x6f, 0x70, 0x65, 0x6e, 0x76, 0x69, 0x6e, 0x6f, 0x4e, 0x44, 0x8a, 0x51, 0x3c, 0x17, 0xe2, 0x09};
+  static ggml_guid id = {0x6f, 0x70, 0x65, 0x6e, 0x76, 0x69, 0x6e, 0x6f,
+                         0x4e, 0x44, 0x8a, 0x51, 0x3c, 0x17, 0xe2, 0x09};
   return &id;
 }
 
@@ -107,7 +109,9 @@ void deviceMemory(ggml_backend_dev_t /*device*/, size_t* free, size_t* total) {
 #endif
 }
 
-enum ggml_backend_dev_type deviceType(ggml_backend_dev_t /*device*/) { return GGML_BACKEND_DEVICE_TYPE_ACCEL; }
+enum ggml_backend_dev_type deviceType(ggml_backend_dev_t /*device*/) {
+  return GGML_BACKEND_DEVICE_TYPE_ACCEL;
+}
 
 void deviceProps(ggml_backend_dev_t dev, ggml_backend_dev_props* props) {
   props->name = deviceName(dev);
@@ -117,12 +121,27 @@ void deviceProps(ggml_backend_dev_t dev, ggml_backend_dev_props* props) {
   props->caps = {false, false, false, false};
 }
 
+// A name such as GPU, GPU.1, AUTO or AUTO:GPU,CPU; of the latter kind OpenVINO itself finds the devices.
+void checkDevice(const std::string& name) {
+  for (const char* virtualDevice : {"AUTO", "MULTI", "HETERO", "BATCH"})
+    if (name.rfind(virtualDevice, 0) == 0) return;
+  std::string known;
+  for (const std::string& device : core().get_available_devices()) {
+    if (device == name || device.rfind(name + '.', 0) == 0) return;
+    known += (known.empty() ? "" : ", ") + device;
+  }
+  throw std::invalid_argument("OpenVINO finds no device \"" + name + "\" here, but " + known);
+}
+
 ggml_backend_t initBackend(ggml_backend_dev_t dev, const char* params) {
-  constexpr ggml_backend_i interface{backendName, freeBackend, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
-                                     nullptr,     nullptr,     compute, nullptr, nullptr, nullptr};
+  constexpr ggml_backend_i interface {
+    backendName, freeBackend, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, compute,
+        nullptr, nullptr, nullptr
+  };
   try {
     auto context = std::make_unique<Context>();
     context->settings = Settings::parse(params);
+    checkDevice(context->settings.device);
     auto backend = std::make_unique<ggml_backend>(ggml_backend{guid(), interface, dev, context.get()});
     context.release();
     return backend.release();
@@ -177,15 +196,15 @@ void* procAddress(ggml_backend_reg_t /*registry*/, const char* name) {
 }  // namespace
 
 ggml_backend_reg_t registry() {
-  static ggml_backend_reg instance{GGML_BACKEND_API_VERSION, {registryName, deviceCount, deviceAt, procAddress},
-                                   nullptr};
+  static ggml_backend_reg instance{
+      GGML_BACKEND_API_VERSION, {registryName, deviceCount, deviceAt, procAddress}, nullptr};
   return &instance;
 }
 
 ggml_backend_dev_t device() {
   static ggml_backend_device instance{
-      {deviceName, deviceDescription, deviceMemory, deviceType, deviceProps, initBackend, deviceBufferType, nullptr,
-       nullptr, supportsOp, supportsBuffer, nullptr, nullptr, nullptr, nullptr},
+      {deviceName, deviceDescription, deviceMemory, deviceType, deviceProps, initBackend, deviceBufferType,
+       nullptr, nullptr, supportsOp, supportsBuffer, nullptr, nullptr, nullptr, nullptr},
       registry(),
       nullptr};
   return &instance;

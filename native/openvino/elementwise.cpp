@@ -178,8 +178,8 @@ Value timestepEmbedding(Translator& translator, const ggml_tensor* node) {
 }
 
 Value norm(Translator& translator, const ggml_tensor* node) {
-  return std::make_shared<op::v6::MVN>(translator.value(node->src[0]), integers({3}), true, floatParam(node, 0),
-                                       op::MVNEpsMode::INSIDE_SQRT);
+  return std::make_shared<op::v6::MVN>(translator.value(node->src[0]), integers({3}), true,
+                                       floatParam(node, 0), op::MVNEpsMode::INSIDE_SQRT);
 }
 
 Value rmsNorm(Translator& translator, const ggml_tensor* node) {

@@ -43,8 +43,6 @@ bool isOne(const ggml_tensor* tensor) {
          *static_cast<const float*>(tensor->data) == 1.0F;
 }
 
-bool isContiguous(const ggml_tensor* tensor) { return ggml_is_contiguous(tensor); }
-
 Graph::Graph(ggml_cgraph* graph) : graph_(graph) {
   const int count = ggml_graph_n_nodes(graph);
   nodes_.assign(ggml_graph_nodes(graph), ggml_graph_nodes(graph) + count);
@@ -100,8 +98,8 @@ void Graph::number(ggml_tensor* tensor, Hasher& hasher) {
     refusal_ = "a tensor has no memory";
 }
 
-// What nothing in the graph reads is read by somebody else, and so is what is written into memory that outlives
-// the graph.
+// What nothing in the graph reads is read by somebody else, and so is what is written into memory that
+// outlives the graph.
 void Graph::findResults() {
   results_.assign(nodes_.size(), false);
   std::vector<bool> read(tensors_.size(), false);
@@ -115,16 +113,17 @@ void Graph::findResults() {
     if (index >= 0) results_[static_cast<size_t>(index)] = true;
   };
   for (const ggml_tensor* node : nodes_) {
-    const bool outlives = !isView(node) && node->view_src != nullptr &&
-                          (usageOf(node) != GGML_BACKEND_BUFFER_USAGE_COMPUTE || node->view_src->op == GGML_OP_NONE);
+    const bool outlives =
+        !isView(node) && node->view_src != nullptr &&
+        (usageOf(node) != GGML_BACKEND_BUFFER_USAGE_COMPUTE || node->view_src->op == GGML_OP_NONE);
     const bool output = (node->flags & GGML_TENSOR_FLAG_OUTPUT) != 0;
     if (outlives || output || !read[static_cast<size_t>(ids_.at(node))]) mark(node);
   }
 }
 
-// An OpenVINO graph has values and no memory. A node that writes into another's memory gives a new value; whoever
-// reads the old one afterwards would see the new bytes in ggml and the old value here, so such graphs are refused.
-// So are graphs that write into weights, whose compiled form would be stale at once.
+// An OpenVINO graph has values and no memory. A node that writes into another's memory gives a new value;
+// whoever reads the old one afterwards would see the new bytes in ggml and the old value here, so such graphs
+// are refused. So are graphs that write into weights, whose compiled form would be stale at once.
 void Graph::checkOrder() {
   std::unordered_map<const ggml_tensor*, const ggml_tensor*> current;  // by memory: who wrote it last
   for (const ggml_tensor* node : nodes_) {

@@ -1,6 +1,6 @@
-// What the backend needs to know of a ggml graph before it compiles or runs it. The engine makes its graphs anew
-// for every evaluation, so tensors are known by numbers: two graphs with the same signature give the same tensors
-// the same numbers. A Graph lives for one call of graph_compute.
+// What the backend needs to know of a ggml graph before it compiles or runs it. The engine makes its graphs
+// anew for every evaluation, so tensors are known by numbers: two graphs with the same signature give the
+// same tensors the same numbers. A Graph lives for one call of graph_compute.
 #pragma once
 
 #include <string>
@@ -23,7 +23,6 @@ const ggml_tensor* ownerOf(const ggml_tensor* tensor);
 bool isWeight(const ggml_tensor* tensor);
 // The engine's leaf that always holds 1.
 bool isOne(const ggml_tensor* tensor);
-bool isContiguous(const ggml_tensor* tensor);
 
 class Graph {
  public:

@@ -8,7 +8,8 @@ namespace op = ov::op;
 
 ov::Shape shapeOf(const ggml_tensor* tensor) {
   ov::Shape shape(GGML_MAX_DIMS);
-  for (size_t i = 0; i < GGML_MAX_DIMS; ++i) shape[i] = static_cast<size_t>(tensor->ne[GGML_MAX_DIMS - 1 - i]);
+  for (size_t i = 0; i < GGML_MAX_DIMS; ++i)
+    shape[i] = static_cast<size_t>(tensor->ne[GGML_MAX_DIMS - 1 - i]);
   return shape;
 }
 
@@ -67,8 +68,8 @@ Value transpose(const Value& value, const std::vector<int64_t>& order) {
   if (!moves) return reshape(value, result);
   const bool swapsHeads = order == std::vector<int64_t>{0, 2, 1, 3};
   if (swapsHeads && shape[1] == shape[2]) {
-    // OpenVINO 2026.4's CPU plugin drops this transpose after an attention with as many queries as heads, where
-    // the shape stays the same. With one axis more it does not.
+    // OpenVINO 2026.4's CPU plugin drops this transpose after an attention with as many queries as heads,
+    // where the shape stays the same. With one axis more it does not.
     const Value deeper = reshape(value, {shape[0], shape[1], shape[2], shape[3], 1});
     return reshape(std::make_shared<op::v1::Transpose>(deeper, integers({0, 2, 1, 3, 4})), result);
   }
@@ -197,7 +198,8 @@ Value getRows(Translator& translator, const ggml_tensor* node) {
     const Value matrix = reshape(from, {size(table->ne[1]), size(table->ne[0])});
     taken = std::make_shared<op::v8::Gather>(matrix, flat, integers({0}));
   } else {
-    if (table->ne[3] != rows->ne[2] || table->ne[2] != rows->ne[1]) uncovered(node, "its batches are broadcast");
+    if (table->ne[3] != rows->ne[2] || table->ne[2] != rows->ne[1])
+      uncovered(node, "its batches are broadcast");
     const Value each = reshape(index, {size(rows->ne[2]), size(rows->ne[1]), size(rows->ne[0])});
     taken = std::make_shared<op::v8::Gather>(from, each, integers({2}), 2);
   }

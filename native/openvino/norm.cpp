@@ -5,7 +5,8 @@ namespace {
 
 namespace op = ov::op;
 
-Value groupNormalized(Translator& translator, const ggml_tensor* node, const Value& factor, const Value& bias) {
+Value groupNormalized(Translator& translator, const ggml_tensor* node, const Value& factor,
+                      const Value& bias) {
   const int64_t groups = intParam(node, 0);
   if (groups <= 0 || node->ne[2] % groups != 0) uncovered(node, "its groups are not equal");
   return std::make_shared<op::v12::GroupNormalization>(translator.value(node->src[0]), factor, bias, groups,

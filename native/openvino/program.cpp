@@ -16,8 +16,9 @@ void copyElements(const ggml_tensor* tensor, uint8_t* dense, bool gather) {
     for (int64_t c = 0; c < tensor->ne[2]; ++c)
       for (int64_t b = 0; b < tensor->ne[1]; ++b)
         for (int64_t a = 0; a < tensor->ne[0]; ++a, dense += size) {
-          uint8_t* at = base + static_cast<size_t>(a) * tensor->nb[0] + static_cast<size_t>(b) * tensor->nb[1] +
-                        static_cast<size_t>(c) * tensor->nb[2] + static_cast<size_t>(d) * tensor->nb[3];
+          uint8_t* at = base + static_cast<size_t>(a) * tensor->nb[0] +
+                        static_cast<size_t>(b) * tensor->nb[1] + static_cast<size_t>(c) * tensor->nb[2] +
+                        static_cast<size_t>(d) * tensor->nb[3];
           std::memcpy(gather ? dense : at, gather ? at : dense, size);
         }
 }
@@ -38,7 +39,8 @@ void noteChange(const ggml_tensor* tensor) {
 
 }  // namespace
 
-// Results that are copies: those of inputs are read before anything is written, those of other results afterwards.
+// Results that are copies: those of inputs are read before anything is written, those of other results
+// afterwards.
 void Program::infer(Part& part, const Graph& graph) {
   std::vector<std::vector<uint8_t>> dense(part.copies.size());
   const auto read = [&](bool inputs) {

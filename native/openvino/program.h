@@ -1,7 +1,9 @@
-// A graph made ready to run: parts that OpenVINO computes, and parts that ggml's CPU backend computes in between.
-// Between the parts values are in ggml's own memory, where each tensor is safe from its node to its last reader.
+// A graph made ready to run: parts that OpenVINO computes, and parts that ggml's CPU backend computes in
+// between. Between the parts values are in ggml's own memory, where each tensor is safe from its node to its
+// last reader.
 //
-// Owned by the cache and by whoever runs it; one run at a time (it locks). A run only reads what was compiled.
+// Owned by the cache and by whoever runs it; one run at a time (it locks). A run only reads what was
+// compiled.
 #pragma once
 
 #include <functional>

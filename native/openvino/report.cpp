@@ -36,8 +36,8 @@ std::string Report::json() {
   std::ostringstream text;
   text << "{\"compilations\":" << compilations_ << ",\"compileMs\":" << compileMs_
        << ",\"lastReason\":" << quoted(lastReason_) << ",\"hits\":" << hits << ",\"evictions\":" << evictions
-       << ",\"runs\":" << runs << ",\"coveredNodes\":" << coveredNodes << ",\"uncoveredNodes\":" << uncoveredNodes
-       << '}';
+       << ",\"runs\":" << runs << ",\"coveredNodes\":" << coveredNodes
+       << ",\"uncoveredNodes\":" << uncoveredNodes << '}';
   return text.str();
 }
 
@@ -49,7 +49,8 @@ std::string describeRuntime() {
     text << separator << "{\"name\":" << quoted(name);
     separator = ",";
     try {
-      text << ",\"description\":" << quoted(core().get_property(name, ov::device::full_name)) << ",\"precisions\":[";
+      text << ",\"description\":" << quoted(core().get_property(name, ov::device::full_name))
+           << ",\"precisions\":[";
       const char* comma = "";
       for (const std::string& capability : core().get_property(name, ov::device::capabilities)) {
         text << comma << quoted(capability);

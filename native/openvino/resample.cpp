@@ -22,7 +22,8 @@ Value upscale(Translator& translator, const ggml_tensor* node) {
   switch (flags & 0xFF) {
     case GGML_SCALE_MODE_NEAREST:
       // At other factors the two round differently now and then.
-      if (node->ne[0] % source->ne[0] != 0 || node->ne[1] % source->ne[1] != 0) uncovered(node, "a broken factor");
+      if (node->ne[0] % source->ne[0] != 0 || node->ne[1] % source->ne[1] != 0)
+        uncovered(node, "a broken factor");
       attributes.mode = Interpolate::InterpolateMode::NEAREST;
       attributes.coordinate_transformation_mode = Interpolate::CoordinateTransformMode::ASYMMETRIC;
       attributes.nearest_mode = Interpolate::NearestMode::FLOOR;
@@ -39,7 +40,8 @@ Value upscale(Translator& translator, const ggml_tensor* node) {
   const Value scales = floats({static_cast<float>(node->ne[1]) / static_cast<float>(source->ne[1]),
                                static_cast<float>(node->ne[0]) / static_cast<float>(source->ne[0])},
                               {2});
-  return std::make_shared<Interpolate>(x, integers({node->ne[1], node->ne[0]}), scales, integers({2, 3}), attributes);
+  return std::make_shared<Interpolate>(x, integers({node->ne[1], node->ne[0]}), scales, integers({2, 3}),
+                                       attributes);
 }
 
 Value pool2d(Translator& translator, const ggml_tensor* node) {

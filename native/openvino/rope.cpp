@@ -1,5 +1,5 @@
-// ROPE: rotates pairs of channels by angles that grow with the position. Without YaRN's extension, which no image
-// model uses.
+// ROPE: rotates pairs of channels by angles that grow with the position. Without YaRN's extension, which no
+// image model uses.
 #include <cmath>
 
 #include "rules.h"
@@ -43,8 +43,7 @@ std::vector<int64_t> sectionOfPairs(const ggml_tensor* node, int pairs, bool int
 Value anglesOf(Translator& translator, const ggml_tensor* node, int pairs, bool sectioned, bool interleaved) {
   const auto tokens = static_cast<size_t>(node->ne[2]);
   const auto count = static_cast<size_t>(pairs);
-  const Value positions =
-      std::make_shared<op::v0::Convert>(translator.value(node->src[1]), ov::element::f32);
+  const Value positions = std::make_shared<op::v0::Convert>(translator.value(node->src[1]), ov::element::f32);
   Value each;
   if (sectioned) {
     const Value table = reshape(positions, {4, tokens});

@@ -12,8 +12,8 @@ Table makeTable() {
   for (const ggml_op op : {GGML_OP_DUP, GGML_OP_CONT, GGML_OP_CPY}) table[op] = rule::copy;
   for (const ggml_op op : {GGML_OP_ADD, GGML_OP_ADD1, GGML_OP_SUB, GGML_OP_MUL, GGML_OP_DIV})
     table[op] = rule::binary;
-  for (const ggml_op op : {GGML_OP_SQR, GGML_OP_SQRT, GGML_OP_LOG, GGML_OP_SIN, GGML_OP_COS, GGML_OP_CLAMP,
-                           GGML_OP_LEAKY_RELU})
+  for (const ggml_op op :
+       {GGML_OP_SQR, GGML_OP_SQRT, GGML_OP_LOG, GGML_OP_SIN, GGML_OP_COS, GGML_OP_CLAMP, GGML_OP_LEAKY_RELU})
     table[op] = rule::simple;
   for (const ggml_op op : {GGML_OP_SUM, GGML_OP_SUM_ROWS, GGML_OP_MEAN}) table[op] = rule::reduce;
   table[GGML_OP_RESHAPE] = rule::reshapeView;

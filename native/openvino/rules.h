@@ -1,5 +1,5 @@
-// One rule for each ggml operation, and the small vocabulary they are written in. A rule gets the translator and a
-// node and gives the node's value; it throws Uncovered where it does not hold.
+// One rule for each ggml operation, and the small vocabulary they are written in. A rule gets the translator
+// and a node and gives the node's value; it throws Uncovered where it does not hold.
 #pragma once
 
 #include <optional>
@@ -31,7 +31,8 @@ Value repeatTo(const Value& value, const ov::Shape& shape);
 Value multiply(const Value& a, const Value& b);
 Value add(const Value& a, const Value& b);
 // Elements at offset + sum(index * stride) of a value read in memory order.
-Value strided(const ggml_tensor* node, const Value& base, const int64_t* ne, const int64_t* strides, int64_t offset);
+Value strided(const ggml_tensor* node, const Value& base, const int64_t* ne, const int64_t* strides,
+              int64_t offset);
 float floatParam(const ggml_tensor* node, int index);
 int32_t intParam(const ggml_tensor* node, int index);
 // The source through reshapes, copies of the same values included.
@@ -74,8 +75,8 @@ Value pool2d(Translator&, const ggml_tensor*);
 }  // namespace rule
 
 // Patterns: an empty Value where they do not hold.
-Value convolutionOf(Translator& translator, const ggml_tensor* matMul);    // IM2COL, MUL_MAT
-Value attentionOf(Translator& translator, const ggml_tensor* matMul);      // MUL_MAT, SCALE, SOFT_MAX, MUL_MAT
-Value affineGroupNormOf(Translator& translator, const ggml_tensor* add);   // GROUP_NORM, MUL, ADD
+Value convolutionOf(Translator& translator, const ggml_tensor* matMul);   // IM2COL, MUL_MAT
+Value attentionOf(Translator& translator, const ggml_tensor* matMul);     // MUL_MAT, SCALE, SOFT_MAX, MUL_MAT
+Value affineGroupNormOf(Translator& translator, const ggml_tensor* add);  // GROUP_NORM, MUL, ADD
 
 }  // namespace nd::openvino

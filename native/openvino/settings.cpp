@@ -29,14 +29,13 @@ Settings Settings::parse(const char* text) {
       settings.device = value;
     } else if (name == "precision") {
       if (value != "f32" && value != "bf16" && value != "f16")
-        throw std::invalid_argument("OpenVINO setting \"precision\": \"" + value + "\" is not f32, bf16 or f16");
+        throw std::invalid_argument("OpenVINO setting \"precision\": \"" + value +
+                                    "\" is not f32, bf16 or f16");
       settings.precision = value;
     } else if (name == "threads") {
       settings.threads = static_cast<int>(number(name, value));
     } else if (name == "streams") {
       settings.streams = static_cast<int>(number(name, value));
-    } else if (name == "cacheDir") {
-      settings.cacheDir = value;
     } else if (name == "cacheBytes") {
       settings.cacheBytes = number(name, value);
     } else {

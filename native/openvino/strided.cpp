@@ -30,8 +30,8 @@ Value byIndices(const Value& base, const int64_t* ne, const int64_t* strides, in
   return reshape(std::make_shared<op::v8::Gather>(flat, integers(indices), integers({0})), shape);
 }
 
-// The base seen with one axis for each stride: axis i has size stride(i-1) / stride(i). Empty where the strides
-// do not nest.
+// The base seen with one axis for each stride: axis i has size stride(i-1) / stride(i). Empty where the
+// strides do not nest.
 Value bySlices(const Value& base, std::vector<Axis> axes, int64_t offset, const ov::Shape& shape) {
   std::sort(axes.begin(), axes.end(), [](const Axis& a, const Axis& b) { return a.stride > b.stride; });
   const int64_t outer = axes.front().stride;
@@ -110,7 +110,8 @@ Value view(Translator& translator, const ggml_tensor* node) {
   const Value base = translator.value(owner);
   if (same) return reshape(base, shapeOf(node));
   const auto size = static_cast<int64_t>(ggml_type_size(node->type));
-  if (ggml_blck_size(node->type) != 1 || node->type != owner->type) uncovered(node, "a view of packed memory");
+  if (ggml_blck_size(node->type) != 1 || node->type != owner->type)
+    uncovered(node, "a view of packed memory");
   int64_t strides[GGML_MAX_DIMS];
   for (int i = 0; i < GGML_MAX_DIMS; ++i) {
     if (static_cast<int64_t>(node->nb[i]) % size != 0) uncovered(node, "a view between elements");
@@ -118,7 +119,8 @@ Value view(Translator& translator, const ggml_tensor* node) {
   }
   int64_t last = bytes / size;
   for (int i = 0; i < GGML_MAX_DIMS; ++i) last += (node->ne[i] - 1) * strides[i];
-  if (bytes < 0 || bytes % size != 0 || last >= ggml_nelements(owner)) uncovered(node, "a view beyond its source");
+  if (bytes < 0 || bytes % size != 0 || last >= ggml_nelements(owner))
+    uncovered(node, "a view beyond its source");
   return strided(node, base, node->ne, strides, bytes / size);
 }
 

@@ -71,7 +71,8 @@ void Translator::addResult(const ggml_tensor* node, ov::ResultVector& results) {
   const auto type = elementType(node->type);
   if (!type) throw Uncovered(node, std::string("a result of type ") + ggml_type_name(node->type));
   const Value made = value(node);
-  const Value out = made.get_element_type() == *type ? made : Value(std::make_shared<ov::op::v0::Convert>(made, *type));
+  const Value out =
+      made.get_element_type() == *type ? made : Value(std::make_shared<ov::op::v0::Convert>(made, *type));
   const ov::Node* origin = out.get_node();
   while (ov::is_type<ov::op::v1::Reshape>(origin)) origin = origin->input_value(0).get_node();
   const int id = graph_.idOf(node);

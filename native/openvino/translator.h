@@ -1,7 +1,7 @@
-// Turns a run of nodes of a ggml graph into an ov::Model. A tensor with ne = [n0, n1, n2, n3] is a value of shape
-// [n3, n2, n1, n0]; all four dimensions are kept everywhere, and all floating point values are f32, whatever type
-// ggml keeps them in. Weights become constants over ggml's own memory, other leaves and results of earlier parts
-// become parameters.
+// Turns a run of nodes of a ggml graph into an ov::Model. A tensor with ne = [n0, n1, n2, n3] is a value of
+// shape [n3, n2, n1, n0]; all four dimensions are kept everywhere, and all floating point values are f32,
+// whatever type ggml keeps them in. Weights become constants over ggml's own memory, other leaves and results
+// of earlier parts become parameters.
 //
 // Lives while one part of a graph is translated; one thread.
 #pragma once

@@ -1,4 +1,5 @@
-// The compile cache of the OpenVINO backend: what is compiled again and what is not, and never a stale result.
+// The compile cache of the OpenVINO backend: what is compiled again and what is not, and never a stale
+// result.
 #include "check.h"
 #include "openvino_net.h"
 
@@ -9,7 +10,8 @@ namespace {
 struct Layer {
   Net net;
   ggml_tensor* weight;
-  Layer(ggml_backend_t backend, bool reference, int64_t rows, uint64_t seed = 5) : net(backend, reference, seed) {
+  Layer(ggml_backend_t backend, bool reference, int64_t rows, uint64_t seed = 5)
+      : net(backend, reference, seed) {
     ggml_tensor* x = net.input({64, rows});
     weight = net.weight(GGML_TYPE_F16, {64, 32}, 0.1F);
     ggml_tensor* y = ggml_silu(net.ctx(), ggml_mul_mat(net.ctx(), weight, x));
@@ -19,7 +21,8 @@ struct Layer {
 
 class Counter {
  public:
-  explicit Counter(const Backends& backends) : backends_(backends), before_(backends.figure("compilations")) {}
+  explicit Counter(const Backends& backends)
+      : backends_(backends), before_(backends.figure("compilations")) {}
   int compilations() const { return static_cast<int>(backends_.figure("compilations") - before_); }
 
  private:
@@ -129,14 +132,10 @@ void settings(const std::string& folder) {
   CHECK(!Backends(folder, "precision=f64").openvino);
   CHECK(!Backends(folder, "colour=red").openvino);
   CHECK(!Backends(folder, "threads=-1").openvino);
-  const Backends nowhere(folder, "device=NOWHERE");
-  CHECK(nowhere.openvino != nullptr);
-  Layer layer(nowhere.openvino.get(), false, 3);
-  Layer wanted(nowhere.cpu.get(), true, 3);
-  CHECK(layer.net.compute() == GGML_STATUS_SUCCESS);  // on the CPU backend, with a warning
-  CHECK(wanted.net.compute() == GGML_STATUS_SUCCESS);
-  CHECK(relativeError(layer.net.read(), wanted.net.read()) < 1e-2);
+  CHECK(!Backends(folder, "device=NOWHERE").openvino);
   const Backends threaded(folder, "device=CPU\nprecision=f32\nthreads=1\nstreams=1");
+  Layer wanted(threaded.cpu.get(), true, 3);
+  CHECK(wanted.net.compute() == GGML_STATUS_SUCCESS);
   Layer other(threaded.openvino.get(), false, 3);
   CHECK(other.net.compute() == GGML_STATUS_SUCCESS);
   CHECK(relativeError(other.net.read(), wanted.net.read()) < 1e-2);

@@ -1,5 +1,6 @@
-// Small networks built twice from one description: for OpenVINO as they are, and for ggml's CPU backend as the
-// reference, where all weights are unpacked to f32 and approximations of ggml's kernels can be written out.
+// Small networks built twice from one description: for OpenVINO as they are, and for ggml's CPU backend as
+// the reference, where all weights are unpacked to f32 and approximations of ggml's kernels can be written
+// out.
 #pragma once
 
 #include <cmath>
@@ -33,7 +34,11 @@ using Dims = std::vector<int64_t>;
 class Net {
  public:
   Net(ggml_backend_t backend, bool reference, uint64_t seed)
-      : reference(reference), random(seed), backend_(backend), weights_(newContext()), context_(newContext()) {}
+      : reference(reference),
+        random(seed),
+        backend_(backend),
+        weights_(newContext()),
+        context_(newContext()) {}
 
   const bool reference;
   std::mt19937_64 random;
@@ -46,10 +51,12 @@ class Net {
     std::vector<uint8_t> packed(ggml_row_size(type, ne[0]) * (values.size() / static_cast<size_t>(ne[0])));
     const auto rows = static_cast<int64_t>(values.size()) / ne[0];
     ggml_quantize_chunk(type, values.data(), packed.data(), 0, rows, ne[0], nullptr);
-    ggml_tensor* tensor = ggml_new_tensor(weights_.get(), reference ? GGML_TYPE_F32 : type, count(ne), ne.data());
+    ggml_tensor* tensor =
+        ggml_new_tensor(weights_.get(), reference ? GGML_TYPE_F32 : type, count(ne), ne.data());
     if (reference && type != GGML_TYPE_F32) {
       std::vector<float> unpacked(values.size());
-      ggml_get_type_traits(type)->to_float(packed.data(), unpacked.data(), static_cast<int64_t>(unpacked.size()));
+      ggml_get_type_traits(type)->to_float(packed.data(), unpacked.data(),
+                                           static_cast<int64_t>(unpacked.size()));
       keep(tensor, unpacked.data(), unpacked.size() * sizeof(float));
     } else {
       keep(tensor, packed.data(), packed.size());
@@ -103,7 +110,8 @@ class Net {
   }
   ggml_status compute() {
     for (const auto& [tensor, bytes] : data_)
-      if (tensor->buffer != nullptr && (!weightBuffer_ || tensor->buffer != weightBuffer_.get())) set(tensor, bytes);
+      if (tensor->buffer != nullptr && (!weightBuffer_ || tensor->buffer != weightBuffer_.get()))
+        set(tensor, bytes);
     return ggml_backend_graph_compute(backend_, graph_);
   }
   std::vector<float> read(size_t output = 0) const { return values(outputs_[output]); }
@@ -115,8 +123,8 @@ class Net {
       for (int64_t c = 0; c < tensor->ne[2]; ++c)
         for (int64_t b = 0; b < tensor->ne[1]; ++b)
           for (int64_t a = 0; a < tensor->ne[0]; ++a) {
-            const uint8_t* at = bytes.data() + a * tensor->nb[0] + b * tensor->nb[1] + c * tensor->nb[2] +
-                                d * tensor->nb[3];
+            const uint8_t* at =
+                bytes.data() + a * tensor->nb[0] + b * tensor->nb[1] + c * tensor->nb[2] + d * tensor->nb[3];
             result.push_back(number(tensor->type, at));
           }
     return result;
@@ -129,7 +137,8 @@ class Net {
 
  private:
   static Owned<ggml_context> newContext() {
-    return Owned<ggml_context>(ggml_init({ggml_tensor_overhead() * 4096 + ggml_graph_overhead_custom(4096, false), nullptr, true}));
+    return Owned<ggml_context>(
+        ggml_init({ggml_tensor_overhead() * 4096 + ggml_graph_overhead_custom(4096, false), nullptr, true}));
   }
   static int count(const Dims& ne) { return static_cast<int>(ne.size()); }
   static float number(ggml_type type, const uint8_t* at) {
@@ -168,7 +177,8 @@ struct Backends {
 
   explicit Backends(const std::string& folder, const char* settings = nullptr) {
     if (ggml_backend_reg_by_name("CPU") == nullptr) ggml_backend_load_all_from_path(folder.c_str());
-    if (ggml_backend_reg_by_name("OpenVINO") == nullptr) ggml_backend_load((folder + "/libggml-openvino.so").c_str());
+    if (ggml_backend_reg_by_name("OpenVINO") == nullptr)
+      ggml_backend_load((folder + "/libggml-openvino.so").c_str());
     cpu.reset(ggml_backend_init_by_name("CPU", nullptr));
     openvino.reset(ggml_backend_init_by_name("OpenVINO", settings));
     ggml_backend_reg_t registry = ggml_backend_reg_by_name("OpenVINO");

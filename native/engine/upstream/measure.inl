@@ -117,9 +117,9 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
 }
 
 LoadMemory measureLoad(const LoadOptions& options, Job& job) {
-  upstream::checkDevice(options.device);
+  upstream::checkDevice(options.device, options.deviceOptions);
   const sd_ctx_params_t params = upstream::engineParams(options);
-  upstream::ActiveJob active{job, Phase::Load, options.device};
+  upstream::ActiveJob active{job, Phase::Load, options.device, options.deviceOptions};
   active.memory.dry = true;
   return upstream::runOperation(active, "estimate the load", [&] {
     const MutedLog muted;
