@@ -169,6 +169,7 @@ export interface NativeLoadOptions {
   readonly files: NativeModelFiles;
   /** Device name of {@link NativeDevice}; empty string: the engine's first choice among loaded backends. */
   readonly device: string;
+  readonly deviceOptions?: string; // what its backend is made with: lines of name=value
   /** 0: number of physical cores. */
   readonly threads: number;
   /** `taesd` replaces the VAE for the final picture too (false), or serves previews only (true). */

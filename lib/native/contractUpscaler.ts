@@ -6,6 +6,8 @@ import type { NativeGraphMemory, NativeSize } from './contractMemory.js';
 export interface NativeUpscalerOptions {
   readonly file: string;
   readonly device: string;
+  /** What its backend is made with: lines of `name=value`. */
+  readonly deviceOptions?: string;
   readonly threads: number;
   readonly convDirect: boolean;
   readonly offloadToCpu: boolean;

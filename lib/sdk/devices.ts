@@ -8,7 +8,8 @@ export function listDevices({ addon }: Pick<LoadedAddon, 'addon'>): DeviceInfo[]
 }
 
 /**
- * The device for a backend: the named one, else the backend's first; `auto` prefers a GPU, then an integrated one.
+ * The device for a backend: the named one, else the backend's first; `auto` prefers a GPU, then an integrated one, then
+ * OpenVINO, whose package is installed only by who wants it.
  * @throws DiffusionError `ERR_BACKEND_UNAVAILABLE` saying what to install, `ERR_INVALID_OPTION` for an unknown device.
  */
 export function chooseDevice(
@@ -22,6 +23,10 @@ export function chooseDevice(
   if (name !== undefined) return findDevice(fitting, name);
   const order = backend === 'auto' ? (['gpu', 'igpu', 'cpu'] as const) : [];
   for (const type of order) {
+    if (type === 'cpu') {
+      const openvino = fitting.find((device) => device.backend === 'openvino');
+      if (openvino !== undefined) return openvino;
+    }
     const first = fitting.find((device) => device.type === type);
     if (first !== undefined) return first;
   }

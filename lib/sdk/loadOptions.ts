@@ -93,11 +93,13 @@ export function nativeLoadOptions(
   paths: NativeModelFiles,
   device: string,
   threads: number,
+  deviceOptions = '',
 ): NativeLoadOptions {
   const { circular = false } = options;
   return {
     files: paths,
     device,
+    deviceOptions,
     threads: options.threads ?? threads,
     taesdPreviewOnly: options.taesdPreviewOnly,
     weightType: options.weightType ?? '',

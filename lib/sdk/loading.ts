@@ -39,6 +39,8 @@ export interface WeightsContext {
 export interface LoadContext extends WeightsContext, Pick<AssembleInit, 'residency' | 'log' | 'openUpscaler'> {
   readonly device: string;
   readonly threads: number;
+  /** What the device's backend is made with. */
+  readonly deviceOptions: string;
   readonly loraDirectories: LoraDirectories;
   readonly seconds: SecondModels;
   readonly onDispose: (model: Model) => void;
@@ -91,7 +93,13 @@ export async function loadModel(
   signal.throwIfAborted();
   const stamps = await fileStamps(files);
   const check = (stop: AbortSignal) => (embedded ? Promise.resolve() : checkModelFiles(files, stop));
-  const request = nativeLoadOptions(options, files, options.device ?? context.device, context.threads);
+  const request = nativeLoadOptions(
+    options,
+    files,
+    options.device ?? context.device,
+    context.threads,
+    context.deviceOptions,
+  );
   const loaded = await besideCheck(
     check,
     (stop) =>

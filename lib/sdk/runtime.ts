@@ -20,6 +20,7 @@ import { LoraDirectories } from '../weights/index.js';
 import { chooseDevice, findDevice, listDevices } from './devices.js';
 import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
 import { type CheckedIsolation, isolationSpec, openIsolated, resolveIsolation } from './isolation.js';
+import { openvinoSettings, openvinoSpec } from './openvino.js';
 import { linkAbort } from './linkedAbort.js';
 import { findFiles, type LoadContext, loadModel } from './loading.js';
 import { loadNeed, measureLoad } from './loadMemory.js';
@@ -54,6 +55,7 @@ const runtimeSpec = {
   loraDirectories: withDefault(arrayOf(filePath(), { max: 1024 }), []),
   logger: optional(func<(level: LogLevel, message: string, source: LogSource) => void>()),
   isolation: isolationSpec,
+  openvino: openvinoSpec,
 } as const;
 
 const upscalerSpec = {
@@ -86,8 +88,9 @@ export async function openRuntime(
   const checked = checkOptions('createRuntime', options, runtimeSpec);
   const { backend, device, binary, threads, memoryLimit, logLevel, logger } = checked;
   const loaded = await load(binary, resolveIsolation(checked.isolation));
-  const chosen = await chosenDevice(loaded, backend, device);
+  const chosen = await closing(loaded, () => chooseDevice(loaded, backend, device));
   const { addon } = loaded;
+  const deviceOptions = await closing(loaded, () => openvinoSettings(checked.openvino, chosen.backend, threads));
   if (logger !== undefined) {
     addon.setLogger(logLevel, (level, message, job) => {
       notify(() => {
@@ -105,7 +108,7 @@ export async function openRuntime(
   });
   const directories = new LoraDirectories(checked.loraDirectories);
   const log = logger === undefined || logLevel === 'warn' || logLevel === 'error' ? undefined : modelLog(logger);
-  return new Runtime(loaded, chosen, threads, logger !== undefined, ledger, directories, residency, log);
+  return new Runtime(loaded, chosen, threads, deviceOptions, logger !== undefined, ledger, directories, residency, log);
 }
 
 /** Tells a logger of what happened to models, at level `info`. */
@@ -117,16 +120,17 @@ function modelLog(logger: (level: LogLevel, message: string, source: LogSource) 
   };
 }
 
-/** Free bytes of a device; the CPU's are those of the system and of the process's control groups. */
+/** Free bytes of a device; the CPU's and OpenVINO's are those of the system and of the process's control groups. */
 function deviceMemory(loaded: LoadedAddon, name: string): number {
   const device = loaded.addon.devices().find((entry) => entry.name === name);
-  return device === undefined || device.type === 'cpu' || name === host ? availableMemory() : device.memoryFree;
+  const inHost = device?.type === 'cpu' || device?.type === 'accel';
+  return device === undefined || inHost || name === host ? availableMemory() : device.memoryFree;
 }
 
-/** As {@link chooseDevice}; an isolated engine is not left behind when it has no such device. */
-async function chosenDevice(loaded: LoadedAddon, backend: Backend, device: string | undefined): Promise<DeviceInfo> {
+/** Runs a check; an isolated engine is not left behind when it fails. */
+async function closing<T>(loaded: LoadedAddon, check: () => T): Promise<T> {
   try {
-    return chooseDevice(loaded, backend, device);
+    return check();
   } catch (error) {
     await loaded.engine?.close();
     throw error;
@@ -150,6 +154,7 @@ export class Runtime {
   readonly binary: string;
   readonly #loaded: LoadedAddon;
   readonly #threads: number;
+  readonly #deviceOptions: string;
   readonly #logs: boolean;
   readonly #shared: Omit<LoadContext, 'seconds' | 'onDispose' | 'device'>;
   readonly #seconds: SecondModels;
@@ -166,6 +171,7 @@ export class Runtime {
     loaded: LoadedAddon,
     device: DeviceInfo,
     threads: number,
+    deviceOptions: string,
     logs: boolean,
     ledger: MemoryLedger,
     loraDirectories: LoraDirectories,
@@ -175,15 +181,19 @@ export class Runtime {
     const { addon } = loaded;
     this.#upscaling = new SharedUpscalers({
       ...{ addon, ledger, residency, log },
-      request: (file) => ({ file, device: device.name, threads, convDirect: false, offloadToCpu: false }),
+      request: (file) => ({
+        ...{ file, device: device.name, deviceOptions, threads },
+        ...{ convDirect: false, offloadToCpu: false },
+      }),
     });
     this.#shared = {
-      ...{ loaded, ledger, residency, log, loraDirectories, threads },
+      ...{ loaded, ledger, residency, log, loraDirectories, threads, deviceOptions },
       openUpscaler: this.#upscaling.open,
     };
     this.#seconds = new SecondModels(this.#shared);
     this.#loaded = loaded;
     this.#threads = threads;
+    this.#deviceOptions = deviceOptions;
     this.#logs = logs;
     this.#ledger = ledger;
     this.backend = device.backend;
@@ -242,7 +252,13 @@ export class Runtime {
     const checked = checkLoadOptions(options);
     const device = this.#deviceName(checked.device);
     return this.#track(checked.signal, async (stop) => {
-      const request = nativeLoadOptions(checked, await findFiles(checked, stop), device, this.#threads);
+      const request = nativeLoadOptions(
+        checked,
+        await findFiles(checked, stop),
+        device,
+        this.#threads,
+        this.#deviceOptions,
+      );
       const ledger = this.#ledger;
       const measured = await measureLoad({ addon: this.#loaded.addon, ledger }, request, stop);
       const need = loadNeed(measured, ledger);
@@ -266,7 +282,7 @@ export class Runtime {
     const checked = checkOptions('loadUpscaler', options, upscalerSpec);
     const { file, threads = this.#threads, tileSize, convDirect, offloadToCpu } = checked;
     const device = this.#deviceName(checked.device);
-    const request = { file, device, threads, convDirect, offloadToCpu };
+    const request = { file, device, deviceOptions: this.#deviceOptions, threads, convDirect, offloadToCpu };
     const context = { addon: this.#loaded.addon, ledger: this.#ledger };
     return this.#track(checked.signal, async (stop) => {
       const tracker = new ProgressTracker([{ phase: 'load', image: 0, total: 0, weight: 1 }], 0, checked);

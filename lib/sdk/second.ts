@@ -45,7 +45,7 @@ export class SecondModels {
     const stop = signal ?? new AbortController().signal;
     const stamps = await fileStamps(files);
     const request = {
-      ...nativeLoadOptions(options, files, device, this.#context.threads),
+      ...nativeLoadOptions(options, files, device, this.#context.threads, this.#context.deviceOptions),
       withoutTextEncoder: parts.textEncoder === 'first',
       withoutVae: parts.vae === 'first',
     };

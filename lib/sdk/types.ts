@@ -4,10 +4,11 @@ import type { ModelDefaults } from '../pipeline/defaults.js';
 import type { ProgressEvent } from '../pipeline/events.js';
 import type { LoraBackup, LoraMode } from '../weights/index.js';
 import type { IsolationMode, IsolationOptions } from './isolation.js';
+import type { OpenvinoOptions, OpenvinoPrecision } from './openvino.js';
 
-export type { IsolationMode, IsolationOptions, LogSource };
+export type { IsolationMode, IsolationOptions, LogSource, OpenvinoOptions, OpenvinoPrecision };
 
-/** Family of compute devices. `auto`: the first GPU that a loaded backend reports, else the CPU. */
+/** Family of compute devices. `auto`: the first GPU that a loaded backend reports, else OpenVINO, else the CPU. */
 export type Backend = 'auto' | 'cpu' | 'cuda' | 'vulkan' | 'openvino';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -39,6 +40,8 @@ export interface RuntimeOptions {
    * `ERR_ENGINE_CRASHED` and the next job starts a fresh process, which loads the models again. Default: `none`.
    */
   readonly isolation?: IsolationMode | IsolationOptions | undefined;
+  /** Settings of the backend `openvino`; refused with another. */
+  readonly openvino?: OpenvinoOptions | undefined;
 }
 
 export interface DeviceInfo {

@@ -105,6 +105,7 @@ LoadOptions readLoadOptions(const Napi::Value& value) {
   LoadOptions options;
   options.files = readModelFiles(reader.value("files"));
   options.device = reader.text("device");
+  options.deviceOptions = reader.text("deviceOptions");
   options.threads = reader.integer("threads", 0, maxThreads);
   options.taesdPreviewOnly = reader.flag("taesdPreviewOnly");
   options.weightType = reader.text("weightType");
@@ -135,6 +136,7 @@ UpscalerOptions readUpscalerOptions(const Napi::Value& value) {
   options.file = reader.text("file");
   if (options.file.empty()) reader.fail("file", "a path");
   options.device = reader.text("device");
+  options.deviceOptions = reader.text("deviceOptions");
   options.threads = reader.integer("threads", 0, maxThreads);
   options.convDirect = reader.flag("convDirect");
   options.offloadToCpu = reader.flag("offloadToCpu");

@@ -85,6 +85,7 @@ struct LeftOut {
 struct LoadOptions {
   ModelFiles files;
   std::string device;
+  std::string deviceOptions;  // what its backend is made with: lines of name=value
   int threads = 0;
   bool taesdPreviewOnly = false;
   std::string weightType;
@@ -281,6 +282,7 @@ struct LoadMemory {
 struct UpscalerOptions {
   std::string file;
   std::string device;
+  std::string deviceOptions;
   int threads = 0;
   bool convDirect = false;
   bool offloadToCpu = false;

@@ -80,7 +80,7 @@ std::shared_ptr<Block> Block::make(size_t bytes) {
   const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment + kAlignment;
   auto* base = static_cast<uint8_t*>(std::aligned_alloc(kAlignment, rounded));
   if (base == nullptr) return nullptr;
-  return std::shared_ptr<Block>(new Block(base, bytes));
+  return std::make_shared<Block>(Private{}, base, bytes);
 }
 
 Block::~Block() { std::free(base_); }

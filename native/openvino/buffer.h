@@ -15,8 +15,11 @@
 namespace nd::openvino {
 
 class Block {
+  struct Private {};
+
  public:
   static std::shared_ptr<Block> make(size_t bytes);  // null without memory
+  Block(Private /*made by make()*/, uint8_t* base, size_t bytes) : base_(base), bytes_(bytes) {}
   ~Block();
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
@@ -29,7 +32,6 @@ class Block {
   void changed(const void* from, size_t bytes);
 
  private:
-  Block(uint8_t* base, size_t bytes) : base_(base), bytes_(bytes) {}
   struct Known {
     size_t bytes;
     Id id;

@@ -31,8 +31,8 @@ Context& contextOf(ggml_backend_t backend) { return *static_cast<Context*>(backe
 const char* backendName(ggml_backend_t /*backend*/) { return "OpenVINO"; }
 
 void freeBackend(ggml_backend_t backend) {
-  delete static_cast<Context*>(backend->context);
-  delete backend;
+  const std::unique_ptr<ggml_backend> own(backend);
+  const std::unique_ptr<Context> context(&contextOf(backend));
 }
 
 template <typename Function>
@@ -121,6 +121,18 @@ void deviceProps(ggml_backend_dev_t dev, ggml_backend_dev_props* props) {
   props->caps = {false, false, false, false};
 }
 
+// A name such as GPU, GPU.1, AUTO or AUTO:GPU,CPU; of the latter kind OpenVINO itself finds the devices.
+void checkDevice(const std::string& name) {
+  for (const char* virtualDevice : {"AUTO", "MULTI", "HETERO", "BATCH"})
+    if (name.rfind(virtualDevice, 0) == 0) return;
+  std::string known;
+  for (const std::string& device : core().get_available_devices()) {
+    if (device == name || device.rfind(name + '.', 0) == 0) return;
+    known += (known.empty() ? "" : ", ") + device;
+  }
+  throw std::invalid_argument("OpenVINO finds no device \"" + name + "\" here, but " + known);
+}
+
 ggml_backend_t initBackend(ggml_backend_dev_t dev, const char* params) {
   constexpr ggml_backend_i interface {
     backendName, freeBackend, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, compute,
@@ -129,6 +141,7 @@ ggml_backend_t initBackend(ggml_backend_dev_t dev, const char* params) {
   try {
     auto context = std::make_unique<Context>();
     context->settings = Settings::parse(params);
+    checkDevice(context->settings.device);
     auto backend = std::make_unique<ggml_backend>(ggml_backend{guid(), interface, dev, context.get()});
     context.release();
     return backend.release();

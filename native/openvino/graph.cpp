@@ -43,8 +43,6 @@ bool isOne(const ggml_tensor* tensor) {
          *static_cast<const float*>(tensor->data) == 1.0F;
 }
 
-bool isContiguous(const ggml_tensor* tensor) { return ggml_is_contiguous(tensor); }
-
 Graph::Graph(ggml_cgraph* graph) : graph_(graph) {
   const int count = ggml_graph_n_nodes(graph);
   nodes_.assign(ggml_graph_nodes(graph), ggml_graph_nodes(graph) + count);

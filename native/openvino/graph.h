@@ -23,7 +23,6 @@ const ggml_tensor* ownerOf(const ggml_tensor* tensor);
 bool isWeight(const ggml_tensor* tensor);
 // The engine's leaf that always holds 1.
 bool isOne(const ggml_tensor* tensor);
-bool isContiguous(const ggml_tensor* tensor);
 
 class Graph {
  public:

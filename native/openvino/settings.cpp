@@ -36,8 +36,6 @@ Settings Settings::parse(const char* text) {
       settings.threads = static_cast<int>(number(name, value));
     } else if (name == "streams") {
       settings.streams = static_cast<int>(number(name, value));
-    } else if (name == "cacheDir") {
-      settings.cacheDir = value;
     } else if (name == "cacheBytes") {
       settings.cacheBytes = number(name, value);
     } else {

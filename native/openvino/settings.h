@@ -11,7 +11,6 @@ struct Settings {
   std::string precision = "f32";  // f32, bf16, f16: what inference computes in
   int threads = 0;                // 0: OpenVINO's own choice
   int streams = 1;
-  std::string cacheDir;     // empty: compiled graphs are kept in memory only
   uint64_t cacheBytes = 0;  // bound of what is kept in memory; 0: half of the machine's memory
 
   static Settings parse(const char* text);  // null: defaults; throws std::invalid_argument

@@ -46,12 +46,13 @@ struct MemoryMeter {
 struct Handover;  // see handover.inl
 
 struct ActiveJob {
-  ActiveJob(Job& theJob, Phase thePhase, std::string theDevice = {})
-      : job(theJob), phase(thePhase), device(std::move(theDevice)) {}
+  ActiveJob(Job& theJob, Phase thePhase, std::string theDevice = {}, std::string theOptions = {})
+      : job(theJob), phase(thePhase), device(std::move(theDevice)), deviceOptions(std::move(theOptions)) {}
 
   Job& job;
   Phase phase;
-  std::string device;        // for jobBackend()
+  std::string device;  // for jobBackend()
+  std::string deviceOptions;
   bool abortGraphs = false;  // a CPU graph may stop between nodes: the caller checks for the empty result
   bool tiled = false;
   uint64_t bytesTotal = 0;
@@ -116,7 +117,7 @@ class AbortableGraphs {
   throw std::runtime_error(logged.empty() ? assertion : logged);
 }
 
-// Called between two nodes of a CPU graph.
+// Called between two nodes of a CPU graph, and between the parts of one that OpenVINO compiled.
 inline bool shouldAbort(void* given) {
   auto& job = *static_cast<ActiveJob*>(given);
   job.job.touch();
@@ -129,14 +130,13 @@ inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
     return GGML_STATUS_SUCCESS;
   }
   ggml_backend_dev_t device = ggml_backend_get_device(backend);
-  const bool cpu = device != nullptr && ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_CPU;
   if (active == nullptr) return ggml_backend_graph_compute(backend, graph);
   active->job.touch();
-  if (!cpu) return ggml_backend_graph_compute(backend, graph);
-  if (active->abortGraphs && active->job.cancelled()) return GGML_STATUS_ABORTED;
+  if (device == nullptr) return ggml_backend_graph_compute(backend, graph);
   const auto setAbort = reinterpret_cast<ggml_backend_set_abort_callback_t>(ggml_backend_reg_get_proc_address(
       ggml_backend_dev_backend_reg(device), "ggml_backend_set_abort_callback"));
   if (setAbort == nullptr) return ggml_backend_graph_compute(backend, graph);
+  if (active->abortGraphs && active->job.cancelled()) return GGML_STATUS_ABORTED;
   setAbort(backend, shouldAbort, active);
   const ggml_status status = ggml_backend_graph_compute(backend, graph);
   setAbort(backend, nullptr, nullptr);
@@ -145,7 +145,8 @@ inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
 
 inline ggml_backend_t jobBackend() {
   if (active == nullptr || active->device.empty()) return sd_get_default_backend();
-  return ggml_backend_init_by_name(active->device.c_str(), nullptr);
+  const char* options = active->deviceOptions.empty() ? nullptr : active->deviceOptions.c_str();
+  return ggml_backend_init_by_name(active->device.c_str(), options);
 }
 
 // Called by the engine for sampling steps, VAE and upscaler tiles, and while it reads tensors.

@@ -64,9 +64,18 @@ inline sd_ctx_params_t engineParams(const LoadOptions& options) {
   return params;
 }
 
-inline void checkDevice(const std::string& device) {
-  if (device.empty() || ggml_backend_dev_by_name(device.c_str()) != nullptr) return;
-  throw EngineError(ErrorCode::BackendUnavailable, "There is no device \"" + device + "\".");
+// The engine copes badly with a backend that cannot be made, so one with options is made once to see.
+inline void checkDevice(const std::string& device, const std::string& options) {
+  if (device.empty()) return;
+  if (ggml_backend_dev_by_name(device.c_str()) == nullptr)
+    throw EngineError(ErrorCode::BackendUnavailable, "There is no device \"" + device + "\".");
+  if (options.empty()) return;
+  takeErrorLines();
+  ggml_backend_t backend = ggml_backend_init_by_name(device.c_str(), options.c_str());
+  if (backend == nullptr)
+    throw EngineError(ErrorCode::BackendUnavailable,
+                      "The device \"" + device + "\" cannot be used: " + takeErrorLines());
+  ggml_backend_free(backend);
 }
 
 [[noreturn]] inline void throwLoadFailure(const ActiveJob& job) {
@@ -111,9 +120,9 @@ inline void checkControlNet(StableDiffusionGGML& sd, const std::string& file) {
 }  // namespace upstream
 
 std::unique_ptr<Model> Model::load(const LoadOptions& options, Job& job) {
-  upstream::checkDevice(options.device);
+  upstream::checkDevice(options.device, options.deviceOptions);
   const sd_ctx_params_t params = upstream::engineParams(options);
-  upstream::ActiveJob active{job, Phase::Load, options.device};
+  upstream::ActiveJob active{job, Phase::Load, options.device, options.deviceOptions};
   const auto load = [&] {
     growHeap(kTokenizerBytes);
     auto impl = std::make_unique<Impl>();

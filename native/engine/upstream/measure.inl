@@ -147,10 +147,10 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
 }
 
 std::unique_ptr<Model> Model::outline(const LoadOptions& options, Job& job) {
-  upstream::checkDevice(options.device);
+  upstream::checkDevice(options.device, options.deviceOptions);
   const sd_ctx_params_t params = upstream::engineParams(options);
   auto impl = std::make_unique<Impl>();
-  upstream::ActiveJob active{job, Phase::Load, options.device};
+  upstream::ActiveJob active{job, Phase::Load, options.device, options.deviceOptions};
   const upstream::WithoutData dry(active);
   return upstream::runOperation(active, "estimate the job", [&] {
     const MutedLog muted;
@@ -182,9 +182,9 @@ JobMemory Model::measureUnloaded(const LoadOptions& options, const MeasureParams
 }
 
 LoadMemory measureLoad(const LoadOptions& options, Job& job) {
-  upstream::checkDevice(options.device);
+  upstream::checkDevice(options.device, options.deviceOptions);
   const sd_ctx_params_t params = upstream::engineParams(options);
-  upstream::ActiveJob active{job, Phase::Load, options.device};
+  upstream::ActiveJob active{job, Phase::Load, options.device, options.deviceOptions};
   active.memory.dry = true;
   active.leftOut = options.leftOut;
   return upstream::runOperation(active, "estimate the load", [&] {

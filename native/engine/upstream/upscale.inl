@@ -67,8 +67,8 @@ Upscaler::Upscaler(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Upscaler::~Upscaler() = default;
 
 std::unique_ptr<Upscaler> Upscaler::load(const UpscalerOptions& options, Job& job) {
-  upstream::checkDevice(options.device);
-  upstream::ActiveJob active{job, Phase::Load, options.device};
+  upstream::checkDevice(options.device, options.deviceOptions);
+  upstream::ActiveJob active{job, Phase::Load, options.device, options.deviceOptions};
   return upstream::runOperation(active, "load the upscaler", [&] {
     const int threads = options.threads > 0 ? options.threads : sd_get_num_physical_cores();
     checkModelFile(options.file);
@@ -102,8 +102,8 @@ GraphMemory Upscaler::measure(const UpscaleSize& size, Job& job) {
 
 UpscalerMemory measureUpscaler(const UpscalerOptions& options, const std::vector<UpscaleSize>& sizes,
                                Job& job) {
-  upstream::checkDevice(options.device);
-  upstream::ActiveJob active{job, Phase::Load, options.device};
+  upstream::checkDevice(options.device, options.deviceOptions);
+  upstream::ActiveJob active{job, Phase::Load, options.device, options.deviceOptions};
   UpscalerMemory memory;
   {
     const upstream::WithoutData dry(active);

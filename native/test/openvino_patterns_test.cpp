@@ -1,0 +1,202 @@
+// Products, convolutions, attention, and what has no rule; see openvino_cases.h.
+#include "openvino_cases.h"
+
+namespace nd::test {
+namespace {
+
+constexpr ggml_type kWeightTypes[] = {GGML_TYPE_F32,  GGML_TYPE_F16,  GGML_TYPE_BF16, GGML_TYPE_Q8_0,
+                                      GGML_TYPE_Q4_0, GGML_TYPE_Q4_1, GGML_TYPE_Q5_0, GGML_TYPE_Q5_1,
+                                      GGML_TYPE_Q2_K, GGML_TYPE_Q3_K, GGML_TYPE_Q4_K, GGML_TYPE_Q5_K,
+                                      GGML_TYPE_Q6_K};
+
+void products(std::vector<Case>& cases) {
+  for (const ggml_type type : kWeightTypes) {
+    cases.push_back({std::string("linear ") + ggml_type_name(type), [type](Net& net) {
+                       const int64_t k = 256 * net.size(1, 2), m = net.size(1, 40);
+                       ggml_tensor* x = net.input({k, net.size(1, 30), net.size(1, 3)});
+                       ggml_tensor* y = ggml_mul_mat(net.ctx(), net.weight(type, {k, m}, 0.1F), x);
+                       return ggml_add_inplace(net.ctx(), y, net.weight(GGML_TYPE_F32, {m}));
+                     }});
+  }
+  cases.push_back({"matmul of values", [](Net& net) {
+                     const int64_t k = net.size(1, 40), b = net.size(1, 5), c = net.size(1, 3);
+                     return ggml_mul_mat(net.ctx(), net.input({k, net.size(1, 20), b, c}),
+                                         net.input({k, net.size(1, 20), b, c}));
+                   }});
+  cases.push_back({"matmul with broadcast batches", [](Net& net) {
+                     const int64_t k = net.size(1, 40), b = net.size(1, 4), r = net.size(1, 3);
+                     return ggml_mul_mat(net.ctx(), net.input({k, net.size(1, 20), b}),
+                                         net.input({k, net.size(1, 20), b * r}));
+                   }});
+  cases.push_back({"matmul of permuted views", [](Net& net) {
+                     ggml_tensor* a = ggml_permute(net.ctx(), net.input({8, 3, 11}), 0, 2, 1, 3);
+                     ggml_tensor* b = ggml_permute(net.ctx(), net.input({8, 3, 7}), 0, 2, 1, 3);
+                     return ggml_mul_mat(net.ctx(), a, b);
+                   }});
+  for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_F16}) {
+    for (const bool direct : {false, true}) {
+      cases.push_back(
+          {std::string("convolution ") + ggml_type_name(type) + (direct ? " direct" : ""),
+           [type, direct](Net& net) {
+             const int64_t in = net.size(1, 6), out = net.size(1, 7), k = net.size(1, 3), n = net.size(1, 2);
+             ggml_tensor* x = ggml_silu(net.ctx(), net.input({net.size(5, 12), net.size(5, 12), in, n}));
+             ggml_tensor* w = net.weight(type, {k, k, in, out}, 0.3F);
+             const int s = static_cast<int>(net.size(1, 2)), p = static_cast<int>(net.size(0, 1)),
+                       d = static_cast<int>(net.size(1, 2));
+             const auto make = direct ? ggml_conv_2d_direct : ggml_conv_2d;
+             ggml_tensor* y = make(net.ctx(), w, x, s, s, p, p, d, d);
+             ggml_tensor* b = ggml_reshape_4d(net.ctx(), net.weight(GGML_TYPE_F32, {out}), 1, 1, out, 1);
+             return ggml_add_inplace(net.ctx(), y, b);
+           }});
+    }
+  }
+  cases.push_back(
+      {"convolution of unequal sides", [](Net& net) {
+         ggml_tensor* x = net.input({11, 6, 3, 1});
+         return ggml_conv_2d(net.ctx(), net.weight(GGML_TYPE_F32, {3, 1, 3, 5}), x, 2, 1, 1, 0, 1, 1);
+       }});
+  cases.push_back({"convolution in three dimensions", [](Net& net) {
+                     const int64_t in = net.size(1, 3), out = net.size(1, 4);
+                     ggml_tensor* x = net.input({7, 6, 5, in});
+                     return ggml_conv_3d(net.ctx(), net.weight(GGML_TYPE_F32, {3, 3, 3, in * out}), x, in, 1,
+                                         1, 1, 1, 1, 0, 1, 1, 1);
+                   }});
+  cases.push_back({"depthwise convolution", [](Net& net) {
+                     const int64_t c = net.size(1, 6);
+                     return ggml_conv_2d_dw_direct(net.ctx(), net.weight(GGML_TYPE_F32, {3, 3, 1, c}),
+                                                   net.input({8, 7, c, 2}), 1, 1, 1, 1, 1, 1);
+                   }});
+  cases.push_back({"upscale", [](Net& net) {
+                     return ggml_upscale(net.ctx(), net.input({net.size(2, 6), net.size(2, 6), 3, 2}),
+                                         static_cast<int>(net.size(2, 3)), GGML_SCALE_MODE_NEAREST);
+                   }});
+  cases.push_back(
+      {"bilinear upscale", [](Net& net) {
+         return ggml_interpolate(net.ctx(), net.input({5, 6, 3, 1}), 13, 9, 3, 1, GGML_SCALE_MODE_BILINEAR);
+       }});
+  cases.push_back(
+      {"pool", [](Net& net) {
+         return ggml_pool_2d(net.ctx(), net.input({8, 10, 3, 2}), GGML_OP_POOL_MAX, 2, 2, 2, 2, 0, 0);
+       }});
+}
+
+// The engine's attention, with and without flash attention; see ggml_ext_attention_ext.
+// Sizes come equal often, since kernels have been found that take one for another then.
+ggml_tensor* attention(Net& net, bool flash, bool masked, int64_t sharing) {
+  const int64_t heads = 2 * sharing;
+  const auto length = [&] { return net.size(0, 2) == 0 ? heads : net.size(2, 20); };
+  const int64_t d = net.size(0, 3) == 0 ? heads : 8 * net.size(1, 5), queries = length(), keys = length();
+  ggml_context* ctx = net.ctx();
+  ggml_tensor* q = ggml_silu(ctx, net.input({d, queries, heads}));
+  ggml_tensor* k = ggml_silu(ctx, net.input({d, keys, heads / sharing}));
+  ggml_tensor* v = ggml_silu(ctx, net.input({d, keys, heads / sharing}));
+  ggml_tensor* mask = masked ? net.input({keys, queries}) : nullptr;
+  const float scale = 1.0F / std::sqrt(static_cast<float>(d));
+  if (flash && !net.reference) {
+    ggml_tensor* hidden = nullptr;
+    if (mask != nullptr) {
+      hidden = ggml_cast(ctx, mask, GGML_TYPE_F32);
+    } else {
+      const int fill = static_cast<int>(GGML_PAD(keys, 256) - keys);
+      k = ggml_pad(ctx, k, 0, fill, 0, 0);
+      v = ggml_pad(ctx, v, 0, fill, 0, 0);
+      ggml_tensor* one = net.constant(1.0F);
+      hidden = ggml_concat(ctx, ggml_repeat_4d(ctx, ggml_scale(ctx, one, 0.0F), keys, queries, 1, 1),
+                           ggml_repeat_4d(ctx, ggml_scale(ctx, one, -INFINITY), fill, queries, 1, 1), 0);
+    }
+    ggml_tensor* out =
+        ggml_flash_attn_ext(ctx, q, ggml_cast(ctx, k, GGML_TYPE_F16), ggml_cast(ctx, v, GGML_TYPE_F16),
+                            ggml_cast(ctx, hidden, GGML_TYPE_F16), scale, 0, 0);
+    return ggml_cont(ctx, out);
+  }
+  v = ggml_cont(ctx, ggml_permute(ctx, v, 1, 0, 2, 3));
+  ggml_tensor* kq = ggml_scale_inplace(ctx, ggml_mul_mat(ctx, k, q), scale);
+  if (mask != nullptr) kq = ggml_add_inplace(ctx, kq, mask);
+  ggml_tensor* out = ggml_mul_mat(ctx, v, ggml_soft_max_inplace(ctx, kq));
+  return ggml_cont(ctx, ggml_permute(ctx, out, 0, 2, 1, 3));
+}
+
+void attentions(std::vector<Case>& cases) {
+  for (const bool flash : {false, true})
+    for (const bool masked : {false, true})
+      for (const int64_t sharing : {1, 3})
+        cases.push_back({std::string(flash ? "flash " : "") + "attention" + (masked ? " masked" : "") +
+                             (sharing > 1 ? " shared keys" : ""),
+                         [=](Net& net) { return attention(net, flash, masked, sharing); }});
+  cases.push_back({"soft_max with scale and mask", [](Net& net) {
+                     const int64_t k = net.size(1, 20), n = net.size(1, 9);
+                     return ggml_soft_max_ext(net.ctx(), net.input({k, n, 4, 2}), net.input({k, n + 2, 2, 1}),
+                                              0.3F, 0.0F);
+                   }});
+  cases.push_back({"causal mask", [](Net& net) {
+                     const int64_t n = net.size(2, 9);
+                     return ggml_soft_max(net.ctx(), ggml_diag_mask_inf(net.ctx(), net.input({n, n, 2}), 0));
+                   }});
+  for (const int mode : {GGML_ROPE_TYPE_NORMAL, GGML_ROPE_TYPE_NEOX}) {
+    cases.push_back({"rope " + std::to_string(mode), [mode](Net& net) {
+                       const int64_t tokens = net.size(1, 9);
+                       ggml_tensor* x = net.input({16, 3, tokens, 2});
+                       return ggml_rope_ext(net.ctx(), x, net.integers({tokens}, 90), nullptr,
+                                            mode == GGML_ROPE_TYPE_NEOX ? 16 : 12, mode, 0, 10000.0F, 1.0F,
+                                            0.0F, 1.0F, 32.0F, 1.0F);
+                     }});
+  }
+  cases.push_back({"rope of sections", [](Net& net) {
+                     const int64_t tokens = net.size(1, 9);
+                     int sections[4] = {4, 6, 6, 0};
+                     return ggml_rope_multi(
+                         net.ctx(), net.input({32, 3, tokens, 1}), net.integers({4 * tokens}, 90), nullptr,
+                         32, sections, GGML_ROPE_TYPE_MROPE, 0, 1000000.0F, 1.0F, 0.0F, 1.0F, 32.0F, 1.0F);
+                   }});
+}
+
+// What has no rule runs on the CPU backend in between; what would be wrong in a graph without memory is
+// refused.
+void uncovered(std::vector<Case>& cases) {
+  cases.push_back({"an operation without a rule in between",
+                   [](Net& net) {
+                     ggml_tensor* x = ggml_silu(net.ctx(), net.input({6, 5, 3, 2}));
+                     ggml_tensor* rolled = ggml_roll(net.ctx(), x, 2, 1, 0, 0);
+                     return ggml_mul_inplace(net.ctx(), ggml_neg(net.ctx(), rolled), x);
+                   },
+                   false});
+  cases.push_back({"one that reads a view",
+                   [](Net& net) {
+                     ggml_tensor* x = ggml_cont(
+                         net.ctx(), ggml_transpose(net.ctx(), ggml_silu(net.ctx(), net.input({6, 5, 3, 2}))));
+                     ggml_tensor* view = ggml_view_4d(net.ctx(), x, 3, 6, 3, 2, x->nb[1], x->nb[2], x->nb[3],
+                                                      2 * sizeof(float));
+                     ggml_tensor* rolled = ggml_roll(net.ctx(), ggml_cont(net.ctx(), view), 1, 0, 1, 0);
+                     return ggml_add(net.ctx(), rolled, ggml_cont(net.ctx(), view));
+                   },
+                   false});
+  cases.push_back({"antialiased interpolation",
+                   [](Net& net) {
+                     return ggml_silu(net.ctx(),
+                                      ggml_interpolate(net.ctx(), net.input({9, 8, 3, 1}), 4, 5, 3, 1,
+                                                       static_cast<uint32_t>(GGML_SCALE_MODE_BILINEAR) |
+                                                           static_cast<uint32_t>(GGML_SCALE_FLAG_ANTIALIAS)));
+                   },
+                   false});
+  cases.push_back({"memory written over before it is read",
+                   [](Net& net) {
+                     ggml_tensor* x = ggml_silu(net.ctx(), net.input({6, 5, 3, 2}));
+                     ggml_tensor* y = ggml_scale_inplace(net.ctx(), x, 3.0F);
+                     return ggml_add(net.ctx(), y, x);
+                   },
+                   false});
+  cases.push_back({"a result in another's memory", [](Net& net) {
+                     ggml_tensor* to = ggml_scale(net.ctx(), net.input({12}), 1.0F);
+                     ggml_tensor* part = ggml_view_1d(net.ctx(), to, 5, 3 * sizeof(float));
+                     ggml_tensor* copied = ggml_cpy(net.ctx(), ggml_neg(net.ctx(), net.input({5})), part);
+                     return ggml_add(net.ctx(), ggml_view_1d(net.ctx(), copied, 5, 0), net.input({5}));
+                   }});
+}
+
+}  // namespace
+}  // namespace nd::test
+
+int main(int count, char** arguments) {
+  using namespace nd::test;
+  return runCases({products, attentions, uncovered}, count, arguments);
+}

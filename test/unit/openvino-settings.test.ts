@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { chooseDevice } from '../../lib/sdk/devices.js';
+import { openvinoSettings } from '../../lib/sdk/openvino.js';
+import { failure } from '../support/native.js';
+
+const device = (name: string, type: string, backend: string) => ({
+  ...{ name, type, backend, description: '', memoryFree: 1, memoryTotal: 1 },
+});
+const cpu = device('CPU', 'cpu', 'CPU');
+const openvino = device('OpenVINO', 'accel', 'OpenVINO');
+const gpu = device('CUDA0', 'gpu', 'CUDA');
+const loaded = (...devices: object[]) => ({ addon: { devices: () => devices } as never, backends: [] });
+
+describe('the settings of OpenVINO', () => {
+  it('travel as lines of name=value, defaults written out', () => {
+    expect(openvinoSettings(undefined, 'openvino', 3).split('\n').sort()).toEqual(
+      ['device=CPU', 'precision=f32', 'streams=1', 'threads=3'].sort(),
+    );
+    const all = openvinoSettings({ device: 'GPU.1', precision: 'bf16', streams: 2, cacheSize: 5 }, 'openvino', 0);
+    expect(all.split('\n')).toEqual(expect.arrayContaining(['device=GPU.1', 'precision=bf16', 'cacheBytes=5']));
+  });
+
+  it('are refused for another backend, and where a device is no name', async () => {
+    const given = { device: 'CPU', precision: 'f32', streams: 1 } as const;
+    expect(openvinoSettings(undefined, 'cpu', 1)).toBe('');
+    const settings = (backend: string, options: typeof given | { device: string }) =>
+      failure(Promise.resolve().then(() => openvinoSettings({ ...given, ...options }, backend, 1)));
+    expect(await settings('cpu', given)).toMatchObject({ code: 'ERR_INVALID_OPTION', field: 'openvino' });
+    for (const name of ['two words', 'CPU\nthreads=9', 'cpu', '']) {
+      const error = await settings('openvino', { device: name });
+      expect(error).toMatchObject({ code: 'ERR_INVALID_OPTION', field: 'openvino.device' });
+    }
+  });
+});
+
+describe('auto', () => {
+  it('takes a GPU first, then OpenVINO, then the CPU', () => {
+    const first = (...devices: object[]) => chooseDevice(loaded(...devices), 'auto', undefined).name;
+    expect(first(openvino, cpu, gpu)).toBe('CUDA0');
+    expect(first(cpu, openvino)).toBe('OpenVINO');
+    expect(first(cpu)).toBe('CPU');
+  });
+});
