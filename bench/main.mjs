@@ -12,6 +12,7 @@ import { hires } from './suites/hires.mjs';
 import { isolation } from './suites/isolation.mjs';
 import { load } from './suites/load.mjs';
 import { lora } from './suites/lora.mjs';
+import { openvino } from './suites/openvino.mjs';
 import { startup } from './suites/startup.mjs';
 import { prepare } from './tools/input.mjs';
 import { commits, describeMachine } from './tools/machine.mjs';
@@ -19,7 +20,7 @@ import { readOptions, usage } from './tools/options.mjs';
 import { benchDir } from './tools/paths.mjs';
 import { formatSuite, missedGoals } from './tools/report.mjs';
 
-const suites = [engine, startup, eventLoop, load, conditioning, isolation, lora, hires];
+const suites = [engine, startup, eventLoop, load, conditioning, isolation, lora, hires, openvino];
 
 async function main() {
   const options = readOptions(process.argv.slice(2), suites);

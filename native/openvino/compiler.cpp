@@ -121,7 +121,8 @@ void count(Program& program, const Graph& graph, const std::map<int, std::string
 }  // namespace
 
 ov::Core& core() {
-  static ov::Core instance;
+  // Never destroyed: jobs may still run while the process's static objects are.
+  static ov::Core& instance = *std::make_unique<ov::Core>().release();
   return instance;
 }
 

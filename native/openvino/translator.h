@@ -27,7 +27,7 @@ struct Uncovered : std::runtime_error {
   const ggml_tensor* node;
 };
 
-// A weight that a compiled graph reads from ggml's memory.
+// A weight that a compiled graph was made of and may still read from ggml's memory.
 struct SharedWeight {
   std::shared_ptr<Block> block;
   const void* data;
