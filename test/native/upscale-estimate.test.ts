@@ -82,7 +82,8 @@ describe('estimates of an enlargement against the kernel', () => {
     const { load: small } = await run({ load: { file: at('x2') }, sizes: [] });
     expectWithin(load.bytes - small.bytes, load.level - small.level);
     expectWithin(load.bytes - small.bytes, load.peak - small.peak);
-    expectWithin(jobs[0]?.estimate.job ?? 0, jobs[0]?.sinceLoad ?? NaN);
+    // So small a job that pages of code and of the allocator weigh as much as its graphs.
+    expect(Math.abs((jobs[0]?.estimate.job ?? NaN) - (jobs[0]?.sinceLoad ?? NaN))).toBeLessThan(8 * mib);
   });
 });
 
