@@ -21,6 +21,8 @@ export default defineConfig({
       room('fuzz', ['test/fuzz/**/*.test.ts'], 600),
       room('parity', ['test/parity/**/*.test.ts'], 600),
       room('package', ['test/package/**/*.test.ts'], 300),
+      // Needs the module: node scripts/build.mjs -DND_OPENVINO=ON.
+      room('openvino', ['test/openvino/**/*.test.ts'], 600),
       room('full', ['test/full/**/*.test.ts'], 3600),
     ],
   },

@@ -1,27 +1,14 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRuntime, type Model, type Runtime } from '../../lib/index.js';
-import { loadAddon } from '../../lib/native/index.js';
 import { psnr } from '../parity/psnr.js';
 import { lowRank, writeLora } from '../support/lora/files.js';
 import { edge, failure, hashes, only, threads, tiny } from '../support/native.js';
 import { useScratch } from '../support/scratch.js';
 
-/** The module is built with -DND_OPENVINO=ON only; without it the first test says what a caller is told. */
-const built = existsSync(join(dirname(loadAddon().path), 'libggml-openvino.so'));
 const scratch = useScratch(64 * 2 ** 20);
 const modules = ['1_1', '4_1'].map((block) => `lora_unet_input_blocks_${block}_transformer_blocks_0_attn1_to_q`);
 
-describe.runIf(!built)('without the module', () => {
-  it('the backend is an error that says what to install', async () => {
-    const error = await failure(createRuntime({ backend: 'openvino' }));
-    expect(error).toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE', field: 'backend' });
-    expect(error.message).toContain('npm install @node-diffusion/');
-  });
-});
-
-describe.runIf(built)('the backend openvino', () => {
+describe('the backend openvino', () => {
   const log: string[] = [];
   const runtimes: Runtime[] = [];
   let [openvino, cpu]: [Model?, Model?] = [];
