@@ -19,6 +19,7 @@ export {
   type InspectOptions,
   type ModelInspection,
 } from './inspect.js';
+export { ComingWeights, type LoadedWeights } from './comingWeights.js';
 export { componentsOf, moduleRole } from './modules.js';
 export { Residency, type Tenant } from './residency.js';
 export { type LoadedNative, type MeasureUnloaded, type OpenNative, ResidentModel } from './resident.js';

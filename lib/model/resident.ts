@@ -7,15 +7,12 @@ import type {
   NativeModel,
   NativeModelInfo,
 } from '../native/index.js';
+import { ComingWeights, type LoadedWeights, type OpenWeights } from './comingWeights.js';
 
 /** Loaded weights. */
-export interface LoadedNative {
-  readonly native: NativeModel;
-  /** Gives their memory back to the ledger; after `native` was disposed of. */
-  readonly forget: () => void;
-}
+export type LoadedNative = LoadedWeights<NativeModel>;
 
-export type OpenNative = (onEvent: (event: NativeEvent) => void, signal: AbortSignal) => Promise<LoadedNative>;
+export type OpenNative = OpenWeights<LoadedNative>;
 
 /** Measures a job of the model from the headers of its files. */
 export type MeasureUnloaded = (params: NativeMeasureParams) => NativeJob<NativeJobMemory>;
@@ -59,20 +56,15 @@ let lastId = 2 ** 48;
  * A native model whose weights can leave memory and come back: `native` is the same object all the time, and loads them
  * again at its next use; measuring does without them. Owner: the model or the residency that made it. JavaScript thread only.
  */
-export class ResidentModel {
+export class ResidentModel extends ComingWeights<LoadedNative> {
   /** Never changes; its operations load the weights first where they are not there. */
   readonly native: NativeModel;
-  readonly #open: OpenNative;
   readonly #measure: MeasureUnloaded;
   readonly #onDrop: () => void;
-  #inner: LoadedNative | undefined;
-  #loading: Promise<LoadedNative> | undefined;
-  #disposed = false;
 
   constructor({ info, open, measure, loaded, onDrop }: ResidentInit) {
-    this.#open = open;
+    super(open, loaded);
     this.#measure = measure;
-    this.#inner = loaded;
     this.#onDrop = onDrop;
     const facade: Record<string, unknown> = { info, dispose: () => this.dispose() };
     for (const name of Object.keys(operations) as JobMethods<NativeModel>[]) {
@@ -81,43 +73,13 @@ export class ResidentModel {
     this.native = facade as unknown as NativeModel;
   }
 
-  get loaded(): boolean {
-    return this.#inner !== undefined;
-  }
-
   /** Facts of the weights in memory; undefined without. */
   get info(): NativeModelInfo | undefined {
-    return this.#inner?.native.info;
+    return this.inner?.native.info;
   }
 
-  /** Reads the weights. Loads that come while one is under way wait for that one, whoever's signal it has. */
-  async load(onEvent: (event: NativeEvent) => void, signal: AbortSignal): Promise<LoadedNative> {
-    if (this.#inner !== undefined) return this.#inner;
-    this.#loading ??= this.#open(onEvent, signal)
-      .then((inner) => (this.#inner = inner))
-      .finally(() => (this.#loading = undefined));
-    const inner = await this.#loading;
-    if (this.#disposed) await this.drop();
-    return inner;
-  }
-
-  /** Frees the weights after what runs; the next operation loads them again. */
-  async drop(): Promise<void> {
-    const inner = this.#inner;
-    if (inner === undefined) return;
-    this.#inner = undefined;
+  protected override onDrop(): void {
     this.#onDrop();
-    try {
-      await inner.native.dispose();
-    } finally {
-      inner.forget();
-    }
-  }
-
-  async dispose(): Promise<void> {
-    this.#disposed = true;
-    await this.#loading?.catch(() => undefined);
-    await this.drop();
   }
 
   #run(
@@ -127,7 +89,7 @@ export class ResidentModel {
   ): NativeJob<unknown> {
     const call = ({ native }: LoadedNative): NativeJob<unknown> =>
       (native[name] as unknown as Operation).call(native, params, onEvent);
-    if (this.#inner !== undefined || this.#disposed) return call(this.#inner ?? gone());
+    if (this.loaded || this.disposed) return call(this.inner ?? gone());
     if (name === 'measure') return this.#measure(params as NativeMeasureParams);
     const controller = new AbortController();
     let running: NativeJob<unknown> | undefined;

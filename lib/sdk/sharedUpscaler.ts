@@ -1,5 +1,5 @@
 import { DiffusionError } from '../errors/index.js';
-import type { Residency } from '../model/index.js';
+import { ComingWeights, type Residency } from '../model/index.js';
 import type { NativeEvent, NativeUpscalerMemory } from '../native/index.js';
 import type { ModelEvent, OpenUpscaler, UpscalerModel } from '../pipeline/index.js';
 import { stampOf } from '../weights/index.js';
@@ -111,57 +111,14 @@ export class SharedUpscalers {
   }
 }
 
-/** Weights that can leave memory and come back. */
-class SharedWeights {
-  readonly #open: (onEvent: (event: NativeEvent) => void, signal: AbortSignal) => Promise<LoadedUpscaler>;
-  #inner: LoadedUpscaler | undefined;
-  #loading: Promise<LoadedUpscaler> | undefined;
-  #disposed = false;
-
-  constructor(open: (onEvent: (event: NativeEvent) => void, signal: AbortSignal) => Promise<LoadedUpscaler>) {
-    this.#open = open;
-  }
-
-  get loaded(): boolean {
-    return this.#inner !== undefined;
-  }
-
-  async load(onEvent: (event: NativeEvent) => void, signal: AbortSignal): Promise<LoadedUpscaler> {
-    this.#assertLive();
-    if (this.#inner !== undefined) return this.#inner;
-    if (this.#loading !== undefined) {
-      // Its failure is that of somebody else, who may have aborted it.
-      await this.#loading.catch(() => undefined);
-      signal.throwIfAborted();
-      return this.load(onEvent, signal);
-    }
-    this.#loading = this.#open(onEvent, signal)
-      .then((inner) => (this.#inner = inner))
-      .finally(() => (this.#loading = undefined));
-    const inner = await this.#loading;
-    if (this.#disposed) await this.drop();
-    return inner;
-  }
-
-  /** After what runs. */
-  async drop(): Promise<void> {
-    const inner = this.#inner;
-    if (inner === undefined) return;
-    this.#inner = undefined;
-    try {
-      await inner.native.dispose();
-    } finally {
-      inner.forget();
-    }
-  }
-
-  #assertLive(): void {
-    if (this.#disposed) throw new DiffusionError('ERR_DISPOSED', 'The runtime was disposed.');
-  }
-
-  async dispose(): Promise<void> {
-    this.#disposed = true;
-    await this.#loading?.catch(() => undefined);
-    await this.drop();
+/** Each user's load is aborted and fails for that user alone. */
+class SharedWeights extends ComingWeights<LoadedUpscaler> {
+  override async load(onEvent: (event: NativeEvent) => void, signal: AbortSignal): Promise<LoadedUpscaler> {
+    if (this.disposed) throw new DiffusionError('ERR_DISPOSED', 'The runtime was disposed.');
+    if (this.loaded || this.loading === undefined) return super.load(onEvent, signal);
+    // Its failure is that of somebody else, who may have aborted it.
+    await this.loading.catch(() => undefined);
+    signal.throwIfAborted();
+    return this.load(onEvent, signal);
   }
 }

@@ -1,6 +1,6 @@
 import { basename, extname } from 'node:path';
 import { type MemoryLedger, totalOf } from '../memory/index.js';
-import { checkUpscalerFile } from '../model/index.js';
+import { checkUpscalerFile, type LoadedWeights } from '../model/index.js';
 import {
   type JobScope,
   type NativeAddon,
@@ -22,12 +22,7 @@ export interface UpscalerContext {
 /** How an upscaler is loaded; what its jobs may take is decided then. */
 export type UpscalerRequest = Omit<NativeUpscalerOptions, 'memoryBudget'>;
 
-/** Loaded weights. */
-export interface LoadedUpscaler {
-  readonly native: NativeUpscaler;
-  /** Gives their memory back to the ledger; after `native` was disposed of. */
-  readonly forget: () => void;
-}
+export type LoadedUpscaler = LoadedWeights<NativeUpscaler>;
 
 /** Name of an upscaler by its file. */
 export function upscalerName(file: string): string {
