@@ -2,7 +2,7 @@ import type { JobScope, NativeEvent, NativeGraphMemory, NativeImage, NativeUpsca
 import type { ModelUpscaler } from './hires/upscalers.js';
 import type { ModelRole, Pass } from './plan.js';
 import type { ModelContext, Presence } from './prompts.js';
-import type { WeightParts } from '../weights/index.js';
+import { allParts, type WeightParts } from '../weights/index.js';
 
 /** Models of one job. */
 export interface JobModels {
@@ -71,8 +71,7 @@ export function distinct({ diffusionModel, textEncoder, vae }: PassModels): Read
 
 /** What a model does in a pass. */
 export function servedBy(model: ModelContext, own: PassModels): WeightParts {
-  const parts = ['diffusionModel', 'textEncoder', 'vae'] as const;
-  return new Set(parts.filter((part) => own[part] === model));
+  return new Set([...allParts].filter((part) => own[part] === model));
 }
 
 /** All models of a job, each once. */

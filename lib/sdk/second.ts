@@ -38,12 +38,12 @@ export class SecondModels {
   /** The model of these files, loaded or not. Its files are checked the first time. */
   async open(
     files: NativeModelFiles,
+    stamps: ReadonlyMap<string, string>,
     parts: PassParts,
     { options, device, bytes }: FirstModel,
     signal: AbortSignal | undefined,
   ): Promise<PipelineModel> {
     const stop = signal ?? new AbortController().signal;
-    const stamps = await fileStamps(files);
     const request = {
       ...nativeLoadOptions(options, files, device, this.#context.threads, this.#context.deviceOptions),
       withoutTextEncoder: parts.textEncoder === 'first',
@@ -61,8 +61,7 @@ export class SecondModels {
     }
     const { pipeline } = await opened;
     // It need not fit beside a first model that lends it nothing, which can make room for it.
-    const lends = parts.textEncoder === 'first' || parts.vae === 'first';
-    await pipeline.presence.admits((lends ? 0 : bytes) + this.#context.ledger.spare, stop);
+    await pipeline.presence.admits((borrows(parts) ? 0 : bytes) + this.#context.ledger.spare, stop);
     return pipeline;
   }
 
@@ -134,17 +133,18 @@ export class SecondModels {
 export function secondOpener(seconds: SecondModels, first: FirstModel): OpenSecond {
   return async (wanted, signal) => {
     const { files, parts, canStandAlone } = await secondFiles(wanted, first.files, signal);
+    const stamps = await fileStamps(files);
     const open = async (own: PassParts): Promise<OpenedSecond> => ({
-      model: await seconds.open(files, own, first, signal),
+      model: await seconds.open(files, stamps, own, first, signal),
       parts: own,
     });
     // A file that was replaced since is another module.
-    const now = await fileStamps(files);
-    const isNew = [...now].some(([path, stamp]) => first.stamps.has(path) && first.stamps.get(path) !== stamp);
-    return open(isNew && canStandAlone ? builtIn : parts)
+    const isNew = [...stamps].some(([path, stamp]) => first.stamps.has(path) && first.stamps.get(path) !== stamp);
+    const wished = isNew && canStandAlone ? builtIn : parts;
+    return open(wished)
       .catch((error: unknown) => {
         // Where there is no room for both, it has everything of its own and the first can leave.
-        if (!canStandAlone || parts === builtIn || !isOutOfMemory(error)) throw error;
+        if (!canStandAlone || !borrows(wished) || !isOutOfMemory(error)) throw error;
         return open(builtIn);
       })
       .catch((error: unknown) => {
@@ -164,6 +164,10 @@ function ofOption(error: unknown, within: string): unknown {
     ...(allowed === undefined ? {} : { allowed }),
     ...(hint === undefined ? {} : { hint }),
   });
+}
+
+function borrows({ textEncoder, vae }: PassParts): boolean {
+  return textEncoder === 'first' || vae === 'first';
 }
 
 function isOutOfMemory(error: unknown): boolean {

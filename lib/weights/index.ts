@@ -1,7 +1,7 @@
 export { LoraDirectories } from './directories.js';
 export { stampOf } from './loraFile.js';
 export { type CheckedLora, lorasSpec } from './spec.js';
-export { emptySet, type PreparedSet, type WeightParts, type WeightsOptions, WeightsState } from './state.js';
+export { allParts, emptySet, type PreparedSet, type WeightParts, type WeightsOptions, WeightsState } from './state.js';
 export { formatLoraTag, type LoraTag, parseLoraTags } from './tags.js';
 export type {
   BlockWeights,

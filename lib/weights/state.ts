@@ -203,7 +203,9 @@ export class WeightsState {
       );
     }
     // Deltas at run time come and go together.
-    this.#current = { ...(replaces ? keysOf('') : before), ...keysOf(set.key, parts) };
+    const now = { ...(replaces ? keysOf('') : before) };
+    for (const part of parts) now[part] = set.key;
+    this.#current = now;
     if (parts.has('textEncoder')) this.#textEncoderKey = textEncoderKey(plan.targets);
     this.#report = this.#reportOf(mode, reason, plan, result);
     return this.#report;
@@ -275,11 +277,9 @@ export class WeightsState {
   }
 }
 
-/** The key of a set for parts. No set has an empty one: whichever comes next has to be brought about. */
-function keysOf(key: string): Record<ComponentOf, string>;
-function keysOf(key: string, parts: WeightParts): Partial<Record<ComponentOf, string>>;
-function keysOf(key: string, parts = allParts): Partial<Record<ComponentOf, string>> {
-  return Object.fromEntries([...parts].map((part) => [part, key]));
+/** All parts with one key. No set has an empty one: whichever comes next has to be brought about. */
+function keysOf(key: string): Readonly<Record<ComponentOf, string>> {
+  return { diffusionModel: key, textEncoder: key, vae: key };
 }
 
 /** The one rule of how a set reaches the weights. */
