@@ -1,5 +1,5 @@
-import { DiffusionError } from '../errors/index.js';
-import { formatBytes, type Shortage } from '../memory/index.js';
+import type { DiffusionError } from '../errors/index.js';
+import { formatBytes, outOfMemory, type Shortage, whereOf } from '../memory/index.js';
 import type { JobScope } from '../native/index.js';
 import { type Admitter, measureNeed } from './admission.js';
 import { type JobShape, type Tilings, untiled } from './measure.js';
@@ -40,17 +40,11 @@ export async function refusal(
     .filter(({ bytes }) => bytes > 0)
     .sort((a, b) => b.bytes - a.bytes)
     .map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`);
-  const where = shortage.byLimit
-    ? `memoryLimit (${formatBytes(admitter.memory.ledger.limit ?? 0)}) leaves ${formatBytes(shortage.available)}`
-    : `${shortage.device === 'CPU' ? 'the system' : shortage.device} has ${formatBytes(shortage.available)} available`;
+  const where = whereOf(admitter.memory.ledger, shortage);
   const ways = await waysOut(admitter, scope, shape, tilings, relief);
   const hint = ways.length > 0 ? `${ways.join('; or ')}.` : lastWay(shortage);
   const message = `${what} needs ${formatBytes(shortage.needed)} of memory, ${where}: ${list.join(', ')}. ${hint}`;
-  return new DiffusionError('ERR_OUT_OF_MEMORY', message, {
-    given: { needed: shortage.needed, available: shortage.available },
-    allowed: `${String(shortage.available)} bytes`,
-    hint,
-  });
+  return outOfMemory(message, shortage, hint);
 }
 
 function lastWay({ byLimit }: Shortage): string {

@@ -1,5 +1,15 @@
 import { DiffusionError } from '../errors/index.js';
-import { formatBytes, host, type MemoryLedger, type Need, type Shortage, sumBytes, totalOf } from '../memory/index.js';
+import {
+  formatBytes,
+  host,
+  type MemoryLedger,
+  type Need,
+  outOfMemory,
+  type Shortage,
+  sumBytes,
+  totalOf,
+  whereOf,
+} from '../memory/index.js';
 import {
   type NativeAddon,
   type NativeComponent,
@@ -96,20 +106,12 @@ export async function loadRefusal(
 ): Promise<DiffusionError> {
   const { components } = await measureLoad(context, request, signal);
   const list = components.map(({ name, bytes }) => `${partNames[name]} ${formatBytes(bytes)}`).join(', ');
-  const { limit } = context.ledger;
-  const where = shortage.byLimit
-    ? `memoryLimit (${formatBytes(limit ?? 0)}) leaves ${formatBytes(shortage.available)}`
-    : `${shortage.device === host ? 'the system' : shortage.device} has ${formatBytes(shortage.available)} available`;
+  const where = whereOf(context.ledger, shortage);
   const ways = await waysOut(context, request, shortage, signal);
   const last = shortage.byLimit ? 'Raise memoryLimit or dispose of other models' : 'Dispose of other models';
   const hint = `${ways.length > 0 ? ways.join('; or ') : last}.`;
   const message = `Loading the model needs ${formatBytes(shortage.needed)} of memory, ${where}: ${list}. ${hint}`;
-  return new DiffusionError('ERR_OUT_OF_MEMORY', message, {
-    given: { needed: shortage.needed, available: shortage.available },
-    allowed: `${String(shortage.available)} bytes`,
-    hint,
-    ...(cause === undefined ? {} : { cause }),
-  });
+  return outOfMemory(message, shortage, hint, cause);
 }
 
 /** Load options that were measured and make the load fit. */

@@ -1,5 +1,14 @@
-import { DiffusionError } from '../errors/index.js';
-import { formatBytes, host, type MemoryLedger, type Need, type Shortage, totalOf } from '../memory/index.js';
+import type { DiffusionError } from '../errors/index.js';
+import {
+  formatBytes,
+  host,
+  type MemoryLedger,
+  type Need,
+  outOfMemory,
+  type Shortage,
+  totalOf,
+  whereOf,
+} from '../memory/index.js';
 import type {
   JobScope,
   NativeGraphMemory,
@@ -102,18 +111,4 @@ function scaled({ width, height }: NativeSize, share: number): NativeSize {
 
 function edges({ width, height }: NativeSize): string {
   return `${String(width)}x${String(height)}`;
-}
-
-function whereOf({ limit }: MemoryLedger, { byLimit, device, available }: Shortage): string {
-  return byLimit
-    ? `memoryLimit (${formatBytes(limit ?? 0)}) leaves ${formatBytes(available)}`
-    : `${device === host ? 'the system' : device} has ${formatBytes(available)} available`;
-}
-
-function outOfMemory(message: string, { needed, available }: Shortage, hint: string): DiffusionError {
-  return new DiffusionError('ERR_OUT_OF_MEMORY', message, {
-    given: { needed, available },
-    allowed: `${String(available)} bytes`,
-    hint,
-  });
 }
