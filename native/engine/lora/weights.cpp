@@ -80,7 +80,7 @@ void Weights::run(std::vector<Change>& changes, const std::vector<Unit>& units, 
   const auto work = [&](size_t index) {
     if (job != nullptr) job->throwIfCancelled();
     Change& change = changes[units[index].change];
-    if (change.merger && !change.merger->isBlockwise()) {
+    if (change.isWhole()) {
       const size_t step = blockRows(change.shape);
       change.merger->mergeWhole(
           [&](size_t first, size_t /*rows*/, uint8_t* to) {
@@ -126,12 +126,11 @@ namespace {
 template <typename Change, typename Unit>
 std::vector<Unit> unitsOf(const std::vector<Change>& changes) {
   std::vector<Unit> units;
-  const auto isWhole = [](const Change& change) { return change.merger && !change.merger->isBlockwise(); };
   for (size_t i = 0; i < changes.size(); ++i) {
-    if (isWhole(changes[i])) units.push_back({i, 0});  // the long ones first
+    if (changes[i].isWhole()) units.push_back({i, 0});  // the long ones first
   }
   for (size_t i = 0; i < changes.size(); ++i) {
-    if (isWhole(changes[i]) || changes[i].stays) continue;
+    if (changes[i].isWhole() || changes[i].stays) continue;
     for (size_t block = 0; block < blockCount(changes[i].shape); ++block) units.push_back({i, block});
   }
   return units;
@@ -229,7 +228,7 @@ void Weights::undo(std::vector<Change>& changes) {
       change.merger = change.before ? std::make_unique<Merger>(change.before->spec, change.before->files,
                                                                change.codec, change.shape)
                                     : nullptr;
-      const bool whole = change.merger && !change.merger->isBlockwise();
+      const bool whole = change.isWhole();
       const bool touched =
           std::any_of(change.started.begin(), change.started.end(), [](char b) { return b != 0; });
       if (whole && touched) units.push_back({i, 0});

@@ -40,8 +40,7 @@ std::vector<Weights::Change> Weights::changesOf(const WeightsPlan& plan) {
     State& state = states_[target.tensor];
     change.state = &state;
     change.before = state.home;
-    size_t count = 1;
-    for (const int64_t size : change.tensor->shape()) count *= static_cast<size_t>(size);
+    const size_t count = elementsOf(*change.tensor);
     const bool isKnown = state.now || state.home || state.hasBackup();
     const auto rows = isKnown ? state.shape.rows : static_cast<size_t>(target.rows);
     if (rows == 0 || count % rows != 0 ||

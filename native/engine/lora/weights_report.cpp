@@ -10,11 +10,7 @@
 namespace nd::lora {
 namespace {
 
-size_t bytesIn(const TensorAccess& tensor) {
-  size_t count = 1;
-  for (const int64_t size : tensor.shape()) count *= static_cast<size_t>(size);
-  return Codec(tensor.type()).bytes(count);
-}
+size_t bytesIn(const TensorAccess& tensor) { return Codec(tensor.type()).bytes(elementsOf(tensor)); }
 
 }  // namespace
 

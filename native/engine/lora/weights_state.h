@@ -11,6 +11,12 @@
 
 namespace nd::lora {
 
+inline size_t elementsOf(const TensorAccess& tensor) {
+  size_t count = 1;
+  for (const int64_t size : tensor.shape()) count *= static_cast<size_t>(size);
+  return count;
+}
+
 // How a tensor was made, enough to make it again.
 struct Weights::Recipe {
   TargetSpec spec;
@@ -77,6 +83,8 @@ struct Weights::Change {
   bool checksFirst = false;   // ... or whose checksums are taken, block by block
   std::vector<char> started;  // blocks that were written
 
+  // Its deltas look at the whole tensor.
+  bool isWhole() const { return merger && !merger->isBlockwise(); }
   size_t step() const { return blockRows(shape) * shape.columns; }
   size_t elements() const { return shape.rows * shape.columns; }
   size_t blockElements(size_t block) const { return std::min(step(), elements() - block * step()); }

@@ -20,6 +20,9 @@ struct Model::Impl {
   std::shared_ptr<upstream::Sources> sources;
   std::unique_ptr<lora::Weights> weights;  // made when first asked for
   std::shared_ptr<upstream::RuntimeLoras> runtimeLoras;
+
+  // Makes the model of its files, under the load's active job.
+  void init(const LoadOptions& options, const sd_ctx_params_t& params, upstream::ActiveJob& active);
 };
 
 namespace upstream {
@@ -65,6 +68,10 @@ inline sd_ctx_params_t engineParams(const LoadOptions& options) {
 }
 
 // The engine copes badly with a backend that cannot be made, so one with options is made once to see.
+inline bool usesTaesd(const LoadOptions& options) {
+  return !options.files.taesd.empty() && !options.taesdPreviewOnly;
+}
+
 inline void checkDevice(const std::string& device, const std::string& options) {
   if (device.empty()) return;
   if (ggml_backend_dev_by_name(device.c_str()) == nullptr)
@@ -119,23 +126,28 @@ inline void checkControlNet(StableDiffusionGGML& sd, const std::string& file) {
 
 }  // namespace upstream
 
+void Model::Impl::init(const LoadOptions& options, const sd_ctx_params_t& params,
+                       upstream::ActiveJob& active) {
+  growHeap(kTokenizerBytes);
+  hasTaesd = upstream::usesTaesd(options);
+  leftOut = active.leftOut = options.leftOut;
+  upstream::checkFiles(options.files);
+  active.checkCompanions = [&] { upstream::checkControlNet(sd, options.files.controlNet); };
+  if (!sd.init(&params)) upstream::throwLoadFailure(active);
+  active.job.throwIfCancelled();
+}
+
 std::unique_ptr<Model> Model::load(const LoadOptions& options, Job& job) {
   upstream::checkDevice(options.device, options.deviceOptions);
   const sd_ctx_params_t params = upstream::engineParams(options);
   upstream::ActiveJob active{job, Phase::Load, options.device, options.deviceOptions};
   const auto load = [&] {
-    growHeap(kTokenizerBytes);
     auto impl = std::make_unique<Impl>();
-    impl->hasTaesd = !options.files.taesd.empty() && !options.taesdPreviewOnly;
-    impl->leftOut = active.leftOut = options.leftOut;
-    upstream::checkFiles(options.files);
-    active.checkCompanions = [&] { upstream::checkControlNet(impl->sd, options.files.controlNet); };
     active.memory.deferred = true;
     active.onWeightsKnown = [&](const String2TensorStorage&) {
       return upstream::placeWeights(impl->sd, active, options.memoryBudget);
     };
-    if (!impl->sd.init(&params)) upstream::throwLoadFailure(active);
-    job.throwIfCancelled();
+    impl->init(options, params, active);
     impl->sources = active.sources;
     return std::unique_ptr<Model>(new Model(std::move(impl)));
   };

@@ -154,13 +154,7 @@ std::unique_ptr<Model> Model::outline(const LoadOptions& options, Job& job) {
   const upstream::WithoutData dry(active);
   return upstream::runOperation(active, "estimate the job", [&] {
     const MutedLog muted;
-    growHeap(kTokenizerBytes);
-    impl->hasTaesd = !options.files.taesd.empty() && !options.taesdPreviewOnly;
-    impl->leftOut = active.leftOut = options.leftOut;
-    upstream::checkFiles(options.files);
-    active.checkCompanions = [&] { upstream::checkControlNet(impl->sd, options.files.controlNet); };
-    if (!impl->sd.init(&params)) upstream::throwLoadFailure(active);
-    job.throwIfCancelled();
+    impl->init(options, params, active);
     return std::unique_ptr<Model>(new Model(std::move(impl)));
   });
 }
@@ -194,9 +188,8 @@ LoadMemory measureLoad(const LoadOptions& options, Job& job) {
     bool known = false;
     active.onWeightsKnown = [&](const String2TensorStorage& tensors) {
       result = upstream::weightsOf(sd, active);
-      const bool hasTaesd = !options.files.taesd.empty() && !options.taesdPreviewOnly;
-      result.info = upstream::describeVersion(
-          sd, upstream::foreseenPrediction(sd, options.prediction, tensors), hasTaesd);
+      const char* prediction = upstream::foreseenPrediction(sd, options.prediction, tensors);
+      result.info = upstream::describeVersion(sd, prediction, upstream::usesTaesd(options));
       known = true;
       return false;
     };
