@@ -1,29 +1,11 @@
 import { readFileSync } from 'node:fs';
+import type { TwoPassCase } from './hiresReference.js';
 import { referencePath } from './reference.js';
 import type { Perturbation, Synthesis } from './seeded.js';
 
 /** Two passes, the second with a checkpoint that both sides make; `diffusers/README.md` explains the fields. */
-export interface CheckpointCase {
-  readonly name: string;
-  readonly prompt: string;
-  readonly negativePrompt: string;
-  readonly seed: number;
-  readonly steps: number;
-  readonly cfgScale: number;
-  readonly width: number;
-  readonly height: number;
-  readonly sampler: string;
-  readonly schedule: string;
-  readonly hires: {
-    /** A1111's label. */
-    readonly upscaler: string;
-    readonly width: number;
-    readonly height: number;
-    readonly steps: number;
-    readonly denoisingStrength: number;
-    readonly cfgScale?: number;
-  };
-  readonly file: string;
+export interface CheckpointCase extends TwoPassCase {
+  readonly hires: TwoPassCase['hires'] & { readonly cfgScale?: number };
   /** One of the two. */
   readonly perturbation?: Perturbation;
   readonly synthesis?: Synthesis;

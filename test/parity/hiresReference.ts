@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type ReferenceArray, referencePath } from './reference.js';
 
 /** A request of two passes; `diffusers/README.md` explains the fields. */
-export interface HiresCase {
+export interface TwoPassCase {
   readonly name: string;
   readonly prompt: string;
   readonly negativePrompt: string;
@@ -13,7 +13,6 @@ export interface HiresCase {
   readonly height: number;
   readonly sampler: string;
   readonly schedule: string;
-  readonly rng: string;
   readonly hires: {
     /** A1111's label. */
     readonly upscaler: string;
@@ -22,10 +21,15 @@ export interface HiresCase {
     readonly steps: number;
     readonly denoisingStrength: number;
   };
+  readonly file: string;
+}
+
+/** With what is in between. */
+export interface HiresCase extends TwoPassCase {
+  readonly rng: string;
   readonly totalSteps: number;
   readonly covering: readonly [width: number, height: number];
   readonly firstFile: string;
-  readonly file: string;
   /** Of pixel upscalers only. */
   readonly enlargedFile?: string;
   readonly sigmas: readonly number[];

@@ -1,5 +1,5 @@
 // What the children share. They are plain JavaScript and use the compiled package: no loader stands between them and Node.
-import { writeSync } from 'node:fs';
+import { readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { setInterval } from 'node:timers';
 
 /** Size of every picture. */
@@ -30,4 +30,19 @@ export function firstEvent(phase, step) {
 /** Keeps the process alive until something ends it. */
 export function waitForever() {
   setInterval(() => undefined, 1 << 30);
+}
+
+/** Bytes of this process by a key of its status: `VmRSS`, `VmHWM`. */
+export function memory(key) {
+  const match = new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(readFileSync('/proc/self/status', 'utf8'));
+  return Number(match?.[1] ?? NaN) * 1024;
+}
+
+/** Lets `VmHWM` begin anew with what is resident now. */
+export const resetPeak = () => writeFileSync('/proc/self/clear_refs', '5');
+
+/** A picture that differs everywhere. */
+export function paint([width, height]) {
+  const data = new Uint8Array(width * height * 3).map((_, i) => (i * 7 + (i >> 8)) % 256);
+  return { width, height, channels: 3, data };
 }

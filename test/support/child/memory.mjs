@@ -2,21 +2,12 @@
 // `start: [width, height]` a request is img2img from a picture of that size, with `only: 'encode'` that picture is
 // encoded and nothing else is done.
 // The peak is the kernel's (VmHWM, set back before the job); the level before is that of the loaded model.
-import { readFileSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { createRuntime } from '../../../dist/index.js';
-import { say } from './common.mjs';
+import { memory, paint, resetPeak, say } from './common.mjs';
 
 const { runtime: options = {}, load = {}, requests } = JSON.parse(process.argv[2] ?? '{}');
 
-function memory(key) {
-  const match = new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(readFileSync('/proc/self/status', 'utf8'));
-  return Number(match?.[1] ?? NaN) * 1024;
-}
-function paint([width, height]) {
-  const data = new Uint8Array(width * height * 3).map((_, i) => (i * 7 + (i >> 8)) % 256);
-  return { width, height, channels: 3, data };
-}
 async function run({ image, ...request }, part) {
   if (part === 'encode') {
     const latent = await model.encodeImage({ image });
@@ -24,7 +15,6 @@ async function run({ image, ...request }, part) {
   }
   return image === undefined ? model.txt2img(request) : model.img2img({ image, ...request });
 }
-const resetPeak = () => writeFileSync('/proc/self/clear_refs', '5');
 
 const start = memory('VmRSS');
 const runtime = await createRuntime({ backend: 'cpu', threads: 1, ...options });

@@ -1,21 +1,11 @@
 // Estimates enlargements, makes them, and tells both numbers: `node upscale-memory.mjs JSON`, with { runtime, load,
 // sizes }. Peaks are the kernel's (VmHWM, set back before each job).
-import { readFileSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { createRuntime } from '../../../dist/index.js';
-import { say } from './common.mjs';
+import { memory, paint, resetPeak, say } from './common.mjs';
 
 const { runtime: options = {}, load, sizes } = JSON.parse(process.argv[2] ?? '{}');
 
-function memory(key) {
-  const match = new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(readFileSync('/proc/self/status', 'utf8'));
-  return Number(match?.[1] ?? NaN) * 1024;
-}
-function paint([width, height]) {
-  const data = new Uint8Array(width * height * 3).map((_, i) => (i * 7 + (i >> 8)) % 256);
-  return { width, height, channels: 3, data };
-}
-const resetPeak = () => writeFileSync('/proc/self/clear_refs', '5');
 const refusal = ({ code, message, given }) => ({ refused: code, message, given });
 
 const runtime = await createRuntime({ backend: 'cpu', threads: 1, ...options });
