@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { embeddedFiles } from './ensure.js';
 import { narrowPath, readNarrow } from './narrow.js';
-import { narrowSha256 } from './pins.js';
+import { embeddedName, narrowSha256 } from './pins.js';
 
 export interface EmbeddedFileInfo {
   readonly path: string;
@@ -12,7 +12,8 @@ export interface EmbeddedFileInfo {
 }
 
 export interface EmbeddedModelInfo {
-  readonly name: 'nano-v0';
+  /** With the version, e.g. `nano-v0`. */
+  readonly name: string;
   /** SPDX identifier. */
   readonly license: string;
   /** What it was trained on, in words. */
@@ -50,7 +51,7 @@ export async function embeddedModelInfo(): Promise<EmbeddedModelInfo> {
   );
   const facts = ({ path, bytes, sha256 }: EmbeddedFileInfo): EmbeddedFileInfo => ({ path, bytes, sha256 });
   return {
-    name: 'nano-v0',
+    name: embeddedName,
     license: metadata.license ?? '',
     data: metadata.data ?? '',
     card: join(dirname(narrowPath()), 'README.md'),
