@@ -29,6 +29,11 @@ export interface EmbeddedModelInfo {
   /** The standard files in the cache directory, as they are or will be. */
   readonly checkpoint: EmbeddedFileInfo;
   readonly taesd: EmbeddedFileInfo;
+  /** Small files that go with it; trained by `models/nano/train`, shipped in the package. */
+  readonly companions: {
+    /** Absolute path of a style LoRA in kohya's format: blue ink on white paper. No word in the prompt is needed. */
+    readonly styleLora: string;
+  };
   /** Whether both are there with the right size. Their content is checked when the model is loaded. */
   readonly unpacked: boolean;
 }
@@ -60,6 +65,7 @@ export async function embeddedModelInfo(): Promise<EmbeddedModelInfo> {
     narrow: { path: narrowPath(), bytes: (await stat(narrowPath())).size, sha256: narrowSha256 },
     checkpoint: facts(checkpoint),
     taesd: facts(taesd),
+    companions: { styleLora: join(dirname(narrowPath()), 'companions', 'ink-lora.safetensors') },
     unpacked: present.every(Boolean),
   };
 }
