@@ -10,7 +10,7 @@ export {
   readModelHeaders,
 } from './files.js';
 export { type Metadata, readHeader, type TensorHeader } from './format/index.js';
-export { fileSha256, type FileSha256Options } from './identity.js';
+export { fileSha256, type FileSha256Options, fileStamp } from './identity.js';
 export {
   type DtypeStatistics,
   type InspectedFile,

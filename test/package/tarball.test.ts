@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { embeddedName } from '../../lib/model/embedded/pins.js';
 import { root } from '../support/child/run.js';
 import { pack, type Packed, unpack } from './tarball.js';
 
@@ -48,7 +49,7 @@ describe('the tarball', () => {
       'dist/cjs/index.d.ts',
       'dist/cjs/package.json',
     ];
-    const model = ['models/nano/README.md', 'models/nano/nano-v0.safetensors'];
+    const model = ['models/nano/README.md', `models/nano/${embeddedName}.safetensors`];
     expect([...wanted, ...doors, ...model].filter((path) => !paths.includes(path))).toEqual([]);
   });
 

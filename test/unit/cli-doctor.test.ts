@@ -3,6 +3,7 @@ import { findBackends } from '../../lib/cli/doctor/backends.js';
 import { gatherReport } from '../../lib/cli/doctor/gather.js';
 import { reportText } from '../../lib/cli/doctor/text.js';
 import { runCli } from '../../lib/cli/run.js';
+import { embeddedName } from '../../lib/model/embedded/pins.js';
 import type { Diagnosis } from '../../lib/sdk/diagnose.js';
 
 const cpu = {
@@ -84,7 +85,7 @@ describe('findBackends', () => {
 describe('doctor', () => {
   it('reports a machine that works', async () => {
     const report = await gatherReport({ diagnose: () => healthy, pictures });
-    expect(report).toMatchObject({ ok: true, problems: [], embedded: { name: 'nano-v0' } });
+    expect(report).toMatchObject({ ok: true, problems: [], embedded: { name: embeddedName } });
     const text = reportText(report);
     for (const fact of ['v20.9.0', 'abc', 'def', 'AVX2', 'Some CPU', report.cache.path]) expect(text).toContain(fact);
     expect(text).not.toContain('AVX512');

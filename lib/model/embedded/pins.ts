@@ -1,7 +1,10 @@
-// SHA-256 of the embedded model's files. The two lifted ones are what the lifting in this directory makes of the narrow
+// Name and SHA-256 of the embedded model's files. The two lifted ones are what the lifting in this directory makes of the narrow
 // one; any change to it shows here. `test/unit/embedded-lift.test.ts` makes both again and compares.
 
-/** `models/nano/nano-v0.safetensors`. */
+/** `<name>.safetensors` in models/nano are the narrow weights; the lifted files' names begin with it. */
+export const embeddedName = 'nano-v0';
+
+/** The narrow weights. */
 export const narrowSha256 = 'bf18eb40127a2d5fe6fccf8ed7ee92806c2688231cbcd6762e56517904774570';
 
 /** The lifted checkpoint. */
