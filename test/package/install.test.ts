@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ChildEnd, describeEnd, root, runChild, said } from '../support/child/run.js';
 import { binary } from './binary.js';
-import { addTypes, install, pack } from './tarball.js';
+import { addTypes, install, packed } from './tarball.js';
 
 describe('the package, installed in a folder with a space and letters beyond ASCII', () => {
   let base: string;
@@ -16,7 +16,7 @@ describe('the package, installed in a folder with a space and letters beyond ASC
     base = realpathSync(mkdtempSync(join(tmpdir(), 'nd-install-')));
     folder = join(base, 'ein Projekt für Bilder 画像');
     mkdirSync(folder);
-    install(pack(base).path, folder);
+    install(packed('node-diffusion').path, folder);
   });
 
   afterAll(() => {

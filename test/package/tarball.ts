@@ -1,49 +1,40 @@
-import { execFileSync, type ExecFileSyncOptionsWithStringEncoding } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { npm } from '../../scripts/package/npm.mjs';
 import { root } from '../support/child/run.js';
 
 export interface Packed {
+  readonly name: string;
+  readonly version: string;
   /** Absolute path of the .tgz. */
   readonly path: string;
+  readonly sha256: string;
   /** Bytes. */
   readonly size: number;
   readonly unpackedSize: number;
-  readonly files: readonly { readonly path: string; readonly size: number }[];
+  readonly files: readonly { readonly path: string; readonly size: number; readonly mode: number }[];
 }
 
-const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
+/** The platform package of this machine. */
+export const coreName = `@node-diffusion/${process.platform}-${process.arch}`;
 
-function npm(args: readonly string[], cwd: string): string {
-  const options: ExecFileSyncOptionsWithStringEncoding = {
-    cwd,
+/** `npm run pack:all`: the tarballs of the checkout as it is; they are kept, and made once for all test files. */
+export function packAll(names: readonly string[] = []): readonly Packed[] {
+  const script = join(root, 'scripts', 'pack-all.mjs');
+  const out = execFileSync(process.execPath, [script, '--json', ...names], {
     encoding: 'utf8',
-    env: withoutNpm(),
-    stdio: ['ignore', 'pipe', 'pipe'],
     maxBuffer: 1 << 26,
-  };
-  // On Windows npm is a script, which only a shell starts.
-  return process.platform === 'win32'
-    ? execFileSync('npm.cmd', [...args], { ...options, shell: true })
-    : execFileSync('npm', [...args], options);
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  return JSON.parse(out.trim().split('\n').at(-1) ?? '') as Packed[];
 }
 
-/** The tests themselves may be started by npm, whose variables would configure the npm that is started here. */
-function withoutNpm(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_|^INIT_CWD$/i.test(name)));
-}
-
-/** `npm pack` of the checkout as it is. */
-export function pack(folder: string): Packed {
-  const [packed] = JSON.parse(npm(['pack', '--json', ...quiet, '--pack-destination', folder], root)) as [
-    Omit<Packed, 'path'> & { filename: string },
-  ];
-  return {
-    path: join(folder, packed.filename),
-    size: packed.size,
-    unpackedSize: packed.unpackedSize,
-    files: packed.files,
-  };
+/** One of the tarballs. */
+export function packed(name: string): Packed {
+  const found = packAll([name])[0];
+  if (found === undefined) throw new Error(`${name} was not packed.`);
+  return found;
 }
 
 /** Unpacks a tarball; returns the folder of its package.json. */
@@ -63,7 +54,7 @@ export function install(tarball: string, folder: string): void {
   writeFileSync(join(folder, 'package.json'), '{ "name": "consumer", "version": "1.0.0", "private": true }\n');
   symlinkSync(realpathSync(join(root, 'node_modules', 'sharp')), join(modules, 'sharp'), 'junction');
   // An empty cache: what was downloaded before on this machine must not help.
-  npm(['install', '--offline', ...quiet, '--cache', join(folder, '.npm-cache'), tarball], folder);
+  npm(['install', '--offline', '--cache', join(folder, '.npm-cache'), tarball], { cwd: folder });
 }
 
 /** The types of Node, which every TypeScript consumer has beside ours. */
