@@ -27,6 +27,7 @@ const indexFile = join(tarballs, 'index.json');
 
 /** Makes the tarballs that are not there yet; resolves with `{ name, version, path, sha256, size, unpackedSize, files }` of each. */
 export async function packAll(names = []) {
+  checkNames(names);
   await buildTypeScript();
   await prebuild();
   return locked(join(buildDir, '.lock-pack'), 'packages', async () => {
@@ -49,14 +50,17 @@ export async function packAll(names = []) {
   });
 }
 
-function chosen(names) {
-  const here = platformPackages.filter(({ platform }) => platform.tag === hostTag);
-  const all = [{ name: mainName }, ...here];
+const hostPackages = platformPackages.filter(({ platform }) => platform.tag === hostTag);
+const all = [{ name: mainName }, ...hostPackages];
+
+function checkNames(names) {
   for (const name of names) {
-    if (!all.some((entry) => entry.name === name)) {
-      throw new Stop(`"${name}" is no package of this platform: ${all.map((entry) => entry.name).join(', ')}.`);
-    }
+    if (all.some((entry) => entry.name === name)) continue;
+    throw new Stop(`"${name}" is no package of this platform: ${all.map((entry) => entry.name).join(', ')}.`);
   }
+}
+
+function chosen(names) {
   if (names.length > 0) return all.filter(({ name }) => names.includes(name));
   return all.filter((entry) => {
     const missing = entry.kind === undefined || entry.kind === 'core' ? [] : payload(entry).missing;

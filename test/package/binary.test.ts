@@ -17,9 +17,9 @@ const system =
 const ours = /^libnode-diffusion-[\w-]+\.so$/;
 
 // ELF is Linux's: elsewhere these facts do not exist, so there is nothing to leave out.
-describe.runIf(process.platform === 'linux')('the binaries of the platform package', () => {
+describe.runIf(process.platform === 'linux')('the binaries of the platform package', async () => {
   const scratch = mkdtempSync(join(tmpdir(), 'nd-binary-'));
-  const tarball = packed(coreName);
+  const tarball = await packed(coreName);
   const folder = unpack(tarball.path, scratch);
   const files = coreLibraries(folder);
   const debug = join(root, 'build', 'debug', `${process.platform}-${process.arch}`);

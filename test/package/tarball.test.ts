@@ -33,9 +33,9 @@ describe('the tarball', () => {
   let manifest: Manifest;
   let paths: string[];
 
-  beforeAll(() => {
+  beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'nd-tarball-'));
-    tarball = packed('node-diffusion');
+    tarball = await packed('node-diffusion');
     unpacked = unpack(tarball.path, folder);
     manifest = JSON.parse(readFileSync(join(unpacked, 'package.json'), 'utf8')) as Manifest;
     paths = tarball.files.map(({ path }) => path);
@@ -136,8 +136,8 @@ describe('the tarball', () => {
   });
 });
 
-describe('the platform packages', () => {
-  const made = packAll();
+describe('the platform packages', async () => {
+  const made = await packAll();
   const core = made.find(({ name }) => name === coreName);
 
   it('are made for this machine, in one version with the main package', () => {
@@ -166,17 +166,17 @@ describe('the platform packages', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('are the same bytes when they are packed again', () => {
-    const before = packed(coreName);
+  it('are the same bytes when they are packed again', async () => {
+    const before = await packed(coreName);
     rmSync(before.path);
-    expect(packed(coreName).sha256).toBe(before.sha256);
+    expect((await packed(coreName)).sha256).toBe(before.sha256);
   });
 
-  it('are refused by name when they are for another platform, and when their module was not built', () => {
-    expect(() => packAll([`${coreName}-none`])).toThrow(/is no package of this platform/);
+  it('are refused by name when they are for another platform, and when their module was not built', async () => {
+    await expect(packAll([`${coreName}-none`])).rejects.toThrow(/is no package of this platform/);
     const host = platformPackages.filter(({ name }) => name.startsWith(coreName));
     for (const { name } of host.filter((entry) => !made.some((one) => one.name === entry.name)))
-      expect(() => packAll([name])).toThrow(/cannot be packed: .*Build it first/);
+      await expect(packAll([name])).rejects.toThrow(/cannot be packed: .*Build it first/);
   });
 });
 

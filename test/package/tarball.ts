@@ -1,8 +1,10 @@
-import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { npm } from '../../scripts/package/npm.mjs';
+import { promisify } from 'node:util';
 import { root } from '../support/child/run.js';
+
+const exec = promisify(execFile);
 
 export interface Packed {
   readonly name: string;
@@ -20,19 +22,15 @@ export interface Packed {
 export const coreName = `@node-diffusion/${process.platform}-${process.arch}`;
 
 /** `npm run pack:all`: the tarballs of the checkout as it is; they are kept, and made once for all test files. */
-export function packAll(names: readonly string[] = []): readonly Packed[] {
+export async function packAll(names: readonly string[] = []): Promise<readonly Packed[]> {
   const script = join(root, 'scripts', 'pack-all.mjs');
-  const out = execFileSync(process.execPath, [script, '--json', ...names], {
-    encoding: 'utf8',
-    maxBuffer: 1 << 26,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  return JSON.parse(out.trim().split('\n').at(-1) ?? '') as Packed[];
+  const { stdout } = await exec(process.execPath, [script, '--json', ...names], { maxBuffer: 1 << 26 });
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Packed[];
 }
 
 /** One of the tarballs. */
-export function packed(name: string): Packed {
-  const found = packAll([name])[0];
+export async function packed(name: string): Promise<Packed> {
+  const [found] = await packAll([name]);
   if (found === undefined) throw new Error(`${name} was not packed.`);
   return found;
 }
@@ -42,19 +40,6 @@ export function unpack(path: string, folder: string): string {
   mkdirSync(folder, { recursive: true });
   execFileSync('tar', ['-xzf', path, '-C', folder]);
   return join(folder, 'package');
-}
-
-/**
- * An empty project with the tarball installed by npm, without scripts and without the network. sharp, the one
- * dependency, is there already: npm accepts what satisfies the wish.
- */
-export function install(tarball: string, folder: string): void {
-  const modules = join(folder, 'node_modules');
-  mkdirSync(modules, { recursive: true });
-  writeFileSync(join(folder, 'package.json'), '{ "name": "consumer", "version": "1.0.0", "private": true }\n');
-  symlinkSync(realpathSync(join(root, 'node_modules', 'sharp')), join(modules, 'sharp'), 'junction');
-  // An empty cache: what was downloaded before on this machine must not help.
-  npm(['install', '--offline', '--cache', join(folder, '.npm-cache'), tarball], { cwd: folder });
 }
 
 /** The types of Node, which every TypeScript consumer has beside ours. */
