@@ -109,7 +109,7 @@ function repository() {
 function readme(name, tag, title) {
   const core = name === `@node-diffusion/${tag}`;
   const how = core ? `npm installs it with \`${own.name}\`.` : `\`npm install ${name}\` beside \`${own.name}\`.`;
-  return `# ${name}\n\nThe native part of [${own.name}](https://www.npmjs.com/package/${own.name}) for ${tag}: ${title}. ${how}\nIts version must be that of \`${own.name}\`.\n`;
+  return `# ${name}\n\nThe native part of \`${own.name}\` for ${tag}: ${title}. ${how}\nIts version must be that of \`${own.name}\`.\n`;
 }
 
 function fresh(folder) {

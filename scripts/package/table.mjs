@@ -25,7 +25,8 @@ export const contents = {
       library('node-diffusion-ggml'),
       library('ggml-cpu(?:-[\\w.]+)?'),
     ],
-    may: [library('ggml-metal')],
+    // Of macOS.
+    may: [library('ggml-metal'), library('ggml-blas')],
   },
   openvino: {
     title: 'OpenVINO backend with its runtime libraries',

@@ -51,7 +51,11 @@ describe('package managers', () => {
     const pnp = project('pnp', 'yarn-pnp');
     await pnp.add('node-diffusion');
     const script = pnp.write('make.cjs', consumer.commonjs);
-    const [made] = await runConsumer(script, pnp.folder, { nodeOptions: ['--require', join(pnp.folder, '.pnp.cjs')] });
+    const [made] = await runConsumer(script, pnp.folder, {
+      nodeOptions: ['--require', join(pnp.folder, '.pnp.cjs')],
+      // sharp finds its libraries under this linker only where they come from npm's own registry.
+      args: ['nowhere'],
+    });
     expect(made?.binary).toContain('unplugged');
     expect(existsSync(join(pnp.folder, 'node_modules'))).toBe(false);
   });
@@ -99,20 +103,17 @@ describe('package managers', () => {
     it('with a lockfile that was made on another system, then with the command of the error', async () => {
       const file = join(own.folder, 'package-lock.json');
       const lock = JSON.parse(readFileSync(file, 'utf8')) as { packages: Record<string, unknown> };
-      // What npm leaves in a lockfile where node_modules of one system was there before.
+      // What npm leaves in a lockfile that it writes where node_modules of one system was there before (npm/cli#4828).
       for (const path of Object.keys(lock.packages)) {
         if (path.startsWith('node_modules/@node-diffusion/') && !path.endsWith(foreign)) delete lock.packages[path];
       }
       writeFileSync(file, JSON.stringify(lock));
-      rmSync(join(own.folder, 'node_modules'), { recursive: true });
-      await own.run('ci', '--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier');
-      expect(existsSync(scope())).toBe(false);
+      rmSync(scope(), { recursive: true });
       await mends(/written on another system/);
     });
 
     it('with a node_modules that was copied from another system, then with the command of the error', async () => {
-      const own = join(scope(), coreName.split('/')[1] ?? '');
-      renameSync(own, join(scope(), foreign));
+      renameSync(join(scope(), coreName.split('/')[1] ?? ''), join(scope(), foreign));
       await mends(/comes from another system/);
     });
 
