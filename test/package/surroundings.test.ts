@@ -102,7 +102,7 @@ describe('an installed package', () => {
         console.log(JSON.stringify({ started: true, child: runtime.childPid ?? 0 }));
         if (how === 'exit') process.exit(5);
       };
-      await model.txt2img({ prompt: 'a red apple', width: 128, height: 128, steps: 1000, seed: 1, onProgress });`;
+      await model.txt2img({ prompt: 'a red apple', width: 64, height: 64, steps: 1000, seed: 1, onProgress });`;
 
     const ends = ['SIGINT', 'SIGTERM', 'exit'] as const;
     it.each(ends.flatMap((how) => ['none', 'process'].map((isolation) => [how, isolation] as const)))(
