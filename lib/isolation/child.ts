@@ -3,7 +3,7 @@
  * parent (engine-process.ts) starts it with a channel, and it ends with that channel.
  */
 import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
+import { loadBackends } from '../native/backends.js';
 import type { NativeAddon, NativeEvent, NativeJob } from '../native/contract.js';
 import { type Carrier, noCarrier, SharedCarrier } from './carrier.js';
 import { pack, unpack } from './pack.js';
@@ -34,7 +34,7 @@ class Server {
     const memory = start.sharedBytes === 0 ? null : this.#addon.openSharedMemory(sharedDescriptor, start.sharedBytes);
     this.#carrier = memory === null ? noCarrier : new SharedCarrier(memory, 'engine');
     this.#log(start);
-    const backends = this.#addon.loadBackends(dirname(start.binary));
+    const backends = loadBackends(this.#addon, start.folders, start.skip);
     const { versions, tables } = this.#addon;
     const facts: EngineFacts = {
       versions,

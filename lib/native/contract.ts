@@ -316,8 +316,11 @@ export type NativeLogLevel = 'debug' | 'info' | 'warn' | 'error';
 export interface NativeAddon extends NativeMeasuring {
   readonly versions: NativeVersions;
   readonly tables: NativeTables;
-  /** Loads every ggml backend module of a directory (absolute path) once per process; further calls report again. */
-  loadBackends(directory: string): NativeBackendReport[];
+  /**
+   * Loads every ggml backend module of a directory (absolute path) once per process, but for those of `skip` (absolute
+   * paths); further calls report again.
+   */
+  loadBackends(directory: string, skip?: readonly string[]): NativeBackendReport[];
   devices(): NativeDevice[];
   /** CPU features of the chosen variant, e.g. `AVX2`, `FMA`. */
   cpuFeatures(): Record<string, boolean>;

@@ -1,5 +1,6 @@
+import { basename } from 'node:path';
 import { DiffusionError, invalidOption } from '../errors/index.js';
-import { type LoadedAddon, platformTag } from '../native/index.js';
+import { backendPackageName, type LoadedAddon, platformTag } from '../native/index.js';
 import type { Backend, DeviceInfo } from './types.js';
 
 /** Devices of an addon, their backend by our names. */
@@ -49,9 +50,11 @@ const needs: Readonly<Record<string, string>> = {
 };
 
 function unavailable({ backends }: Pick<LoadedAddon, 'backends'>, backend: Backend): DiffusionError {
-  const module = backends.find(({ file }) => file.toLowerCase().includes(backend));
-  const install =
-    backend === 'cpu' || backend === 'auto' ? 'npm ci' : `npm install @node-diffusion/${platformTag()}-${backend}`;
+  const module = backends.find(({ file }) => basename(file).toLowerCase().includes(`ggml-${backend}`));
+  const tag = platformTag();
+  const name = backendPackageName(tag, backend);
+  const core = backend === 'cpu' || backend === 'auto';
+  const install = core ? 'npm ci' : name === undefined ? undefined : `npm install ${name}`;
   const why =
     module === undefined
       ? 'its module is not installed'
@@ -61,7 +64,9 @@ function unavailable({ backends }: Pick<LoadedAddon, 'backends'>, backend: Backe
   const need = needs[backend];
   const hint =
     module === undefined
-      ? `Install it: ${install}${need === undefined ? '' : ` (it needs ${need})`}.`
+      ? install === undefined
+        ? `There is no package of it for ${tag}; use backend: 'auto'.`
+        : `Install it: ${install}${need === undefined ? '' : ` (it needs ${need})`}.`
       : `It needs ${need ?? 'a complete installation'}; run "npx node-diffusion doctor" for details, or use backend: 'auto'.`;
   const message = `Backend "${backend}" is not available: ${why}. ${hint}`;
   return new DiffusionError('ERR_BACKEND_UNAVAILABLE', message, { field: 'backend', given: backend, hint });

@@ -2,6 +2,7 @@ import { DiffusionError } from '../errors/index.js';
 import { type Attempt, loadAddon, LoadError, ownVersion, platformTag } from '../native/index.js';
 import { checkOptions, filePath, optional } from '../options/index.js';
 import { listDevices } from './devices.js';
+import { knownCrashes } from './probes.js';
 import type { BackendInfo, DeviceInfo, Versions } from './types.js';
 
 export interface Diagnosis {
@@ -27,7 +28,7 @@ export function diagnose(options: { readonly binary?: string | URL | undefined }
   const { binary } = checkOptions('diagnose', options, { binary: optional(filePath()) });
   const base = { node: process.version, platform: platformTag(), package: ownVersion() };
   try {
-    const loaded = loadAddon({ binary });
+    const loaded = loadAddon({ binary, skip: knownCrashes() });
     const { addon, path, backends, attempts } = loaded;
     const versions = { package: base.package, ...addon.versions };
     return {

@@ -26,6 +26,7 @@ import { findFiles, type LoadContext, loadModel } from './loading.js';
 import { loadNeed, measureLoad } from './loadMemory.js';
 import { checkLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import type { Model } from './model.js';
+import { knownCrashes } from './probes.js';
 import { SecondModels } from './second.js';
 import { SharedUpscalers } from './sharedUpscaler.js';
 import type {
@@ -76,7 +77,7 @@ const upscalerSpec = {
  */
 export function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
   return openRuntime(options, (binary, isolation) =>
-    isolation.mode === 'process' ? openIsolated(binary, isolation) : loadAddon({ binary }),
+    isolation.mode === 'process' ? openIsolated(binary, isolation) : loadAddon({ binary, skip: knownCrashes() }),
   );
 }
 
