@@ -1,3 +1,4 @@
+import { listUpscalers } from '../../pipeline/index.js';
 import { alternate, type Bench, openSides, pick, pictureNotes, sizeName, withSides } from '../bench.js';
 import { ratioRow, type Row, row } from '../statistics.js';
 import type { BenchHires } from '../types.js';
@@ -10,7 +11,9 @@ const usual: BenchHires = { scale: 2, upscaler: 'Latent (nearest)', steps: 0, de
 export async function hires(bench: Bench): Promise<Measured> {
   const { signal, model } = bench;
   const second = { ...usual, ...bench.settings.request.hires };
-  const passes = { ...second, steps: second.steps === 0 ? bench.request.steps : second.steps };
+  // A1111's label, which is what sd-cli understands too.
+  const upscaler = listUpscalers().find(({ name }) => name === second.upscaler)?.label ?? second.upscaler;
+  const passes = { ...second, upscaler, steps: second.steps === 0 ? bench.request.steps : second.steps };
   const { sizeMultiple } = model.info;
   return withSides(openSides(bench, 'resident'), async (sides) => {
     const rows: Row[] = [];
