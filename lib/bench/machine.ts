@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, realpathSync } from 'node:fs';
 import { arch, availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os';
+import { packageRoot } from '../here.js';
 
 /** What figures depend on. */
 export interface Machine {
@@ -67,8 +68,9 @@ export interface Commits extends EngineVersions {
   readonly dirty: boolean;
 }
 
-/** @param root the package's folder. One inside somebody else's repository has no commit of ours. */
-export function commits({ engine, engineCommit, ggml, ggmlCommit }: EngineVersions, root: string): Commits {
+/** @param root the package's folder, for tests. One inside somebody else's repository has no commit of ours. */
+export function commits(versions: EngineVersions, root: string = packageRoot): Commits {
+  const { engine, engineCommit, ggml, ggmlCommit } = versions;
   const top = git(root, 'rev-parse', '--show-toplevel');
   const own = top !== null && realpathSync(top) === realpathSync(root);
   return {

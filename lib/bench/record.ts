@@ -1,4 +1,3 @@
-import { packageRoot } from '../here.js';
 import type { Versions } from '../sdk/types.js';
 import { type Commits, commits, type Machine } from './machine.js';
 import type { Goal, Row } from './statistics.js';
@@ -47,19 +46,17 @@ export interface RecordSources {
   /** 0: one per physical core. */
   readonly threads: number;
   readonly suites: readonly SuiteResult[];
-  /** The package's folder, for tests. */
-  readonly root?: string;
 }
 
 export function makeRecord(sources: RecordSources): BenchRecord {
-  const { machine, versions, cpuFeatures, threads, suites, root = packageRoot } = sources;
+  const { machine, versions, cpuFeatures, threads, suites } = sources;
   return {
     format: recordFormat,
     date: new Date().toISOString(),
     machine,
     node: process.version,
     package: versions.package,
-    commits: commits(versions, root),
+    commits: commits(versions),
     compiler: versions.compiler,
     cpuFeatures,
     threads: threads === 0 ? 'one per physical core' : threads,
