@@ -28,6 +28,8 @@ def serve(versions, load, draw):
                 start = time.perf_counter()
                 loaded = load(message["load"])
                 answer = {"versions": versions, "load": milliseconds(start)}
+            elif loaded is None:
+                raise Unsupported("no model is loaded")
             else:
                 pixels, times = draw(loaded, message["picture"])
                 with open(message["output"], "wb") as file:
@@ -36,6 +38,6 @@ def serve(versions, load, draw):
         except Unsupported as error:
             answer = {"error": str(error), "kind": "unsupported"}
         except Exception as error:  # Told to the other side, which ends us.
-            traceback.print_exc()
-            answer = {"error": f"{type(error).__name__}: {error}", "kind": "failed"}
+            traceback.print_exc(limit=-5)
+            answer = {"error": f"{type(error).__name__}: {error}"[:500], "kind": "failed"}
         print(json.dumps(answer), file=answers, flush=True)

@@ -25,17 +25,29 @@ def read(path):
 
 
 def without_gaps(tensors):
-    """Small UNets leave numbers of blocks out; diffusers' converter counts on none missing."""
+    """
+    Small UNets leave numbers of blocks out and give an upsampler a number of its own. diffusers' converter counts on
+    neither: blocks are numbered anew, and an upsampler becomes a part of the block before it.
+    """
     result = dict(tensors)
     for part in ("input_blocks", "output_blocks"):
-        pattern = re.compile(rf"^({re.escape(UNET)}{part}\.)(\d+)(\..*)$")
-        found = {name: pattern.match(name) for name in result}
-        numbers = sorted({int(match[2]) for match in found.values() if match})
-        places = {number: place for place, number in enumerate(numbers)}
-        result = {
-            f"{match[1]}{places[int(match[2])]}{match[3]}" if (match := found[name]) else name: value
-            for name, value in result.items()
-        }
+        pattern = re.compile(rf"^({re.escape(UNET)}{part}\.)(\d+)\.(.*)$")
+        found = {name: match for name in result if (match := pattern.match(name))}
+        inner = {}
+        for match in found.values():
+            inner.setdefault(int(match[2]), []).append(match[3])
+        lone = {number for number, names in inner.items() if all(re.match(r"\d\.conv\.", name) for name in names)}
+        places = {number: place for place, number in enumerate(sorted(set(inner) - lone))}
+        renamed = {}
+        for name, value in result.items():
+            if (match := found.get(name)) is not None:
+                number = int(match[2])
+                if number in lone:
+                    name = f"{match[1]}{places[number - 1]}.2.{match[3][2:]}"
+                else:
+                    name = f"{match[1]}{places[number]}.{match[3]}"
+            renamed[name] = value
+        result = renamed
     return result
 
 

@@ -4,6 +4,8 @@ import { checkOptions, filePath, optional } from '../options/index.js';
 import { listDevices } from './devices.js';
 import type { BackendInfo, DeviceInfo, Versions } from './types.js';
 
+export type { Attempt };
+
 export interface Diagnosis {
   readonly node: string;
   /** `linux-x64`, `linuxmusl-x64`, … */
