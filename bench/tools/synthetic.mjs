@@ -1,17 +1,13 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { root } from './paths.mjs';
+import { writeSyntheticLoras } from './shared.mjs';
 
-/** The tests' writers of synthetic files, which are TypeScript, as a module. */
-async function supports(folder) {
-  const entry = join(folder, 'support.ts');
-  const from = (path) => JSON.stringify(join(root, 'test', 'support', path));
-  writeFileSync(
-    entry,
-    `export { syntheticTensors, writeSynthetic } from ${from('synthetic/index.ts')};\nexport { lowRank, writeLora } from ${from('lora/files.ts')};\n`,
-  );
+/** The tests' writer of synthetic checkpoints, which is TypeScript, as a module. */
+async function support(folder) {
+  const entry = join(root, 'test', 'support', 'synthetic', 'index.ts');
   const outfile = join(folder, 'support.mjs');
   await build({ entryPoints: [entry], outfile, bundle: true, platform: 'node', format: 'esm', logLevel: 'error' });
   return import(pathToFileURL(outfile).href);
@@ -23,27 +19,11 @@ async function supports(folder) {
  */
 export async function writeSyntheticSd1(folder, rank, seeds) {
   mkdirSync(folder, { recursive: true });
-  const { syntheticTensors, writeSynthetic, lowRank, writeLora } = await supports(folder);
+  const { writeSynthetic } = await support(folder);
   const checkpoint = join(folder, 'sd1.safetensors');
   await writeSynthetic('sd1', checkpoint, { seed: 1 });
-  const modules = {};
-  for (const { name, shape } of syntheticTensors('sd1')) {
-    const unet = /^model\.diffusion_model\.(.*(?:attn\d\.to_(?:q|k|v|out\.0)|ff\.net\.(?:0\.proj|2)))\.weight$/.exec(
-      name,
-    );
-    const text = /^cond_stage_model\.transformer\.(.*(?:self_attn\.\w+_proj|mlp\.fc\d))\.weight$/.exec(name);
-    if (unet !== null) modules[`lora_unet_${unet[1].replaceAll('.', '_')}`] = [shape[0], shape[1]];
-    else if (text !== null) modules[`lora_te_${text[1].replaceAll('.', '_')}`] = [shape[0], shape[1]];
-  }
-  const loras = seeds.map((seed) =>
-    writeLora(
-      join(folder, `lora${seed}.safetensors`),
-      lowRank(modules, { seed, rank, alpha: rank, size: 0.01 }),
-      {},
-      'F16',
-    ),
-  );
-  return { checkpoint, loras, modules: Object.keys(modules).length };
+  const { paths, modules } = await writeSyntheticLoras(folder, checkpoint, rank, seeds, new AbortController().signal);
+  return { checkpoint, loras: paths, modules };
 }
 
 export function removeFolder(folder) {

@@ -1,4 +1,4 @@
-export type { JobWarning } from './admission.js';
+export type { JobWarning, TiledWarning } from './admission.js';
 export { enlargeBytes, smallerTiles } from './hires/enlargement.js';
 export { Conditioning } from './conditioning.js';
 export { ConditioningCache } from './conditioningCache.js';
@@ -22,7 +22,9 @@ export {
 } from './modes.js';
 export type { PassParts } from './plan.js';
 export { FirstPassImage, runFirstPass, runHires } from './hires/firstPass.js';
+export type { PixelFilter } from './hires/pixelResize.js';
 export {
+  type LatentUpscalerName,
   listUpscalers,
   type UpscalerFile,
   type UpscalerInfo,

@@ -5,6 +5,8 @@ import { listDevices } from './devices.js';
 import { knownCrashes } from './probes.js';
 import type { BackendInfo, DeviceInfo, Versions } from './types.js';
 
+export type { Attempt };
+
 export interface Diagnosis {
   readonly node: string;
   /** `linux-x64`, `linuxmusl-x64`, … */

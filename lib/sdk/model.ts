@@ -85,7 +85,10 @@ export class Model {
   #caption: InfotextModel;
   #disposed: Promise<void> | undefined;
 
-  /** Not for callers; use `runtime.loadModel`. */
+  /**
+   * Not for callers; use `runtime.loadModel`.
+   * @internal
+   */
   constructor(init: ModelInit) {
     const { facts, files, caption, onDispose } = init;
     this.info = publicInfo(facts, files);

@@ -167,7 +167,10 @@ export class Runtime {
   readonly #upscalers = new Set<Upscaler>();
   #disposed: Promise<void> | undefined;
 
-  /** Not for callers; use `createRuntime`. */
+  /**
+   * Not for callers; use `createRuntime`.
+   * @internal
+   */
   constructor(
     loaded: LoadedAddon,
     device: DeviceInfo,

@@ -128,6 +128,7 @@ describe('doctor', () => {
       now: () => 0,
       interrupt: () => new AbortController().signal,
       createRuntime: () => Promise.reject(new Error('not needed')),
+      benchHost: () => Promise.reject(new Error('not needed')),
     };
     expect(await runCli(['doctor', '--json', '--binary', '/nowhere/node-diffusion.node'], context)).toBe(1);
     expect(JSON.parse(out)).toMatchObject({ ok: false, binary: null, devices: [] });

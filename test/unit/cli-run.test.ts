@@ -75,6 +75,9 @@ function fake(onImage: (index: number, abort: AbortController) => void = () => u
         calls.disposed += 1;
       },
     }),
+    benchHost: async () => {
+      throw new Error('No benchmark is run here.');
+    },
   };
   return { context, calls, out, err };
 }
