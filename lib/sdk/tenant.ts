@@ -77,33 +77,38 @@ export class ModelTenant implements Tenant, Presence {
     if (!this.loaded) await this.#init.admits?.(relief, signal);
   }
 
+  watch(onModel: ((event: ModelEvent) => void) | undefined): () => void {
+    return this.#init.residency.listen((tenant, reason, ms) => {
+      this.#tell({ type: 'model', action: 'unload', model: tenant.name, reason, ms }, onModel);
+    });
+  }
+
   async load(
     scope: JobScope,
     onEvent: (event: NativeEvent) => void,
     reason: string,
     onModel: ((event: ModelEvent) => void) | undefined,
   ): Promise<void> {
-    const { resident, residency, log, name } = this.#init;
-    const tell = (event: ModelEvent): void => {
-      log?.(event);
-      notify(onModel, event);
-    };
+    const { resident, name } = this.#init;
     const started = performance.now();
-    const unlisten = residency.listen((tenant, why, ms) => {
-      tell({ type: 'model', action: 'unload', model: tenant.name, reason: why, ms });
-    });
+    const unwatch = this.watch(onModel);
     try {
       await resident.load(onEvent, scope.signal);
     } finally {
-      unlisten();
+      unwatch();
     }
     scope.check();
-    tell({ type: 'model', action: 'load', model: name, reason, ms: performance.now() - started });
+    this.#tell({ type: 'model', action: 'load', model: name, reason, ms: performance.now() - started }, onModel);
   }
 
   /** It leaves the runtime. */
   remove(): void {
     this.#init.residency.delete(this);
+  }
+
+  #tell(event: ModelEvent, onModel: ((event: ModelEvent) => void) | undefined): void {
+    this.#init.log?.(event);
+    notify(onModel, event);
   }
 
   #count(by: number): () => void {
