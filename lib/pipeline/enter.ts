@@ -11,7 +11,8 @@ import { groupParts } from './passParts.js';
 import { goesOn, type Pass, type Plan, withMemory } from './plan.js';
 import type { ProgressTracker } from './progress.js';
 import type { ModelContext, Presence } from './prompts.js';
-import type { JobQueue } from './queue.js';
+import type { Seat } from './queue.js';
+import { takeTurns } from './turn.js';
 
 /** A pass with its memory taken and its models loaded. */
 export interface EnteredPass {
@@ -35,13 +36,14 @@ export interface Entered {
 
 /**
  * Models and memory of a job's passes. Passes of the same models in a row are let in together, before the first of them:
- * those of the pass before give back their memory, their queues and their right to stay, then those that are not there
- * are loaded, an upscaler model that one of them begins with as well. What comes later is checked before the first step. Only the job's own model is this job's all the time; a job
- * that waits for another's queue keeps no other.
+ * those of the pass before give back their memory, their turns and their right to stay, then those that are not there
+ * are loaded, an upscaler model that one of them begins with as well. What comes later is checked before the first step.
+ * While a job works without its own model, passes of other jobs may work with that.
  * @param groups of {@link arrangePasses}.
  */
 export function enterPasses(
   scope: JobScope,
+  seat: Seat,
   job: Drafted,
   groups: readonly PassGroup[],
   listeners: GenerateListeners,
@@ -56,7 +58,8 @@ export function enterPasses(
   /** Its owner lets the job's own model leave; from its first pass without it, the job holds it only where it works. */
   let spared: (() => void) | undefined;
   const holds = new Map<Presence, () => void>();
-  const locks = new Map<ModelContext, () => void>();
+  /** Models that this job alone works with now. */
+  const turns = new Map<ModelContext, () => void>([[first, seat.release]]);
 
   const admit = async (group: PassGroup): Promise<void> => {
     const { indices } = group;
@@ -80,10 +83,15 @@ export function enterPasses(
       admission?.release();
       admission = undefined;
     }
-    giveBack(holds, wanted);
-    giveBack(locks, group.models);
-    for (const model of group.models)
-      if (model !== first && !locks.has(model)) locks.set(model, await lock(model.queue, scope));
+    if ([...group.models].every((model) => turns.has(model))) {
+      giveBack(holds, wanted);
+      giveBack(turns, group.models);
+    } else {
+      // Who waits for a turn has none, and keeps no model from leaving.
+      giveBack(holds, new Set());
+      giveBack(turns, new Set());
+      await takeTurns(group.models, scope.signal, turns);
+    }
     // Its owner does without it: now it can leave.
     if (!group.models.has(first)) spared ??= first.presence?.spare() ?? nothing;
     for (const presence of wanted) if (!holds.has(presence)) holds.set(presence, presence.hold());
@@ -125,7 +133,7 @@ export function enterPasses(
         admission?.release();
         giveBack(holds, new Set());
         spared?.();
-        giveBack(locks, new Set());
+        giveBack(turns, new Set());
       });
     },
   };
@@ -188,20 +196,4 @@ function tell(
   } as const;
   model.log?.(event);
   notify(onModel, event);
-}
-
-/** Waits for a queue's turn and keeps it until the result is called. */
-function lock(queue: JobQueue, scope: JobScope): Promise<() => void> {
-  return new Promise((resolve, reject) => {
-    queue
-      .enqueue(
-        'hires',
-        { signal: scope.signal },
-        () =>
-          new Promise<void>((done) => {
-            resolve(done);
-          }),
-      )
-      .catch(reject);
-  });
 }

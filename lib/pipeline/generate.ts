@@ -78,7 +78,11 @@ export async function generate(scope: JobScope, plan: Plan, job: GenerateJob): P
   };
   try {
     // Before anything is computed, as far as the text encoders are there.
-    const known = passes.map(({ models: own }) => own.textEncoder.presence?.loaded !== false);
+    const known = passes.map(({ models: { textEncoder } }) => {
+      // One that works for somebody else is asked when it is its turn.
+      const isIdle = textEncoder === models.first || textEncoder.queue.turn.free;
+      return isIdle && textEncoder.presence?.loaded !== false;
+    });
     for (const [index, pass] of passes.entries()) if (known[index] === true) await check(pass, index);
     let results = job.starts ?? [];
     for (const [index, pass] of passes.entries()) {

@@ -45,7 +45,7 @@ export async function enqueueDraft(
 ): Promise<GenerateResult> {
   ready.catch(() => undefined);
   const queuedAt = performance.now();
-  return model.queue.enqueue(kind, { signal, onQueue: options.onQueue, ready }, async (scope) => {
+  return model.queue.enqueue(kind, { signal, onQueue: options.onQueue, ready }, async (scope, seat) => {
     const queued = (performance.now() - queuedAt) / 1000;
     const drafted = await ready;
     scope.check();
@@ -60,7 +60,7 @@ export async function enqueueDraft(
     const job = { ...drafted, plan };
     const groups = await arrangePasses(job, scope);
     scope.check();
-    const entered = enterPasses(scope, job, groups, listeners, warn);
+    const entered = enterPasses(scope, seat, job, groups, listeners, warn);
     try {
       const {
         images,
