@@ -2,7 +2,7 @@ import { DiffusionError } from '../errors/index.js';
 import type { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed } from './admission.js';
 import type { Drafted } from './draft.js';
-import { foresee, reliefOf } from './foresee.js';
+import { foresee, lacking, reliefOf } from './foresee.js';
 import { groupsOf, type PassGroup } from './groups.js';
 import { modelsOf } from './models.js';
 import { groupParts } from './passParts.js';
@@ -36,8 +36,12 @@ export async function foreseeGroups(job: Drafted, groups: readonly PassGroup[], 
 }
 
 async function fits(job: Drafted, groups: readonly PassGroup[], scope: JobScope): Promise<boolean> {
+  const { first } = job.models;
   try {
-    await foreseeGroups(job, groups, scope);
+    for (const group of groups) {
+      const parts = (await groupParts(job, group, scope)).flat();
+      if ((await lacking({ parts, weights: group.weights, first }, scope, job.tiling)) !== undefined) return false;
+    }
     return true;
   } catch (error) {
     if (error instanceof DiffusionError && error.code === 'ERR_OUT_OF_MEMORY') return false;
@@ -60,6 +64,6 @@ function named({ plan, models }: Drafted, index: number, enlarges: boolean): str
   const pass = plan.passes[index];
   if (pass === undefined) throw new RangeError('No such pass');
   if (enlarges) return 'Enlarging for the hires pass';
-  const kind = goesOn(pass) ? 'refiner' : index === 0 && pass.start === null ? 'first' : 'hires';
+  const kind = goesOn(pass) ? 'refiner' : 'hires';
   return `The ${kind} pass with "${modelsOf(pass, models).diffusionModel.facts.name}"`;
 }
