@@ -333,7 +333,14 @@ describe('crossing jobs', () => {
           }
         });
         await Promise.all(work);
-        for (const { loras, seed: of } of sampled(fake.calls)) expect([of, loras]).toEqual([of, expected.get(of)]);
+        const samples = sampled(fake.calls);
+        for (const { loras, seed: of } of samples) expect([of, loras]).toEqual([of, expected.get(of)]);
+        // Nobody works with a model between two pictures of another job's pass.
+        for (const [place, { model: where, seed: of }] of samples.entries()) {
+          const given = list[of / 1000 - 1];
+          if (given?.batchSize !== 2 || given.abortAfter !== null) continue;
+          expect(samples.slice(place + 1).find(({ model: which }) => which === where)?.seed).toBe(of + 1);
+        }
         // Each of the three once; of the fourth what it is needed with: whole, or without what the first lends it.
         const reads = fake.of('loadModel').map(({ params }) => params.files.checkpoint ?? '');
         for (const file of [a, b, c]) expect(reads.filter((read) => read === file)).toHaveLength(1);
