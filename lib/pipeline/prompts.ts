@@ -53,6 +53,8 @@ export interface Presence {
    * @throws DiffusionError `ERR_OUT_OF_MEMORY`.
    */
   admits(relief: number, signal: AbortSignal): Promise<void>;
+  /** Tells of every model that leaves memory, until the result is called. */
+  watch(onModel: ((event: ModelEvent) => void) | undefined): () => void;
   /** Reads the weights where they are not there; what is spare makes room where there is none. */
   load(
     scope: JobScope,

@@ -1,3 +1,4 @@
+import { DiffusionError } from '../errors/index.js';
 import { Residency } from '../model/index.js';
 import { loadAddon, type LoadedAddon, type LogSource, ownVersion, sourceOf } from '../native/index.js';
 import { availableMemory, host, MemoryLedger, processRss, sumBytes, totalOf } from '../memory/index.js';
@@ -28,6 +29,7 @@ import { checkLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import type { Model } from './model.js';
 import { knownCrashes } from './probes.js';
 import { SecondModels } from './second.js';
+import { SharedModels } from './sharedModels.js';
 import { SharedUpscalers } from './sharedUpscaler.js';
 import type {
   Backend,
@@ -192,7 +194,7 @@ export class Runtime {
     });
     this.#shared = {
       ...{ loaded, ledger, residency, log, loraDirectories, threads, deviceOptions },
-      openUpscaler: this.#upscaling.open,
+      ...{ openUpscaler: this.#upscaling.open, shared: new SharedModels() },
     };
     this.#seconds = new SecondModels(this.#shared);
     this.#loaded = loaded;
@@ -311,7 +313,7 @@ export class Runtime {
   async releaseHires(): Promise<number> {
     this.#assertLive();
     await this.#upscaling.release();
-    return this.#seconds.release();
+    return this.#shared.shared.release();
   }
 
   /**
@@ -336,7 +338,8 @@ export class Runtime {
     await Promise.allSettled(this.#loading);
     await first;
     await this.#freeAll(abort);
-    await this.#seconds.dispose();
+    await this.#seconds.idle();
+    await this.#shared.shared.dispose(() => new DiffusionError('ERR_DISPOSED', 'The runtime was disposed.'));
     await this.#upscaling.dispose();
     if (this.#logs) this.#loaded.addon.setLogger('error', null);
     await this.#loaded.engine?.close();

@@ -19,6 +19,7 @@ const doubling: UpscalerModel = {
     hold: () => () => undefined,
     spare: () => () => undefined,
     admits: () => Promise.resolve(),
+    watch: () => () => undefined,
     load: () => Promise.resolve(),
   },
   measure: () => Promise.resolve({ graph: 0, work: 0 }),
