@@ -1,7 +1,8 @@
 import { DiffusionError } from '../errors/index.js';
-import { type Attempt, loadAddon, LoadError, ownVersion, platformTag } from '../native/index.js';
+import { type Attempt, loadAddon, type LoadedAddon, LoadError, ownVersion, platformTag } from '../native/index.js';
 import { checkOptions, filePath, optional } from '../options/index.js';
 import { listDevices } from './devices.js';
+import { openIsolated, resolveIsolation } from './isolation.js';
 import type { BackendInfo, DeviceInfo, Versions } from './types.js';
 
 export interface Diagnosis {
@@ -25,33 +26,58 @@ export interface Diagnosis {
 /** What `node-diffusion doctor` shows. Does not throw for a missing binary, that is one of its findings. */
 export function diagnose(options: { readonly binary?: string | URL | undefined } = {}): Diagnosis {
   const { binary } = checkOptions('diagnose', options, { binary: optional(filePath()) });
-  const base = { node: process.version, platform: platformTag(), package: ownVersion() };
   try {
-    const loaded = loadAddon({ binary });
-    const { addon, path, backends, attempts } = loaded;
-    const versions = { package: base.package, ...addon.versions };
-    return {
-      ...base,
-      binary: path,
-      attempts,
-      problem: null,
-      versions,
-      backends,
-      devices: listDevices(loaded),
-      cpuFeatures: addon.cpuFeatures(),
-    };
+    return found(loadAddon({ binary }));
   } catch (error) {
-    if (!(error instanceof DiffusionError)) throw error;
-    const attempts = error instanceof LoadError ? error.attempts : [];
-    return {
-      ...base,
-      binary: null,
-      attempts,
-      problem: error.message,
-      versions: null,
-      backends: [],
-      devices: [],
-      cpuFeatures: {},
-    };
+    return notFound(error);
   }
+}
+
+/** As {@link diagnose}, with the drivers of all backends started in a process of their own: one may crash. */
+export async function diagnoseApart({ binary }: { readonly binary?: string | undefined } = {}): Promise<Diagnosis> {
+  try {
+    const loaded = await openIsolated(binary, resolveIsolation('process'));
+    try {
+      return found(loaded);
+    } finally {
+      await loaded.engine?.close();
+    }
+  } catch (error) {
+    if (!(error instanceof DiffusionError) || error.code !== 'ERR_ENGINE_CRASHED') return notFound(error);
+    const cause = error.cause instanceof Error ? `\n${error.cause.message}` : '';
+    const problem = `Looking for devices ended the process that did it, so a driver is broken. ${error.message}${cause}`;
+    return { ...found(loadAddon({ binary, backends: false })), problem };
+  }
+}
+
+function base() {
+  return { node: process.version, platform: platformTag(), package: ownVersion() };
+}
+
+function found(loaded: LoadedAddon): Diagnosis {
+  const { addon, path, backends, attempts } = loaded;
+  return {
+    ...base(),
+    binary: path,
+    attempts,
+    problem: null,
+    versions: { package: ownVersion(), ...addon.versions },
+    backends,
+    devices: listDevices(loaded),
+    cpuFeatures: addon.cpuFeatures(),
+  };
+}
+
+function notFound(error: unknown): Diagnosis {
+  if (!(error instanceof DiffusionError)) throw error;
+  return {
+    ...base(),
+    binary: null,
+    attempts: error instanceof LoadError ? error.attempts : [],
+    problem: error.message,
+    versions: null,
+    backends: [],
+    devices: [],
+    cpuFeatures: {},
+  };
 }

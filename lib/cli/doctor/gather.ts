@@ -3,7 +3,7 @@ import { availableParallelism, cpus, freemem, release, totalmem } from 'node:os'
 import { dirname } from 'node:path';
 import { cacheDir } from '../../model/cacheDir.js';
 import { type EmbeddedModelInfo, embeddedModelInfo } from '../../model/embedded/index.js';
-import { diagnose, type Diagnosis } from '../../sdk/diagnose.js';
+import { diagnoseApart, type Diagnosis } from '../../sdk/diagnose.js';
 import { type BackendFinding, findBackends } from './backends.js';
 import { libcOf, loaderMessage } from './system.js';
 
@@ -32,7 +32,7 @@ export interface DoctorReport extends Omit<Diagnosis, 'backends'> {
 
 export interface DoctorSources {
   readonly binary?: string;
-  readonly diagnose?: typeof diagnose;
+  readonly diagnose?: (options: { readonly binary?: string }) => Diagnosis | Promise<Diagnosis>;
   readonly embedded?: () => Promise<EmbeddedModelInfo>;
   readonly pictures?: () => Promise<unknown>;
 }
@@ -40,7 +40,7 @@ export interface DoctorSources {
 /** Finds everything out. Nothing that is missing makes it throw. */
 export async function gatherReport(sources: DoctorSources = {}): Promise<DoctorReport> {
   const { binary, embedded = embeddedModelInfo, pictures = () => import('sharp') } = sources;
-  const found = (sources.diagnose ?? diagnose)(binary === undefined ? {} : { binary });
+  const found = await (sources.diagnose ?? diagnoseApart)(binary === undefined ? {} : { binary });
   const problems: string[] = [];
   const tried = async <T>(what: string, work: () => Promise<T>): Promise<T | null> => {
     try {
@@ -52,7 +52,7 @@ export async function gatherReport(sources: DoctorSources = {}): Promise<DoctorR
   };
   const model = await tried('embedded model', embedded);
   await tried('sharp, which reads and writes pictures', pictures);
-  if (found.binary !== null && found.devices.length === 0)
+  if (found.binary !== null && found.problem === null && found.devices.length === 0)
     problems.push('No backend has a device: nothing can be computed.');
   return {
     ok: found.binary !== null && found.devices.length > 0,
