@@ -20,5 +20,24 @@ export const openvino = {
   sha256: '2d22b1da03f7caf74df30e9f6417d0ab2f637e4a38e08e1dcd294d2c37407aaf',
 };
 
+/**
+ * Vulkan: what the backend module is compiled with, packages of one Debian release. `packages` end in what we ship or decide
+ * it (headers, the loader to link with, the shader compiler), so their bytes are pinned. `carriers` only carry that compiler
+ * on machines with an older C library; Debian replaces them within a release, and its signed index vouches for them.
+ */
+export const vulkan = {
+  suite: 'trixie',
+  packages: {
+    glslc: { version: '2025.2-1', sha256: 'e05374965709159303041b104d4a26022d6ac5eb8296450364d66ae864a20367' },
+    libshaderc1: { version: '2025.2-1', sha256: '2a67c8f784c65e1aa0d251819c020917405b490fbb543c6a73a52a631e476463' },
+    'libvulkan-dev': {
+      version: '1.4.309.0-1',
+      sha256: '8d329d465e16168afff58b1bd0dd6db46aac2cc3f56054a481b25a04e90b345a',
+    },
+    libvulkan1: { version: '1.4.309.0-1', sha256: 'f47da79cd140264fe21cceb08bc87a71bc7fec05819e4a421f3f518d21101a37' },
+  },
+  carriers: ['libc6', 'libgcc-s1', 'libstdc++6'],
+};
+
 /** Lowest versions that work, as `major.minor`. */
 export const minimum = { node: '20.9', cmake: '3.18', gxx: '11.0', clangxx: '14.0' };

@@ -8,6 +8,7 @@
 #include "crash.h"
 #include "ggml-backend.h"
 #include "ggml.h"
+#include "log.h"
 #include "upstream.h"
 
 namespace nd {
@@ -75,11 +76,15 @@ bool registered(const fs::path& module) {
   return false;
 }
 
+// ggml logs why a module does not load: in the words of the system's loader, or of the module itself.
 BackendReport loadModule(const fs::path& module) {
-  if (registered(module) || ggml_backend_load(module.string().c_str()) != nullptr)
-    return {module.string(), true, ""};
-  return {module.string(), false,
-          "the module could not be loaded; a driver or library that it needs may be missing"};
+  if (registered(module)) return {module.string(), true, ""};
+  takeErrorLines();
+  if (ggml_backend_load(module.string().c_str()) != nullptr) return {module.string(), true, ""};
+  const std::string why = takeErrorLines();
+  const std::string unknown =
+      "the module could not be loaded; a driver or library that it needs may be missing";
+  return {module.string(), false, why.empty() ? unknown : why};
 }
 
 }  // namespace
