@@ -19,7 +19,10 @@ interface Report {
   readonly backends: readonly { readonly name: string; readonly state: string; readonly reason: string }[];
 }
 
-function doctor(env: Readonly<Record<string, string>> = {}, ...args: string[]): { report: Report; status: number | null } {
+function doctor(
+  env: Readonly<Record<string, string>> = {},
+  ...args: string[]
+): { report: Report; status: number | null } {
   const { stdout, status } = spawnSync(
     process.execPath,
     [join(packageRoot, 'dist/cli/main.js'), 'doctor', '--json', ...args],
@@ -77,11 +80,7 @@ describe('Vulkan devices', () => {
     const names = readdirSync(from).filter((name) => /\.(so|node)$/.test(name) && !name.includes('openvino'));
     for (const name of names) copyFileSync(join(from, name), join(to, name));
     const module = join(to, 'libggml-vulkan.so');
-    const renamed = spawnSync(
-      'sed',
-      ['-i', 's/libvulkan\\.so\\.1/libvulkaX.so.1/', module],
-      { encoding: 'utf8' },
-    );
+    const renamed = spawnSync('sed', ['-i', 's/libvulkan\\.so\\.1/libvulkaX.so.1/', module], { encoding: 'utf8' });
     expect(renamed.status).toBe(0);
     const binary = join(to, 'node-diffusion.node');
     const error = await failure(createRuntime({ backend: 'vulkan', binary }));

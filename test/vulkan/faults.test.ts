@@ -32,14 +32,17 @@ describe('a Vulkan device', () => {
   });
   afterAll(() => runtime?.dispose({ abort: true }));
 
-  it.each(['submit', 'wait', 'status'])('that is lost (%s) is a typed error; the model comes back on a new one', async (fault) => {
-    process.env.ND_VULKAN_FAULT = fault;
-    const error = await failure(present().model.txt2img(tiny));
-    expect(error).toMatchObject({ code: 'ERR_DEVICE_LOST' });
-    expect(error.message).toMatch(/lost/);
-    delete process.env.ND_VULKAN_FAULT;
-    expect(hashes(await present().model.txt2img(tiny))).toEqual(before);
-  });
+  it.each(['submit', 'wait', 'status'])(
+    'that is lost (%s) is a typed error; the model comes back on a new one',
+    async (fault) => {
+      process.env.ND_VULKAN_FAULT = fault;
+      const error = await failure(present().model.txt2img(tiny));
+      expect(error).toMatchObject({ code: 'ERR_DEVICE_LOST' });
+      expect(error.message).toMatch(/lost/);
+      delete process.env.ND_VULKAN_FAULT;
+      expect(hashes(await present().model.txt2img(tiny))).toEqual(before);
+    },
+  );
 
   it('that is out of memory while a job runs is a typed error; the next job that fits gives the same bytes', async () => {
     process.env.ND_VULKAN_FAULT = 'memory=1';

@@ -8,7 +8,8 @@ import { loadAddon } from '../../lib/native/index.js';
 it('text encoder, UNet and VAE give the values of the CPU backend', async () => {
   const modules = dirname(loadAddon({ backends: false }).path);
   const program = join(modules, 'vulkan_test');
-  if (!existsSync(program)) throw new Error(`${program} is missing: node scripts/build.mjs -DND_VULKAN=ON -DND_BUILD_TESTS=ON`);
+  if (!existsSync(program))
+    throw new Error(`${program} is missing: node scripts/build.mjs -DND_VULKAN=ON -DND_BUILD_TESTS=ON`);
   const { checkpoint, taesd } = await ensureEmbeddedModel();
   const env = { ...process.env, ND_TEST_CHECKPOINT: checkpoint, ND_TEST_TAESD: taesd };
   const { status, stdout, stderr } = spawnSync(program, [modules], { env, encoding: 'utf8' });

@@ -26,7 +26,7 @@ describe('the backend vulkan', () => {
     paths.style = writeLora(scratch.path('style.safetensors'), lowRank(sizes, { seed: 1, size: 0.08 }));
     paths.other = writeLora(scratch.path('other.safetensors'), lowRank(sizes, { seed: 2, size: 0.08 }));
     runtimes.push(await vulkanRuntime(), await createRuntime({ backend: 'cpu', threads }));
-    [vulkan, cpu] = await Promise.all(runtimes.map((runtime) => runtime.loadModel())) as [Model, Model];
+    [vulkan, cpu] = (await Promise.all(runtimes.map((runtime) => runtime.loadModel()))) as [Model, Model];
   });
   afterAll(async () => {
     await Promise.all(runtimes.map((runtime) => runtime.dispose({ abort: true })));
@@ -50,32 +50,35 @@ describe('the backend vulkan', () => {
     expect(device.memoryTotal).toBeGreaterThan(ours.info.bytes);
   });
 
-  it.each<LoraBackup>(['file', 'device'])('sets LoRAs and restores the weights exactly, backup %s', async (loraBackup) => {
-    const [first, reference] = models();
-    const own = loraBackup === 'file' ? undefined : await runtimes[0]?.loadModel({ loraBackup });
-    const model = own ?? first;
-    const name = runtimes[0]?.device.name ?? '';
-    try {
-      const before = await model.weightsDigest();
-      expect(before).toEqual(await reference.weightsDigest());
-      const loras = [{ path: paths.style, weight: 0.7 }];
-      const report = await model.loras.set(loras);
-      expect(report).toMatchObject({ mode: 'merge', backup: loraBackup, tensors: 2, merged: 2 });
-      await reference.loras.set(loras);
-      // The arithmetic is done on the CPU, whatever memory the tensors are in: the same bytes.
-      const changed = await model.weightsDigest();
-      expect(changed).toEqual(await reference.weightsDigest());
-      expect(changed.sha256).not.toBe(before.sha256);
-      expect((await model.memory()).byDevice[name]?.backups).toBe(loraBackup === 'device' ? bytes : 0);
-      await model.loras.set([{ path: paths.other }, ...loras]);
-      await model.loras.set([]);
-      expect(await model.weightsDigest()).toEqual(before);
-      expect((await model.memory()).byDevice[name]?.backups).toBe(0);
-    } finally {
-      await reference.loras.set([]);
-      await own?.dispose();
-    }
-  });
+  it.each<LoraBackup>(['file', 'device'])(
+    'sets LoRAs and restores the weights exactly, backup %s',
+    async (loraBackup) => {
+      const [first, reference] = models();
+      const own = loraBackup === 'file' ? undefined : await runtimes[0]?.loadModel({ loraBackup });
+      const model = own ?? first;
+      const name = runtimes[0]?.device.name ?? '';
+      try {
+        const before = await model.weightsDigest();
+        expect(before).toEqual(await reference.weightsDigest());
+        const loras = [{ path: paths.style, weight: 0.7 }];
+        const report = await model.loras.set(loras);
+        expect(report).toMatchObject({ mode: 'merge', backup: loraBackup, tensors: 2, merged: 2 });
+        await reference.loras.set(loras);
+        // The arithmetic is done on the CPU, whatever memory the tensors are in: the same bytes.
+        const changed = await model.weightsDigest();
+        expect(changed).toEqual(await reference.weightsDigest());
+        expect(changed.sha256).not.toBe(before.sha256);
+        expect((await model.memory()).byDevice[name]?.backups).toBe(loraBackup === 'device' ? bytes : 0);
+        await model.loras.set([{ path: paths.other }, ...loras]);
+        await model.loras.set([]);
+        expect(await model.weightsDigest()).toEqual(before);
+        expect((await model.memory()).byDevice[name]?.backups).toBe(0);
+      } finally {
+        await reference.loras.set([]);
+        await own?.dispose();
+      }
+    },
+  );
 
   it('a LoRA of a request changes its picture as on the CPU, and no other', async () => {
     const [ours, reference] = models();
