@@ -31,6 +31,9 @@ add_compile_definitions(GGML_MAX_NAME=128)
 if(ND_VULKAN)
   include(NdVulkan)
 endif()
+if(ND_CUDA)
+  include(NdCuda)
+endif()
 
 # ggml asks git for its commit, and in our checkout would be told ours, at every commit another.
 set(GIT_EXE "" CACHE FILEPATH "Not used: see native/cmake/NdEngine.cmake" FORCE)

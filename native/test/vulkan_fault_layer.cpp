@@ -1,7 +1,7 @@
 // A Vulkan layer between the loader and a driver that makes what a healthy driver does not do. The variable
 // ND_VULKAN_FAULT says what, and is read at every call:
 //   submit, wait, status   vkQueueSubmit, vkWaitForFences, vkGetFenceStatus answer that the device is lost
-//   memory=BYTES           allocations beyond so many bytes in all answer that there is no device memory
+//   allocation=N           from the Nth vkAllocateMemory on, counted since this value is there, there is no device memory
 //   crash                  vkEnumeratePhysicalDevices ends the process, as a broken driver does
 #include <vulkan/vk_layer.h>
 #include <vulkan/vulkan.h>
@@ -19,8 +19,8 @@ PFN_vkGetDeviceProcAddr nextDeviceProc = nullptr;
 VkInstance instance = nullptr;
 
 std::mutex mutex;
-std::unordered_map<VkDeviceMemory, VkDeviceSize> allocations;
-VkDeviceSize allocated = 0;
+std::string counted;  // the value that allocations are counted for
+uint64_t allocations = 0;
 
 std::string fault() {
   const char* value = std::getenv("ND_VULKAN_FAULT");
@@ -103,27 +103,17 @@ VkResult fenceStatus(VkDevice device, VkFence fence) {
 
 VkResult allocate(VkDevice device, const VkMemoryAllocateInfo* info, const VkAllocationCallbacks* allocator,
                   VkDeviceMemory* memory) {
-  const std::lock_guard<std::mutex> lock(mutex);
+  const std::string prefix = "allocation=";
   const std::string what = fault();
-  if (what.rfind("memory=", 0) == 0 && allocated + info->allocationSize > std::stoull(what.substr(7)))
-    return VK_ERROR_OUT_OF_DEVICE_MEMORY;
-  const VkResult made =
-      next<PFN_vkAllocateMemory>(device, "vkAllocateMemory")(device, info, allocator, memory);
-  if (made == VK_SUCCESS) {
-    allocations[*memory] = info->allocationSize;
-    allocated += info->allocationSize;
+  {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (what != counted) allocations = 0;
+    counted = what;
+    ++allocations;
+    if (what.rfind(prefix, 0) == 0 && allocations >= std::stoull(what.substr(prefix.size())))
+      return VK_ERROR_OUT_OF_DEVICE_MEMORY;
   }
-  return made;
-}
-
-void freeMemory(VkDevice device, VkDeviceMemory memory, const VkAllocationCallbacks* allocator) {
-  const std::lock_guard<std::mutex> lock(mutex);
-  const auto known = allocations.find(memory);
-  if (known != allocations.end()) {
-    allocated -= known->second;
-    allocations.erase(known);
-  }
-  next<PFN_vkFreeMemory>(device, "vkFreeMemory")(device, memory, allocator);
+  return next<PFN_vkAllocateMemory>(device, "vkAllocateMemory")(device, info, allocator, memory);
 }
 
 PFN_vkVoidFunction ours(const char* name) {
@@ -136,7 +126,6 @@ PFN_vkVoidFunction ours(const char* name) {
       {"vkWaitForFences", reinterpret_cast<PFN_vkVoidFunction>(waitForFences)},
       {"vkGetFenceStatus", reinterpret_cast<PFN_vkVoidFunction>(fenceStatus)},
       {"vkAllocateMemory", reinterpret_cast<PFN_vkVoidFunction>(allocate)},
-      {"vkFreeMemory", reinterpret_cast<PFN_vkVoidFunction>(freeMemory)},
   };
   const auto found = functions.find(name);
   return found == functions.end() ? nullptr : found->second;
