@@ -18,7 +18,9 @@ function(nd_guard_vulkan)
   list(REMOVE_ITEM sources ggml-vulkan.cpp)
   list(APPEND sources "${CMAKE_SOURCE_DIR}/native/vulkan/module.cpp")
   set_target_properties(ggml-vulkan PROPERTIES SOURCES "${sources}")
-  target_include_directories(ggml-vulkan PRIVATE "${ND_ENGINE_DIR}/ggml/src" "${ND_ENGINE_DIR}/ggml/src/ggml-vulkan")
+  # Of this one source alone: the shaders beside it take minutes to compile, and are compiled again when their flags change.
+  set_source_files_properties("${CMAKE_SOURCE_DIR}/native/vulkan/module.cpp" TARGET_DIRECTORY ggml-vulkan PROPERTIES
+    INCLUDE_DIRECTORIES "${CMAKE_SOURCE_DIR}/native/engine;${ND_ENGINE_DIR}/ggml/src;${ND_ENGINE_DIR}/ggml/src/ggml-vulkan")
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" OR CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     # Drivers leave threads behind that run code of this module.
     target_link_options(ggml-vulkan PRIVATE -Wl,-z,nodelete)

@@ -67,7 +67,7 @@ void comparesParts(nd::Model& vulkan, nd::Model& cpu) {
   const nd::Tensor denoised = cpu.sample(step, job);
   nd::NoiseParams noiseParams;
   noiseParams.seed = step.seed;
-  noiseParams.width = noiseParams.height = 8;
+  noiseParams.shape = step.latent.shape;
   std::vector<float> start = cpu.noise(noiseParams).data;
   for (float& value : start) value *= sigma;
   // start - denoised is sigma times the output of the UNet.
