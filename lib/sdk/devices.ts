@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
-import { DiffusionError, invalidOption } from '../errors/index.js';
+import { DiffusionError } from '../errors/index.js';
 import { backendPackageName, type LoadedAddon, platformTag } from '../native/index.js';
+import { pickDevice } from './deviceChoice.js';
 import type { Backend, DeviceInfo } from './types.js';
 
 /** Devices of an addon, their backend by our names. */
@@ -9,19 +10,19 @@ export function listDevices({ addon }: Pick<LoadedAddon, 'addon'>): DeviceInfo[]
 }
 
 /**
- * The device for a backend: the named one, else the backend's first; `auto` prefers a GPU, then an integrated one, then
+ * The device for a backend: the chosen one, else the backend's first; `auto` prefers a GPU, then an integrated one, then
  * OpenVINO, whose package is installed only by who wants it.
  * @throws DiffusionError `ERR_BACKEND_UNAVAILABLE` saying what to install, `ERR_INVALID_OPTION` for an unknown device.
  */
 export function chooseDevice(
   loaded: Pick<LoadedAddon, 'addon' | 'backends'>,
   backend: Backend,
-  name: string | undefined,
+  choice: Parameters<typeof pickDevice>[1] | undefined,
 ): DeviceInfo {
   const all = listDevices(loaded);
   const fitting = backend === 'auto' ? all : all.filter((device) => device.backend === backend);
   if (fitting.length === 0) throw unavailable(loaded, backend);
-  if (name !== undefined) return findDevice(fitting, name);
+  if (choice !== undefined) return pickDevice(fitting, choice);
   const order = backend === 'auto' ? (['gpu', 'igpu', 'cpu'] as const) : [];
   for (const type of order) {
     if (type === 'cpu') {
@@ -34,13 +35,6 @@ export function chooseDevice(
   const [first] = fitting;
   if (first === undefined) throw unavailable(loaded, backend);
   return first;
-}
-
-/** A device by name, upper and lower case alike. */
-export function findDevice(devices: readonly DeviceInfo[], name: string, field = 'device'): DeviceInfo {
-  const found = devices.find((device) => device.name.toLowerCase() === name.toLowerCase());
-  if (found !== undefined) return found;
-  throw invalidOption(field, name, `one of ${devices.map((device) => device.name).join(', ')}`, 'See runtime.devices.');
 }
 
 const needs: Readonly<Record<string, string>> = {

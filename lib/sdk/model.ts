@@ -211,7 +211,7 @@ export class Model {
     return weightsDigest(this.#pipeline, options);
   }
 
-  /** Bytes that LoRAs cost beside the weights: backups by policy, merged tensors that are kept, LoRA files. */
+  /** Bytes of the weights by device, and what LoRAs cost beside them: backups by policy, merged tensors, LoRA files. */
   memory(): Promise<WeightsMemory> {
     return weightsMemory(this.#pipeline);
   }

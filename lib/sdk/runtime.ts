@@ -18,7 +18,8 @@ import {
 } from '../options/index.js';
 import { type ModelEvent, notify, type ProgressEvent, ProgressTracker } from '../pipeline/index.js';
 import { LoraDirectories } from '../weights/index.js';
-import { chooseDevice, findDevice, listDevices } from './devices.js';
+import { deviceSpec, pickDevice } from './deviceChoice.js';
+import { chooseDevice, listDevices } from './devices.js';
 import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
 import { type CheckedIsolation, isolationSpec, openIsolated, resolveIsolation } from './isolation.js';
 import { openvinoSettings, openvinoSpec } from './openvino.js';
@@ -50,7 +51,7 @@ const logLevels = ['debug', 'info', 'warn', 'error'] as const satisfies readonly
 
 const runtimeSpec = {
   backend: oneOf(backendNames, { default: 'auto' }),
-  device: optional(text({ allowEmpty: false, maxLength: 256 })),
+  device: deviceSpec,
   binary: optional(filePath()),
   threads: integer({ min: 0, max: 1024, default: 0 }),
   memoryLimit: optional(byteSize()),
@@ -367,7 +368,7 @@ export class Runtime {
   }
 
   #deviceName(name: string | undefined): string {
-    return name === undefined ? this.device.name : findDevice(listDevices(this.#loaded), name).name;
+    return name === undefined ? this.device.name : pickDevice(listDevices(this.#loaded), name).name;
   }
 
   #assertLive(): void {

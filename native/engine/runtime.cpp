@@ -8,6 +8,7 @@
 #include "crash.h"
 #include "ggml-backend.h"
 #include "ggml.h"
+#include "log.h"
 #include "module_file.h"
 #include "upstream.h"
 
@@ -94,12 +95,16 @@ bool registered(const fs::path& module) {
   return false;
 }
 
+// ggml logs why a module does not load: in the words of the system's loader, or of the module itself.
 BackendReport loadModule(const fs::path& module) {
   if (registered(module)) return {module.string(), true, ""};
   const ModuleFile file(module);
   if (!file.error().empty()) return {module.string(), false, file.error()};
+  takeErrorLines();
   if (ggml_backend_load(module.string().c_str()) != nullptr) return {module.string(), true, ""};
-  return {module.string(), false, "it could not be started; its driver may be missing or too old"};
+  const std::string why = takeErrorLines();
+  const std::string unknown = "it could not be started; its driver may be missing or too old";
+  return {module.string(), false, why.empty() ? unknown : why};
 }
 
 }  // namespace
