@@ -6,7 +6,7 @@ import type { Row } from './statistics.js';
 import { formatNumber } from './table.js';
 
 /** Pixels. */
-const [width, margin, labels, figures, line] = [900, 24, 300, 130, 22];
+const [width, margin, labels, figures, line] = [900, 24, 280, 170, 22];
 const colours = { bar: '#4a7fb5', spread: '#1f2d3d', text: '#1f2d3d', faint: '#6b7785', paper: '#ffffff' };
 
 /** Rows of one unit and of what stands before their first `: `; their bars share a scale. */

@@ -82,6 +82,9 @@ async function checkSettings(settings: BenchSettings): Promise<BenchSettings> {
     const allowed = peers.length === 0 ? `no peer with ${command}` : `one of ${peers.join(', ')} with ${command}`;
     throw invalidOption('--compare', compare.peer, allowed);
   }
+  if (command === 'memory' && process.platform !== 'linux') {
+    throw invalidOption('--compare', compare.peer, 'no peer: the memory of other programs is known on Linux only');
+  }
   const path = resolve(compare.path);
   const isFile = await stat(path).then(
     (info) => info.isFile(),

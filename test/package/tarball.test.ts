@@ -55,8 +55,9 @@ describe('the tarball', () => {
       'dist/cjs/index.d.ts',
       'dist/cjs/package.json',
     ];
-    const model = ['models/nano/README.md', `models/nano/${embeddedName}.safetensors`];
-    expect([...wanted, ...doors, ...model].filter((path) => !paths.includes(path))).toEqual([]);
+    const bench = ['dist/bench/child.js', 'bench/peers/diffusers_peer.py', 'bench/peers/openvino_python_peer.py'];
+    const model = ['models/nano/README.md', `models/nano/${embeddedName}.safetensors`, 'models/nano/companions/ink-lora.safetensors'];
+    expect([...wanted, ...doors, ...bench, ...model].filter((path) => !paths.includes(path))).toEqual([]);
   });
 
   it('has every file that its package.json names', () => {
@@ -86,7 +87,7 @@ describe('the tarball', () => {
 
   it('has no third-party source, test, build output or secret in it', () => {
     const unwanted =
-      /^native\/vendor\/|^native\/test\/|^test\/|^build\/|^node_modules\/|^bench\/|\.env|\.pem$|\.npmrc|\.o$|\.log$/;
+      /^native\/vendor\/|^native\/test\/|^test\/|^build\/|^node_modules\/|^bench\/(?!peers\/)|__pycache__|\.env|\.pem$|\.npmrc|\.o$|\.log$/;
     expect(paths.filter((path) => unwanted.test(path))).toEqual([]);
   });
 

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import type { BenchRecord } from '../../lib/bench/index.js';
+// Imported here and not when the first test runs it: that takes seconds.
+import '../../lib/cli/commands/bench.js';
 import { runCli } from '../../lib/cli/run.js';
 import { DiffusionError } from '../../lib/errors/index.js';
 import { fakePython, fakeSdCli, useFakeBench } from '../support/fakeBench.js';

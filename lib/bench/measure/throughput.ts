@@ -27,7 +27,7 @@ export async function throughput(bench: Bench): Promise<Measured> {
 
 function processes({ settings }: Bench): string {
   return settings.compare?.peer === 'sd-cli'
-    ? ' Both sides run in a fresh process for every picture; its start and load do not count.'
+    ? '\nBoth sides run in a fresh process for every picture; its start and load do not count.'
     : '';
 }
 

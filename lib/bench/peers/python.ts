@@ -35,7 +35,8 @@ export class PythonPeer {
   private constructor(program: string, script: string, signal: AbortSignal) {
     this.#program = program;
     this.#signal = signal;
-    const child = spawn(program, ['-u', script], { stdio: ['pipe', 'pipe', 'pipe'] });
+    // -B: it writes nothing beside our files.
+    const child = spawn(program, ['-B', '-u', script], { stdio: ['pipe', 'pipe', 'pipe'] });
     this.#child = child;
     this.#onAbort = () => {
       this.#fail(signal.reason instanceof Error ? signal.reason : new DiffusionError('ERR_ABORTED', 'Aborted.'));
