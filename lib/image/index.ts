@@ -9,7 +9,7 @@ export {
   infotextToRequest,
 } from './infotext.js';
 export type { InfotextHires } from './infotext-hires.js';
-export { type InfotextFiles } from './infotext-names.js';
+export { fileName, type InfotextFiles } from './infotext-names.js';
 export type { InfotextRefiner } from './infotext-refiner.js';
 export type { InfotextModel, InfotextRequest } from './infotext-fields.js';
 export { type ParsedInfotext, parseInfotext } from './infotext-syntax.js';

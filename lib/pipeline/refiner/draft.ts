@@ -9,6 +9,7 @@ import type { PipelineModel } from '../modes.js';
 import { checkParts, openOther, type PartFacts, related } from '../otherModel.js';
 import { makePass, type ModelRole, type Pass, type PassParts } from '../plan.js';
 import { runSteps } from '../steps.js';
+import { levelsOf } from './levels.js';
 import type { CheckedRefiner } from './spec.js';
 import { stepsBefore } from './switchPoint.js';
 
@@ -40,7 +41,12 @@ export async function withRefiner(
   const [pass] = run.passes;
   const within = role === 'refiner' ? 'refiner.' : 'hires.refiner.';
   const steps = runSteps(pass);
-  const from = stepsBefore(steps, refiner.switchAt, `${within}switchAt`);
+  const runner = modelOf(pass.parts.diffusionModel, run.models);
+  const levels =
+    refiner.switchBy === 'timesteps'
+      ? await levelsOf(pass, [runner, model], model, `${within}switchBy`, signal)
+      : undefined;
+  const from = stepsBefore(steps, refiner.switchAt, `${within}switchAt`, levels);
   const opened = await openOther(model, refiner, within, signal);
   if (opened === undefined) throw new Error('A refiner always has a checkpoint');
   const models: JobModels = { ...run.models, [role]: opened.model };
