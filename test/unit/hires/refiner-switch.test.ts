@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { stepsBefore } from '../../../lib/pipeline/refiner/switchPoint.js';
-import { flux, heard, twoModels, type TwoModels } from '../../support/fakeCheckpoints.js';
+import { flux, twoModels, type TwoModels } from '../../support/fakeCheckpoints.js';
 import { fakeSigmas, until } from '../../support/fakeAddon.js';
 import { failure } from '../../support/native.js';
 
