@@ -42,6 +42,8 @@ export interface Presence {
   readonly loaded: boolean;
   /** Of its weights, loaded or not. */
   readonly bytes: number;
+  /** Somebody has loaded it by a call: it leaves for the jobs of that model only. */
+  readonly owned: boolean;
   /** Models that would leave for this one, the first to go first. */
   readonly rivals: readonly Presence[];
   /** Somebody needs the model: it stays in memory until the result is called. */

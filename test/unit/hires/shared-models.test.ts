@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Model, Txt2ImgRequest } from '../../../lib/index.js';
 import { type FakeCall, until } from '../../support/fakeAddon.js';
-import { heard, history, twoModels, type TwoModels } from '../../support/fakeCheckpoints.js';
+import { heard, history, twoModels, type TwoModels, weighing } from '../../support/fakeCheckpoints.js';
 import { wholeCheckpoint } from '../../support/fakeFiles.js';
 import { lowRank, writeLora } from '../../support/lora/files.js';
 import { failure } from '../../support/native.js';
@@ -126,6 +126,19 @@ describe('a model that was loaded by hand, as hires checkpoint of another', () =
     await two.model.txt2img({ ...request, onModel, hires: { checkpoint: two.a }, refiner: { checkpoint: two.a } });
     expect(two.fake.of('loadModel')).toHaveLength(1);
     expect(events).toEqual([]);
+  });
+
+  it('leaves for nobody: the plan of a job that needs room for a third says what will leave, and that does', async () => {
+    const heavy = weighing(1000 * 2 ** 20);
+    const two = await twoModels(heavy, { infoOf: () => heavy, runtime: { memoryLimit: 8000 * 2 ** 20 } });
+    made.push(two);
+    await two.runtime.loadModel({ checkpoint: two.b });
+    const { events, onModel } = heard();
+    const third = wholeCheckpoint('c');
+    const job = { ...request, onModel, refiner: { checkpoint: two.b }, hires: { refiner: { checkpoint: third } } };
+    expect((await two.model.plan(job)).unloads).toEqual([two.model.info.name]);
+    await two.model.txt2img(job);
+    expect(events).toEqual(['switch b', 'switch a', 'unload a', 'load c', 'switch c']);
   });
 
   it('two loads by hand are two models that work at the same time', async () => {
