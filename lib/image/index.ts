@@ -11,7 +11,7 @@ export {
   type PictureOption,
 } from './infotext.js';
 export type { InfotextHires } from './infotext-hires.js';
-export type { InfotextFiles, InfotextModules } from './infotext-names.js';
+export { fileName, type InfotextFiles, type InfotextModules } from './infotext-names.js';
 export type { InfotextRefiner } from './infotext-refiner.js';
 export type { InfotextModel, InfotextRequest } from './infotext-fields.js';
 export { type ParsedInfotext, parseInfotext } from './infotext-syntax.js';

@@ -13,6 +13,7 @@ export { MeasureCache } from './measure.js';
 export { notify } from './listeners.js';
 export type { EnlargeInput, OpenUpscaler, UpscalerModel } from './models.js';
 export {
+  type Lender,
   type OpenedSecond,
   type OpenSecond,
   type PipelineModel,
@@ -20,7 +21,7 @@ export {
   type SecondRequest,
   streamMode,
 } from './modes.js';
-export type { PassParts } from './plan.js';
+export type { ModelRole, PassParts } from './plan.js';
 export { FirstPassImage, runFirstPass, runHires } from './hires/firstPass.js';
 export type { PixelFilter } from './hires/pixelResize.js';
 export {

@@ -51,7 +51,7 @@ export function residencyOf(job: Drafted, groups: readonly PassGroup[]): Planned
       const mine = [...used].flatMap((each) => (there.has(each) ? (each.presence ?? []) : []));
       for (const leaver of [...idle, ...mine]) {
         if (ledger.shortage(need, balance) === undefined) break;
-        if (!wanted.has(leaver)) leave(leaver);
+        if (!wanted.has(leaver) && (leaver === first.presence || !leaver.owned)) leave(leaver);
       }
     };
     for (const one of own) {

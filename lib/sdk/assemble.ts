@@ -7,7 +7,7 @@ import {
   type Residency,
   ResidentModel,
 } from '../model/index.js';
-import type { NativeModelInfo } from '../native/index.js';
+import type { NativeModelFiles, NativeModelInfo } from '../native/index.js';
 import {
   ConditioningCache,
   JobQueue,
@@ -38,6 +38,8 @@ export interface AssembleInit {
   readonly loras: WeightsOptions;
   /** The model's files and their stamps from before they were loaded. */
   readonly stamps: ReadonlyMap<string, string>;
+  /** By option; undefined: nothing is lent by file. */
+  readonly files?: NativeModelFiles | undefined;
   readonly ledger: MemoryLedger;
   readonly residency: Residency;
   readonly log: ((event: ModelEvent) => void) | undefined;
@@ -109,6 +111,7 @@ export function assemble(init: AssembleInit): Assembled {
     memory: { ledger, cache: new MeasureCache() },
     queue: new JobQueue(first.name),
     ...(log === undefined ? {} : { log }),
+    ...(init.files === undefined ? {} : { sources: { files: init.files, stamps: init.stamps } }),
   };
   return { pipeline, resident, own: (given) => (owner = given) };
 }

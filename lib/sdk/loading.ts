@@ -129,7 +129,7 @@ export async function loadModel(
     const memory = { addon: context.loaded.addon, ledger: context.ledger };
     const assembled = assemble({
       ...context,
-      ...{ loaded, info, stamps, holders: 1, facts: () => facts },
+      ...{ loaded, info, files, stamps, holders: 1, facts: () => facts },
       open: reopen(context, request, facts.name, stamps),
       measure: measurer(context, request),
       describe: () => captionOf(options, resolved),

@@ -8,7 +8,7 @@ import { captionOf, identityOf, type LoadContext, measurer, reopen, settingsOf }
 import { admitsLoad, measureLoad } from './loadMemory.js';
 import { type CheckedLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import { modelFacts } from './modelInfo.js';
-import { builtIn, secondFiles } from './modules.js';
+import { builtIn, lentParts, secondFiles } from './modules.js';
 import { modelKey } from './sharedModels.js';
 
 /** The model that a hires pass belongs to. */
@@ -105,7 +105,7 @@ export class SecondModels {
     return assemble({
       ...this.#context,
       ...settingsOf(options, this.#context),
-      ...{ info: facts, loaded: undefined, stamps },
+      ...{ info: facts, loaded: undefined, files, stamps },
       // Only now is it known for certain what the model predicts.
       open: async (onEvent, signal) => {
         const loaded = await read(onEvent, signal);
@@ -127,14 +127,15 @@ export function secondOpener(seconds: SecondModels, first: FirstModel): OpenSeco
   return async (wanted, signal) => {
     const { files, parts, canStandAlone } = await secondFiles(wanted, first.files, signal);
     const stamps = await fileStamps(files);
-    const open = async (own: PassParts): Promise<OpenedSecond> => ({
+    const lent = lentParts(files, stamps, parts, wanted.others);
+    const open = async (own: PassParts, lenders: OpenedSecond['lenders'] = {}): Promise<OpenedSecond> => ({
       model: await seconds.open(files, stamps, own, first, signal),
-      parts: own,
+      ...{ parts: own, lenders },
     });
     // A file that was replaced since is another module.
     const isNew = [...stamps].some(([path, stamp]) => first.stamps.has(path) && first.stamps.get(path) !== stamp);
-    const wished = isNew && canStandAlone ? builtIn : parts;
-    return open(wished)
+    const wished = isNew && canStandAlone ? builtIn : lent.parts;
+    return open(wished, lent.lenders)
       .catch((error: unknown) => {
         // Where there is no room for both, it has everything of its own and the first can leave.
         if (!canStandAlone || !borrows(wished) || !isOutOfMemory(error)) throw error;

@@ -36,11 +36,13 @@ export interface Abandoned {
 export class ModelTenant implements Tenant, Presence {
   readonly #init: TenantInit;
   #holders: number;
+  #owned: boolean;
   #end: (() => void) | undefined;
 
   constructor(init: TenantInit) {
     this.#init = init;
     this.#holders = init.holders;
+    this.#owned = init.holders > 0;
     init.residency.add(this);
   }
 
@@ -54,6 +56,10 @@ export class ModelTenant implements Tenant, Presence {
 
   get bytes(): number {
     return this.#init.bytes();
+  }
+
+  get owned(): boolean {
+    return this.#owned;
   }
 
   get held(): boolean {
@@ -117,11 +123,13 @@ export class ModelTenant implements Tenant, Presence {
 
   /** Somebody has loaded it by a call: it stays in memory until {@link abandon}. */
   own(): void {
+    this.#owned = true;
     this.#count(1);
   }
 
   /** A load by a call has failed. */
   disown(): void {
+    this.#owned = false;
     this.#count(-1);
   }
 
@@ -131,6 +139,7 @@ export class ModelTenant implements Tenant, Presence {
    */
   abandon(): Abandoned {
     this.remove();
+    this.#owned = false;
     this.#holders--;
     if (!this.held) {
       this.#end = () => void this.drop().catch(() => undefined);

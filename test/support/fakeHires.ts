@@ -15,7 +15,7 @@ const doubling: UpscalerModel = {
   scale: 2,
   device: 'CPU',
   presence: {
-    ...{ name: 'x2', loaded: true, bytes: 0, rivals: [] },
+    ...{ name: 'x2', loaded: true, bytes: 0, owned: false, rivals: [] },
     hold: () => () => undefined,
     spare: () => () => undefined,
     admits: () => Promise.resolve(),

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Model, Txt2ImgRequest } from '../../../lib/index.js';
 import { type FakeCall, until } from '../../support/fakeAddon.js';
-import { heard, history, twoModels, type TwoModels } from '../../support/fakeCheckpoints.js';
-import { wholeCheckpoint } from '../../support/fakeFiles.js';
+import { heard, history, twoModels, type TwoModels, weighing } from '../../support/fakeCheckpoints.js';
+import { fakeFile, wholeCheckpoint } from '../../support/fakeFiles.js';
 import { lowRank, writeLora } from '../../support/lora/files.js';
 import { failure } from '../../support/native.js';
 import { testSeed } from '../../support/random.js';
@@ -126,6 +126,46 @@ describe('a model that was loaded by hand, as hires checkpoint of another', () =
     await two.model.txt2img({ ...request, onModel, hires: { checkpoint: two.a }, refiner: { checkpoint: two.a } });
     expect(two.fake.of('loadModel')).toHaveLength(1);
     expect(events).toEqual([]);
+  });
+
+  it('leaves for nobody: the plan of a job that needs room for a third says what will leave, and that does', async () => {
+    const heavy = weighing(1000 * 2 ** 20);
+    const two = await twoModels(heavy, { infoOf: () => heavy, runtime: { memoryLimit: 8000 * 2 ** 20 } });
+    made.push(two);
+    await two.runtime.loadModel({ checkpoint: two.b });
+    const { events, onModel } = heard();
+    const third = wholeCheckpoint('c');
+    const job = { ...request, onModel, refiner: { checkpoint: two.b }, hires: { refiner: { checkpoint: third } } };
+    expect((await two.model.plan(job)).unloads).toEqual([two.model.info.name]);
+    await two.model.txt2img(job);
+    expect(events).toEqual(['switch b', 'switch a', 'unload a', 'load c', 'switch c']);
+  });
+
+  it('whose refiner has a VAE of its hires checkpoint, or of its first refiner, lends it: the file is read once', async () => {
+    const two = await twoModels();
+    made.push(two);
+    const [c, d] = [wholeCheckpoint('c'), wholeCheckpoint('d')];
+    const vae = fakeFile('vae', ['soleVae']);
+    const without = (): string[] =>
+      two.fake.of('loadModel').map(({ params }) => `${String(params.withoutTextEncoder)} ${String(params.withoutVae)}`);
+    const hires = { checkpoint: two.b, modules: [vae], refiner: { checkpoint: c, modules: [vae] } };
+    await two.model.txt2img({ ...request, hires });
+    expect(without()).toEqual(['false false', 'false false', 'false true']);
+    expect(history(two, ['sample', 'decodeLatent'])).toEqual(['sample a', 'sample b', 'sample ?', 'decodeLatent b']);
+    // A first refiner that has it lends it to the hires checkpoint and to the refiner of that.
+    await two.runtime.releaseHires();
+    two.fake.calls.splice(0);
+    const refiner = { checkpoint: d, modules: [vae] };
+    await two.model.txt2img({ ...request, refiner, hires: { ...hires, upscaler: 'latent' } });
+    expect(without()).toEqual(['false false', 'false true', 'false true']);
+    expect(two.fake.of('decodeLatent').map(({ model }) => two.fake.loads.get(model)?.files.checkpoint)).toEqual([d]);
+    // A file that was replaced since is another part.
+    await two.runtime.releaseHires();
+    two.fake.calls.splice(0);
+    const { utimes } = await import('node:fs/promises');
+    await utimes(vae, 1000, 1000);
+    await two.model.txt2img({ ...request, hires });
+    expect(without()).toEqual(['false false', 'false true']);
   });
 
   it('two loads by hand are two models that work at the same time', async () => {
