@@ -71,6 +71,7 @@ export function stagePlatform(entry, folder) {
     license: own.license,
     author: own.author,
     ...repository(),
+    type: 'commonjs',
     engines: own.engines,
     os: [platform.os],
     cpu: [platform.cpu],
