@@ -18,7 +18,7 @@ import { sha256 } from './tools/files.mjs';
 import { locked } from './tools/lock.mjs';
 import { npm } from './package/npm.mjs';
 import { buildDir } from './tools/paths.mjs';
-import { mainName, payload, stageMain, stagePlatform } from './package/stage.mjs';
+import { inputsOf, mainName, payload, stageMain, stagePlatform } from './package/stage.mjs';
 import { Stop, entry, say, since } from './tools/say.mjs';
 
 const stages = join(buildDir, 'packages');
@@ -35,10 +35,12 @@ export async function packAll(names = []) {
     const made = [];
     for (const wanted of chosen(names)) {
       const start = performance.now();
-      const folder = join(stages, wanted.name.replace('/', '+'));
-      const state = wanted.name === mainName ? await stageMain(folder) : stagePlatform(wanted, folder);
+      const state = inputsOf(wanted);
       const before = known[wanted.name];
       if (before?.state !== state || !existsSync(before.path) || sha256(before.path) !== before.sha256) {
+        const folder = join(stages, wanted.name.replace('/', '+'));
+        if (wanted.name === mainName) stageMain(folder);
+        else stagePlatform(wanted, folder);
         known[wanted.name] = { state, ...(await pack(folder)) };
         const { size, files } = known[wanted.name];
         say(`packed ${wanted.name}: ${(size / 1e6).toFixed(1)} MB, ${files.length} files (${since(start)})`);

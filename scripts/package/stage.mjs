@@ -29,9 +29,8 @@ const notices = ['LICENSE', 'THIRD_PARTY_NOTICES.md'];
  * Lays the main package out in a folder: what npm would pack of the checkout, with the platform packages of the same
  * version as optional dependencies. They stand in the packed package.json only: in the checkout `npm ci` would look for
  * packages that no registry has yet, and the lockfile would have to name them.
- * @returns a fingerprint of all of it.
  */
-export async function stageMain(folder) {
+export function stageMain(folder) {
   const [{ files }] = JSON.parse(npm(['pack', '--dry-run', '--json']));
   const executable = new Set(Object.values(own.bin));
   fresh(folder);
@@ -40,7 +39,7 @@ export async function stageMain(folder) {
   }
   const manifest = Object.fromEntries(Object.entries(own).filter(([name]) => !ofCheckout.includes(name)));
   const scripts = Object.fromEntries(usable.map((name) => [name, own.scripts[name]]));
-  return finish(folder, {
+  finish(folder, {
     ...manifest,
     ...repository(),
     scripts,
@@ -48,10 +47,7 @@ export async function stageMain(folder) {
   });
 }
 
-/**
- * Lays a platform package out in a folder.
- * @returns a fingerprint of all of it.
- */
+/** Lays a platform package out in a folder. */
 export function stagePlatform(entry, folder) {
   const { files, missing } = payload(entry);
   const { name, platform, title, licences } = entry;
@@ -68,13 +64,14 @@ export function stagePlatform(entry, folder) {
   }
   writeFileSync(join(folder, 'README.md'), readme(name, platform.tag, title));
   const elf = platform.os === 'linux' ? files.filter((path) => /\.(?:node|so)$/.test(path)) : [];
-  return finish(folder, {
+  finish(folder, {
     name,
     version: own.version,
     description: `${own.name} for ${platform.tag}: ${title}.`,
     license: own.license,
     author: own.author,
     ...repository(),
+    type: 'commonjs',
     engines: own.engines,
     os: [platform.os],
     cpu: [platform.cpu],
@@ -83,6 +80,17 @@ export function stagePlatform(entry, folder) {
     ...(elf.length === 0 ? {} : { config: floors(elf.map((path) => join(folder, path))) }),
     publishConfig: { access: 'public' },
   });
+}
+
+/** Fingerprint of all that a package is made of, without laying it out. */
+export function inputsOf(entry) {
+  const left = own.files.filter((name) => name.startsWith('!')).map((name) => join(name.slice(1)));
+  const sources =
+    entry.kind === undefined
+      ? ['README.md', 'LICENSE', ...own.files.filter((name) => !name.startsWith('!'))]
+      : [...notices, `prebuilds/${entry.platform.tag}`, ...(entry.licences === undefined ? [] : [entry.licences])];
+  const files = listFiles(['package.json', 'scripts/package', ...sources], (path) => !left.includes(path));
+  return fingerprint(files, { name: entry.name, ...repository() });
 }
 
 /** What is there for a package: `files`, and the `missing` patterns of what it needs. */
@@ -126,6 +134,4 @@ function copy(from, to, mode) {
 function finish(folder, manifest) {
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   if (!existsSync(join(folder, 'LICENSE'))) throw new Stop(`${manifest.name} has no LICENSE.`);
-  const files = listFiles([folder.slice(root.length + 1)]);
-  return fingerprint(files);
 }

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { publint } from 'publint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { embeddedName } from '../../lib/model/embedded/pins.js';
 import { root } from '../support/child/run.js';
@@ -155,12 +156,13 @@ describe('the platform packages', async () => {
     expect(size).toBeLessThan(limits.core);
   });
 
-  it('say where they run, and run nothing when they are installed', () => {
+  it('say where they run, and run nothing when they are installed', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'nd-platform-'));
     for (const { name, path } of made.filter((entry) => entry.name !== 'node-diffusion')) {
-      const manifest = JSON.parse(
-        readFileSync(join(unpack(path, join(folder, name.replace('/', '+'))), 'package.json'), 'utf8'),
-      ) as Manifest;
+      const unpacked = unpack(path, join(folder, name.replace('/', '+')));
+      const manifest = JSON.parse(readFileSync(join(unpacked, 'package.json'), 'utf8')) as Manifest;
+      const { messages } = await publint({ pkgDir: unpacked, pack: false, strict: true });
+      expect(messages, name).toEqual([]);
       expect(manifest).toMatchObject({ name, os: [process.platform], cpu: [process.arch], preferUnplugged: true });
       expect(manifest.libc).toEqual(process.platform === 'linux' ? ['glibc'] : undefined);
       expect(manifest.scripts).toBeUndefined();
