@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { DiffusionError } from '../errors/index.js';
 import { type LoadedAddon, platformTag } from '../native/index.js';
 import { pickDevice } from './deviceChoice.js';
@@ -43,7 +44,7 @@ const needs: Readonly<Record<string, string>> = {
 };
 
 function unavailable({ backends }: Pick<LoadedAddon, 'backends'>, backend: Backend): DiffusionError {
-  const module = backends.find(({ file }) => file.toLowerCase().includes(backend));
+  const module = backends.find(({ file }) => basename(file).toLowerCase().includes(`ggml-${backend}`));
   const install =
     backend === 'cpu' || backend === 'auto' ? 'npm ci' : `npm install @node-diffusion/${platformTag()}-${backend}`;
   const why =
