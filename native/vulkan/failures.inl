@@ -81,7 +81,8 @@ inline DeviceFailureKind noteException(const vk_device& device) {
     kind = DeviceFailureKind::OutOfMemory;
   } catch (const std::exception& error) {
     reason = error.what();
-    // The backend asserts that what one operation needs beside its tensors fits into one buffer of the device.
+    // The backend asserts that what one operation needs beside its tensors fits into one buffer of the
+    // device.
     if (reason.find("preallocation size") != std::string::npos) kind = DeviceFailureKind::OutOfMemory;
   } catch (...) {
     reason = "unknown exception";
