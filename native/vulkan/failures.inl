@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "failure.h"
@@ -26,7 +27,8 @@ struct LostDevices {
 };
 
 inline LostDevices& lostDevices() {
-  static auto* lost = new LostDevices;  // as long as the process: threads may ask while it exits
+  static LostDevices* lost =
+      std::make_unique<LostDevices>().release();  // as long as the process: threads may ask while it exits
   return *lost;
 }
 
