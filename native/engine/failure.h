@@ -1,5 +1,6 @@
-// What a guarded backend module tells beside ggml's status: why its last operation on this thread failed. Found through
-// ggml_backend_reg_get_proc_address by the name below. Plain data, since module and engine are compiled apart.
+// What a guarded backend module tells beside ggml's status: why its last operation on this thread failed.
+// Found through ggml_backend_reg_get_proc_address by the name below. Plain data, since module and engine are
+// compiled apart.
 #pragma once
 
 namespace nd {

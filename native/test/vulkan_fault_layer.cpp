@@ -1,8 +1,8 @@
 // A Vulkan layer between the loader and a driver that makes what a healthy driver does not do. The variable
 // ND_VULKAN_FAULT says what, and is read at every call:
 //   submit, wait, status   vkQueueSubmit, vkWaitForFences, vkGetFenceStatus answer that the device is lost
-//   allocation=N           from the Nth vkAllocateMemory on, counted since this value is there, there is no device memory
-//   crash                  vkEnumeratePhysicalDevices ends the process, as a broken driver does
+//   allocation=N           from the Nth vkAllocateMemory on, counted since this value is there, there is no
+//   device memory crash                  vkEnumeratePhysicalDevices ends the process, as a broken driver does
 #include <vulkan/vk_layer.h>
 #include <vulkan/vulkan.h>
 
@@ -15,6 +15,9 @@
 namespace {
 
 PFN_vkGetInstanceProcAddr nextInstanceProc = nullptr;
+// Looked up while the instance is made: later the loader answers with the first function of the chain, not
+// the next.
+PFN_vkEnumeratePhysicalDevices nextEnumerate = nullptr;
 PFN_vkGetDeviceProcAddr nextDeviceProc = nullptr;
 VkInstance instance = nullptr;
 
@@ -46,13 +49,17 @@ Info* linkOf(const void* chain, VkStructureType type) {
 
 VkResult createInstance(const VkInstanceCreateInfo* create, const VkAllocationCallbacks* allocator,
                         VkInstance* result) {
-  auto* info = linkOf<VkLayerInstanceCreateInfo>(create->pNext, VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO);
+  auto* info =
+      linkOf<VkLayerInstanceCreateInfo>(create->pNext, VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO);
   if (info == nullptr) return VK_ERROR_INITIALIZATION_FAILED;
   nextInstanceProc = info->u.pLayerInfo->pfnNextGetInstanceProcAddr;
   info->u.pLayerInfo = info->u.pLayerInfo->pNext;
   const auto call = reinterpret_cast<PFN_vkCreateInstance>(nextInstanceProc(nullptr, "vkCreateInstance"));
   const VkResult made = call(create, allocator, result);
-  if (made == VK_SUCCESS) instance = *result;
+  if (made != VK_SUCCESS) return made;
+  instance = *result;
+  nextEnumerate = reinterpret_cast<PFN_vkEnumeratePhysicalDevices>(
+      nextInstanceProc(instance, "vkEnumeratePhysicalDevices"));
   return made;
 }
 
@@ -69,9 +76,7 @@ VkResult createDevice(VkPhysicalDevice physical, const VkDeviceCreateInfo* creat
 
 VkResult enumerateDevices(VkInstance from, uint32_t* count, VkPhysicalDevice* devices) {
   if (fault() == "crash") std::abort();
-  const auto call = reinterpret_cast<PFN_vkEnumeratePhysicalDevices>(
-      nextInstanceProc(from, "vkEnumeratePhysicalDevices"));
-  return call(from, count, devices);
+  return nextEnumerate(from, count, devices);
 }
 
 void getQueue(VkDevice device, uint32_t family, uint32_t index, VkQueue* queue) {
@@ -145,8 +150,8 @@ PFN_vkVoidFunction instanceProc(VkInstance from, const char* name) {
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) VkResult
-vkNegotiateLoaderLayerInterfaceVersion(VkNegotiateLayerInterface* asked) {
+extern "C" __attribute__((visibility("default"))) VkResult vkNegotiateLoaderLayerInterfaceVersion(
+    VkNegotiateLayerInterface* asked) {
   asked->loaderLayerInterfaceVersion = 2;
   asked->pfnGetInstanceProcAddr = instanceProc;
   asked->pfnGetDeviceProcAddr = deviceProc;

@@ -1,5 +1,6 @@
-// The parts of the embedded model (model.h) on a Vulkan device against the CPU: text encoder, one evaluation of the UNet,
-// VAE. Without a Vulkan device the test fails. GGML_VK_VISIBLE_DEVICES=0 makes ggml take a software device too.
+// The parts of the embedded model (model.h) on a Vulkan device against the CPU: text encoder, one evaluation
+// of the UNet, VAE. Without a Vulkan device the test fails. GGML_VK_VISIBLE_DEVICES=0 makes ggml take a
+// software device too.
 #include <algorithm>
 
 #include "check.h"
@@ -60,7 +61,8 @@ void comparesParts(nd::Model& vulkan, nd::Model& cpu) {
   const auto cond = cpu.encodePrompt(nd::test::prompt("a red apple"), job);
   expectNear("text encoder", relativeError(ours->context().data, cond->context().data));
 
-  // One evaluation: with the next sigma 0, the latent becomes what the model takes for the picture without noise.
+  // One evaluation: with the next sigma 0, the latent becomes what the model takes for the picture without
+  // noise.
   nd::SampleParams step = nd::test::sampleRequest(cpu, cond, 1, 1);
   const float sigma = step.sigmas.front();
   step.sigmas = {sigma, 0.0F};
@@ -81,9 +83,8 @@ int main(int argc, char** argv) {
   if (!nd::test::hasModel(argc, "vulkan_test")) return 1;
   nd::loadBackends(argv[1]);
   const auto devices = nd::devices();
-  const auto device = std::find_if(devices.begin(), devices.end(), [](const nd::Device& candidate) {
-    return candidate.backend == "Vulkan";
-  });
+  const auto device = std::find_if(devices.begin(), devices.end(),
+                                   [](const nd::Device& candidate) { return candidate.backend == "Vulkan"; });
   if (device == devices.end()) {
     std::printf("there is no Vulkan device: is the module built, and a driver installed?\n");
     return 1;

@@ -1,5 +1,5 @@
-// Included before ggml's Vulkan backend: what would end the process is thrown instead. Its calls of exit() come right after
-// it waited for the device in vain, and the wait has no time limit, so the device is lost.
+// Included before ggml's Vulkan backend: what would end the process is thrown instead. Its calls of exit()
+// come right after it waited for the device in vain, and the wait has no time limit, so the device is lost.
 #pragma once
 
 #include <cstdio>

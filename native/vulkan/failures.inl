@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "failure.h"
@@ -26,7 +27,8 @@ struct LostDevices {
 };
 
 inline LostDevices& lostDevices() {
-  static auto* lost = new LostDevices;  // as long as the process: threads may ask while it exits
+  static LostDevices* lost =
+      std::make_unique<LostDevices>().release();  // as long as the process: threads may ask while it exits
   return *lost;
 }
 
@@ -81,7 +83,8 @@ inline DeviceFailureKind noteException(const vk_device& device) {
     kind = DeviceFailureKind::OutOfMemory;
   } catch (const std::exception& error) {
     reason = error.what();
-    // The backend asserts that what one operation needs beside its tensors fits into one buffer of the device.
+    // The backend asserts that what one operation needs beside its tensors fits into one buffer of the
+    // device.
     if (reason.find("preallocation size") != std::string::npos) kind = DeviceFailureKind::OutOfMemory;
   } catch (...) {
     reason = "unknown exception";

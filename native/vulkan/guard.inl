@@ -1,5 +1,5 @@
-// The functions of the backend's interfaces that may throw, each behind one that does not. ggml calls them from C and from
-// threads that catch nothing.
+// The functions of the backend's interfaces that may throw, each behind one that does not. ggml calls them
+// from C and from threads that catch nothing.
 
 namespace nd::vulkan {
 
@@ -9,8 +9,8 @@ inline ggml_backend_vk_context& contextOf(ggml_backend_t backend) {
   return *static_cast<ggml_backend_vk_context*>(backend->context);
 }
 
-// After a graph that was given up in the middle: waits for what was submitted, forgets what was recorded. Buffers that the
-// graph asked for in vain are not asked for again by the next one.
+// After a graph that was given up in the middle: waits for what was submitted, forgets what was recorded.
+// Buffers that the graph asked for in vain are not asked for again by the next one.
 inline void recover(ggml_backend_vk_context& context) {
   context.compute_ctx.reset();
   context.transfer_ctx.reset();
@@ -99,14 +99,13 @@ inline vk_device deviceOf(ggml_backend_buffer_t buffer) {
 
 inline void setTensor(ggml_backend_buffer_t buffer, ggml_tensor* tensor, const void* data, size_t offset,
                       size_t size) {
-  guarded(deviceOf(buffer),
-          [&] { ggml_backend_vk_buffer_set_tensor(buffer, tensor, data, offset, size); });
+  guarded(deviceOf(buffer), [&] { ggml_backend_vk_buffer_set_tensor(buffer, tensor, data, offset, size); });
 }
 
 inline void getTensor(ggml_backend_buffer_t buffer, const ggml_tensor* tensor, void* data, size_t offset,
                       size_t size) {
-  const bool read = guarded(
-      deviceOf(buffer), [&] { ggml_backend_vk_buffer_get_tensor(buffer, tensor, data, offset, size); });
+  const bool read = guarded(deviceOf(buffer),
+                            [&] { ggml_backend_vk_buffer_get_tensor(buffer, tensor, data, offset, size); });
   if (!read) std::memset(data, 0, size);
 }
 
@@ -118,8 +117,8 @@ inline void memsetTensor(ggml_backend_buffer_t buffer, ggml_tensor* tensor, uint
 
 inline bool copyTensor(ggml_backend_buffer_t buffer, const ggml_tensor* from, ggml_tensor* to) {
   bool copied = false;
-  const bool done = guarded(
-      deviceOf(buffer), [&] { copied = ggml_backend_vk_buffer_cpy_tensor(buffer, from, to); });
+  const bool done =
+      guarded(deviceOf(buffer), [&] { copied = ggml_backend_vk_buffer_cpy_tensor(buffer, from, to); });
   return copied || !done;  // a failure is not made good by a copy through host memory
 }
 
@@ -189,7 +188,10 @@ inline void* procAddress(ggml_backend_reg_t /*registry*/, const char* name) {
 // null when there is no Vulkan 1.2 here: ggml then takes the module for one that cannot be used.
 inline ggml_backend_reg_t registry() {
   ggml_backend_reg_t registry = nullptr;
-  guarded(nullptr, [&] { registry = ggml_backend_vk_reg(); });
+  guarded(nullptr, [&] {
+    ggml_vk_instance_init();  // ggml_backend_vk_reg() does too, and keeps the reason to itself
+    registry = ggml_backend_vk_reg();
+  });
   if (registry == nullptr) return nullptr;
   registry->iface.get_device = deviceAt;
   registry->iface.get_proc_address = procAddress;

@@ -63,6 +63,19 @@ describe('the device of a runtime', () => {
     }
   });
 
+  it('of a backend without any: its own module tells why, wherever it lies', async () => {
+    const backends = [
+      { file: '/opt/vulkan/libggml-cpu-*', loaded: true, reason: '' },
+      { file: '/opt/vulkan/libggml-vulkan.so', loaded: false, reason: 'no libvulkan.so.1' },
+    ];
+    const without = { addon: { devices: () => all.slice(0, 1) } as never, backends };
+    const missing = await failure(Promise.resolve().then(() => chooseDevice(without, 'vulkan', undefined)));
+    expect(missing).toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE', field: 'backend' });
+    expect(missing.message).toContain('no libvulkan.so.1');
+    const absent = await failure(Promise.resolve().then(() => chooseDevice(without, 'cuda', undefined)));
+    expect(absent.message).toContain('its module is not installed');
+  });
+
   it('of a model is any that is there', () => {
     expect(pickDevice(all, 'CPU').name).toBe('CPU');
   });

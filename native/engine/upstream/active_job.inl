@@ -64,7 +64,7 @@ struct ActiveJob {
   int stepsBefore = 0;           // of a run that goes on: done by another
   int stepsHere = 0;             // of a part of a run; 0: it is whole
   MemoryMeter memory;
-  DeviceFailure deviceFailure;  // of a graph
+  DeviceFailure deviceFailure;            // of a graph
   std::function<void()> checkCompanions;  // of a load: files that the engine reads after the model's weights
   // All weights of a load are known by name, none has memory yet.
   std::function<bool(const String2TensorStorage&)> onWeightsKnown;

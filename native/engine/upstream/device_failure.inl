@@ -1,5 +1,5 @@
-// Failures of devices whose module is guarded (native/vulkan): lost, out of memory, or something that it asserts. The module
-// keeps the reason by thread; here it becomes the job's error.
+// Failures of devices whose module is guarded (native/vulkan): lost, out of memory, or something that it
+// asserts. The module keeps the reason by thread; here it becomes the job's error.
 
 namespace nd::upstream {
 
@@ -31,8 +31,8 @@ inline EngineError deviceError(const DeviceFailure& failure) {
   return {ErrorCode::Engine, "The device failed: " + reason + "."};
 }
 
-// What went wrong on a device in a job, or in an operation of this thread outside graphs: the engine goes on after a read that
-// failed, and would come to a wrong result.
+// What went wrong on a device in a job, or in an operation of this thread outside graphs: the engine goes on
+// after a read that failed, and would come to a wrong result.
 inline void throwDeviceFailure(const DeviceFailure& ofGraph = {}) {
   const DeviceFailure pending = takeDeviceFailure();
   const DeviceFailure& failure = ofGraph.kind != DeviceFailureKind::None ? ofGraph : pending;
@@ -46,15 +46,20 @@ inline void requireSupport(ggml_backend_dev_t device, ggml_cgraph* graph) {
     ggml_tensor* node = ggml_graph_node(graph, i);
     if (ggml_backend_dev_supports_op(device, node)) continue;
     std::string shape;
-    for (const int64_t length : shapeOf(node)) shape += (shape.empty() ? "" : "x") + std::to_string(length);
+    for (const int64_t length : shapeOf(node)) {
+      if (!shape.empty()) shape += 'x';
+      shape += std::to_string(length);
+    }
     throw EngineError(ErrorCode::Engine, std::string("The device ") + ggml_backend_dev_name(device) +
                                              " cannot compute " + ggml_op_desc(node) + " of " + shape + " (" +
-                                             ggml_type_name(node->type) + ").");
+                                             ggml_type_name(node->type) +
+                                             "). Where that is too large for it, tiling, vaeConvDirect, "
+                                             "diffusionConvDirect or a smaller picture help.");
   }
 }
 
-// A failed graph is thrown where the engine asserts that graphs succeed; elsewhere it copes, and runOperation() finds the
-// failure.
+// A failed graph is thrown where the engine asserts that graphs succeed; elsewhere it copes, and
+// runOperation() finds the failure.
 inline ggml_status computeGuarded(ggml_backend_t backend, ggml_backend_dev_t device, ggml_cgraph* graph) {
   if (active->abortGraphs && active->job.cancelled()) return GGML_STATUS_ABORTED;
   requireSupport(device, graph);

@@ -71,11 +71,11 @@ inline void freeGraph(ggml_gallocr_t allocator) {
 
 // The engine does not look whether weights got their memory; who loads them finds the refusal.
 inline void refuseAllocation(ggml_context* context, ggml_backend_t backend) {
-  const size_t bytes = ggml_backend_alloc_ctx_tensors_from_buft_size(
-      context, ggml_backend_get_default_buffer_type(backend));
+  const size_t bytes =
+      ggml_backend_alloc_ctx_tensors_from_buft_size(context, ggml_backend_get_default_buffer_type(backend));
   if (bytes == 0) return;
-  active->memory.refusal = std::string("The device ") + ggml_backend_name(backend) + " has no " +
-                           mebibytes(bytes) + " left";
+  active->memory.refusal =
+      std::string("The device ") + ggml_backend_name(backend) + " has no " + mebibytes(bytes) + " left";
 }
 
 inline ggml_backend_buffer_t allocTensors(ggml_context* context, ggml_backend_t backend) {
