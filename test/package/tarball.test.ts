@@ -57,7 +57,11 @@ describe('the tarball', () => {
       'dist/cjs/package.json',
     ];
     const bench = ['dist/bench/child.js', 'bench/peers/diffusers_peer.py', 'bench/peers/openvino_python_peer.py'];
-    const model = ['models/nano/README.md', `models/nano/${embeddedName}.safetensors`, 'models/nano/companions/ink-lora.safetensors'];
+    const model = [
+      'models/nano/README.md',
+      `models/nano/${embeddedName}.safetensors`,
+      'models/nano/companions/ink-lora.safetensors',
+    ];
     expect([...wanted, ...doors, ...bench, ...model].filter((path) => !paths.includes(path))).toEqual([]);
   });
 
