@@ -206,7 +206,7 @@ describe('facts of the embedded model', () => {
     const info = await embeddedModelInfo();
     expect(info.license).toBe('OFL-1.1');
     expect(info.concepts).toContain('red apple');
-    expect(new Set(info.concepts).size).toBe(96);
+    expect(new Set(info.concepts).size).toBe(210);
     expect(info.narrow.bytes).toBe((await stat(info.narrow.path)).size);
     expect(info.unpacked).toBe(false);
     expect(await readdir(cache)).toEqual([]);
