@@ -85,7 +85,7 @@ describe('memoryLimit and a hires pass with an upscaler model', () => {
     // The way out that was named is one.
     const tileSize = Number(/tileSize: (\d+)/.exec(refused?.message ?? '')?.[1]);
     const runtime = await createRuntime({ backend: 'cpu', threads, memoryLimit: limit });
-    const model = await runtime.loadModel({ mmap: true });
+    const model = await runtime.loadModel();
     expect((await model.estimate(large(tileSize) as Txt2ImgRequest)).fits).toBe(true);
     await runtime.dispose();
   });
