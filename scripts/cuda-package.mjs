@@ -3,56 +3,28 @@
  * Brings the pinned CUDA toolkit into native/vendor/cuda (ignored by git); does nothing when it is there. Its parts are
  * Python packages (scripts/pins.mjs), which unpack to one folder; what FindCUDAToolkit looks for beyond them is linked.
  */
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { findPython } from './engine-source.mjs';
 import { cuda } from './pins.mjs';
 import { sha256 } from './tools/files.mjs';
-import { locked } from './tools/lock.mjs';
 import { cudaDir } from './tools/paths.mjs';
 import { run } from './tools/run.mjs';
 import { Stop, entry, say, since } from './tools/say.mjs';
-
-const stampFile = join(cudaDir, '.node-diffusion-package');
-const work = `${cudaDir}.part`;
-const pinned = JSON.stringify(cuda);
+import { vendored } from './tools/vendored.mjs';
 
 /** Root of the toolkit, absolute; brought when it is missing. Linux on x86-64 only. */
 export async function cudaPackage() {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new Stop('the CUDA backend is built on Linux x86-64 only.');
   }
-  if (present()) return cudaDir;
-  await locked(`${cudaDir}.lock`, 'CUDA packages', async () => {
-    try {
-      if (!present()) await bring();
-    } finally {
-      rmSync(work, { recursive: true, force: true });
-    }
-  });
-  return cudaDir;
+  const about = { what: 'CUDA packages', fetching: 'compiler, runtime and cuBLAS (530 MB)' };
+  return vendored({ folder: cudaDir, pinned: JSON.stringify(cuda), ...about }, bring);
 }
 
-function present() {
-  return existsSync(stampFile) && readFileSync(stampFile, 'utf8') === pinned;
-}
-
-async function bring() {
-  const start = performance.now();
-  say('CUDA packages: fetching compiler, runtime and cuBLAS (530 MB)');
-  rmSync(work, { recursive: true, force: true });
+async function bring(work) {
   const wheels = join(work, 'wheels');
-  mkdirSync(wheels, { recursive: true });
+  mkdirSync(wheels);
   const python = findPython();
   if (python === null) throw new Stop('Python 3 with pip is missing: install it, e.g. "apt-get install python3-pip".');
   await download(python, wheels);
@@ -67,11 +39,7 @@ async function bring() {
   for (const name of readdirSync(unpacked).filter((entry) => entry.endsWith('.dist-info'))) {
     renameSync(join(unpacked, name, 'licenses'), join(kept, 'licenses', name.replace('.dist-info', '')));
   }
-  writeFileSync(join(kept, '.node-diffusion-package'), pinned);
-  rmSync(cudaDir, { recursive: true, force: true });
-  mkdirSync(dirname(cudaDir), { recursive: true });
-  renameSync(kept, cudaDir);
-  say(`CUDA packages: ready in native/vendor/cuda (${since(start)})`);
+  return kept;
 }
 
 /** Downloads the wheels through pip, whose own settings (index, proxy, cache) stay in force. */

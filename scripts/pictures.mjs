@@ -104,7 +104,7 @@ async function lora() {
     for (const weight of [undefined, 0.5, 1, undefined]) {
       await model.loras.set(weight === undefined ? [] : [{ path: companions.styleLora, weight }]);
       const { sha256 } = await model.weightsDigest();
-      console.log(`weight ${weight ?? 'none'}: ${sha256}`);
+      process.stdout.write(`${prompt}, weight ${weight ?? 'none'}: ${sha256}\n`);
       pictures.push(await draw(prompt, { sampler: 'euler', steps: 16 }));
     }
     await strip(`lora-${prompt.split(' ').at(-1)}.png`, pictures);

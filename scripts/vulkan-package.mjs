@@ -5,28 +5,15 @@
  * (scripts/pins.mjs) through apt, with folders of its own, so the system's packages stay as they are. `VULKAN_SDK` names
  * another installation, as Vulkan's own tools understand it; then nothing is fetched.
  */
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { vulkan } from './pins.mjs';
 import { sha256 } from './tools/files.mjs';
-import { locked } from './tools/lock.mjs';
 import { vulkanDir } from './tools/paths.mjs';
 import { capture, run, which } from './tools/run.mjs';
 import { Stop, entry, say, since } from './tools/say.mjs';
+import { vendored } from './tools/vendored.mjs';
 
-const stampFile = join(vulkanDir, '.node-diffusion-package');
-const work = `${vulkanDir}.part`;
-const pinned = JSON.stringify(vulkan);
 /** What the shader compiler is started with, its loader first. */
 const carried = [
   'ld-linux-x86-64.so.2',
@@ -41,31 +28,17 @@ const own = 'Install Vulkan headers 1.3.301 or newer and glslc, and set VULKAN_S
 /** Folder with `include`, `lib` and `bin/glslc`, absolute; null when `VULKAN_SDK` is used instead. */
 export async function vulkanPackage() {
   if (process.env.VULKAN_SDK) return null;
-  if (present()) return vulkanDir;
   if (process.platform !== 'linux' || process.arch !== 'x64' || which('apt-get') === null) {
     throw new Stop(`Vulkan's packages are brought on Debian for x86-64 only. ${own}`);
   }
-  await locked(`${vulkanDir}.lock`, 'Vulkan packages', async () => {
-    try {
-      if (!present()) await bring();
-    } finally {
-      rmSync(work, { recursive: true, force: true });
-    }
-  });
-  return vulkanDir;
+  const about = { what: 'Vulkan packages', fetching: `glslc and headers of Debian ${vulkan.suite} (18 MB)` };
+  return vendored({ folder: vulkanDir, pinned: JSON.stringify(vulkan), ...about }, bring);
 }
 
-function present() {
-  return existsSync(stampFile) && readFileSync(stampFile, 'utf8') === pinned;
-}
-
-async function bring() {
-  const start = performance.now();
-  say(`Vulkan packages: fetching glslc and headers of Debian ${vulkan.suite} (18 MB)`);
-  rmSync(work, { recursive: true, force: true });
+async function bring(work) {
   const debs = join(work, 'debs');
-  mkdirSync(debs, { recursive: true });
-  await download(debs);
+  mkdirSync(debs);
+  await download(work, debs);
   const unpacked = join(work, 'unpacked');
   for (const name of readdirSync(debs)) {
     check(debs, name);
@@ -73,15 +46,11 @@ async function bring() {
   }
   const kept = join(work, 'kept');
   arrange(join(unpacked, 'usr'), kept);
-  writeFileSync(join(kept, '.node-diffusion-package'), pinned);
-  rmSync(vulkanDir, { recursive: true, force: true });
-  mkdirSync(dirname(vulkanDir), { recursive: true });
-  renameSync(kept, vulkanDir);
-  say(`Vulkan packages: ready in native/vendor/vulkan (${since(start)})`);
+  return kept;
 }
 
 /** Downloads through apt from the mirror that this machine uses, whose proxy and keyring stay in force. */
-async function download(folder) {
+async function download(work, folder) {
   const { address, keyring } = mirror();
   const lists = join(work, 'lists');
   const cache = join(work, 'cache');
