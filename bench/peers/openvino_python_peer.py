@@ -34,7 +34,10 @@ class Networks:
 
     def __init__(self, threads):
         self.core = openvino.Core()
-        self.settings = {"INFERENCE_NUM_THREADS": threads} if threads > 0 else {}
+        # The plugin computes in bf16 by itself where the processor has it; ours computes in f32.
+        self.settings = {"INFERENCE_PRECISION_HINT": "f32"}
+        if threads > 0:
+            self.settings["INFERENCE_NUM_THREADS"] = threads
         self.compiled = {}
 
     def __call__(self, name, module, *inputs):
