@@ -74,7 +74,8 @@ async function drawInStages(model: Model, reference: ReferenceCase, arrays: Refe
   const given = Latent.from(noise, latent.shape, model.latentSpace);
   const fromGiven = (await model.sample({ ...step, noise: given })).toFloat32Array();
   const fromSeed = (await model.sample(step)).toFloat32Array();
-  expect(relativeError(fromSeed, fromGiven), 'noise of the seed').toBeLessThan(1e-5);
+  // Other noise is 1 apart. One unit in the last place of it was 2e-3 apart: roundings to half precision that turn over.
+  expect(relativeError(fromSeed, fromGiven), 'noise of the seed').toBeLessThan(8 * half);
   const epsilon = fromGiven.map((value, i) => ((start[i] ?? NaN) - value) / sigma + (noise[i] ?? NaN));
   expect(relativeError(epsilon, readArray(arrays.epsilon)), 'first evaluation').toBeLessThan(2 * half);
 
