@@ -115,7 +115,7 @@ async function lora() {
 async function nano() {
   const names = ['cat face', 'red apple', 'rocket', 'cactus', 'fox', 'guitar'];
   const request = { ...settings, sampler: 'euler', steps: 16 };
-  const hires = { scale: 2, upscaler: 'lanczos', denoisingStrength: 0.4, steps: 6 };
+  const hires = { scale: 2, upscaler: 'lanczos', denoisingStrength: 0.2, steps: 6 };
   for (const [name, change] of Object.entries({ 64: { width: 64, height: 64 }, 128: {}, 256: { hires } })) {
     const pictures = [];
     for (const prompt of names) pictures.push(await draw(prompt, { ...request, ...change }));
