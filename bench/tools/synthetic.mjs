@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
@@ -23,11 +23,36 @@ async function supports(folder) {
  */
 export async function writeSyntheticSd1(folder, rank, seeds) {
   mkdirSync(folder, { recursive: true });
-  const { syntheticTensors, writeSynthetic, lowRank, writeLora } = await supports(folder);
+  const support = await supports(folder);
   const checkpoint = join(folder, 'sd1.safetensors');
-  await writeSynthetic('sd1', checkpoint, { seed: 1 });
+  await support.writeSynthetic('sd1', checkpoint, { seed: 1 });
+  return { checkpoint, ...writeLoras(support, folder, support.syntheticTensors('sd1'), rank, seeds) };
+}
+
+/** LoRAs as those of {@link writeSyntheticSd1} for the UNet of a checkpoint (safetensors) of the same names. */
+export async function writeLorasFor(checkpoint, folder, rank, seeds) {
+  mkdirSync(folder, { recursive: true });
+  const tensors = Object.entries(safetensorsHeader(checkpoint)).map(([name, { shape }]) => ({ name, shape }));
+  const unet = tensors.filter(({ name }) => name.startsWith('model.diffusion_model.'));
+  return writeLoras(await supports(folder), folder, unet, rank, seeds);
+}
+
+function safetensorsHeader(file) {
+  const descriptor = openSync(file, 'r');
+  try {
+    const length = Buffer.alloc(8);
+    readSync(descriptor, length);
+    const header = Buffer.alloc(Number(length.readBigUInt64LE()));
+    readSync(descriptor, header);
+    return JSON.parse(header.toString());
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function writeLoras({ lowRank, writeLora }, folder, tensors, rank, seeds) {
   const modules = {};
-  for (const { name, shape } of syntheticTensors('sd1')) {
+  for (const { name, shape } of tensors) {
     const unet = /^model\.diffusion_model\.(.*(?:attn\d\.to_(?:q|k|v|out\.0)|ff\.net\.(?:0\.proj|2)))\.weight$/.exec(
       name,
     );
@@ -43,7 +68,7 @@ export async function writeSyntheticSd1(folder, rank, seeds) {
       'F16',
     ),
   );
-  return { checkpoint, loras, modules: Object.keys(modules).length };
+  return { loras, modules: Object.keys(modules).length };
 }
 
 export function removeFolder(folder) {

@@ -3,7 +3,10 @@
  * parent (engine-process.ts) starts it with a channel, and it ends with that channel.
  */
 import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
+import { packageRoot } from '../here.js';
+import { loadBackendModules } from '../native/backendPackages.js';
+import { ownVersion } from '../native/load.js';
+import { platformTag } from '../native/platform.js';
 import type { NativeAddon, NativeEvent, NativeJob } from '../native/contract.js';
 import { type Carrier, noCarrier, SharedCarrier } from './carrier.js';
 import { pack, unpack } from './pack.js';
@@ -34,7 +37,9 @@ class Server {
     const memory = start.sharedBytes === 0 ? null : this.#addon.openSharedMemory(sharedDescriptor, start.sharedBytes);
     this.#carrier = memory === null ? noCarrier : new SharedCarrier(memory, 'engine');
     this.#log(start);
-    const backends = this.#addon.loadBackends(dirname(start.binary));
+    const backends = loadBackendModules(this.#addon, start.binary, {
+      ...{ root: packageRoot, tag: platformTag(), version: ownVersion() },
+    });
     const { versions, tables } = this.#addon;
     const facts: EngineFacts = {
       versions,

@@ -1,4 +1,5 @@
 export type { Attempt } from './advice.js';
+export { loadBackendModules } from './backendPackages.js';
 export type * from './contract.js';
 export { fromNative } from './errors.js';
 export { type JobMethods, JobScope, type RunningJob, runJob } from './job.js';

@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { DiffusionError, type ErrorDetails } from '../errors/index.js';
 import { type Attempt, loadAdvice } from './advice.js';
+import { loadBackendModules } from './backendPackages.js';
 import { binaryCandidates, type Candidate, packageVersion } from './candidates.js';
 import type { NativeAddon, NativeBackendReport } from './contract.js';
 import { packageRoot } from '../here.js';
@@ -53,7 +54,7 @@ export function ownVersion(root: string = packageRoot): string {
 }
 
 /**
- * Finds and loads the addon, then its backend modules from the same directory. Loaded once per binary and thread.
+ * Finds and loads the addon, then its backend modules from the same directory and from backend packages. Loaded once per binary and thread.
  * Order: option `binary`, NODE_DIFFUSION_BINARY, build/Release, prebuilds/, the platform package of the same version.
  * @throws DiffusionError `ERR_BACKEND_UNAVAILABLE` that lists what was tried and names one command that fixes it.
  */
@@ -75,7 +76,7 @@ export function loadAddon(options: LoadAddonOptions = {}): LoadedAddon {
     }
     try {
       const addon = asAddon(load(path), candidate);
-      const backends = options.backends === false ? [] : addon.loadBackends(dirname(path));
+      const backends = options.backends === false ? [] : loadBackendModules(addon, path, { root, tag, version });
       const result: LoadedAddon = { addon, path, backends, attempts: [...attempts, { source, path, problem: '' }] };
       if (options.require === undefined && options.backends !== false) loaded.set(path, result);
       return result;

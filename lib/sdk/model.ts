@@ -211,7 +211,10 @@ export class Model {
     return weightsDigest(this.#pipeline, options);
   }
 
-  /** Bytes that LoRAs cost beside the weights: backups by policy, merged tensors that are kept, LoRA files. */
+  /**
+   * Bytes beside the weights: graphs compiled by OpenVINO, and what LoRAs cost: backups by policy, merged tensors that
+   * are kept, LoRA files.
+   */
   memory(): Promise<WeightsMemory> {
     return weightsMemory(this.#pipeline);
   }

@@ -92,6 +92,8 @@ export interface WeightsDigest {
 
 /** Bytes that changed weights cost beside the weights themselves. */
 export interface WeightsMemory {
+  /** By component, bytes of compiled graphs (backend `openvino`); 0 where nothing is compiled. */
+  readonly compiled: Readonly<Record<'textEncoder' | 'diffusionModel' | 'vae', number>>;
   readonly backups: { readonly file: 0; readonly ram: number; readonly device: number };
   /** Merged tensors that are kept. */
   readonly mergedCache: number;

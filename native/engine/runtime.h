@@ -36,6 +36,9 @@ struct Versions {
 // calls report again.
 std::vector<BackendReport> loadBackends(const std::string& directory);
 std::vector<Device> devices();
+// What a backend tells of the library behind it, JSON; empty for a backend that is not loaded or tells
+// nothing.
+std::string describeBackend(const std::string& name);
 Versions versions();
 
 }  // namespace nd

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -89,6 +89,30 @@ describe('loadAddon', () => {
     };
     loadAddon({ root, tag, env: {}, require: () => fake.addon });
     expect(seen).toEqual([join(root, 'build', 'Release')]);
+  });
+
+  it('loads backend packages of its own version by absolute path, and says why it leaves another alone', () => {
+    const root = packageWith(`build/Release/${name}`);
+    const { addon } = new FakeAddon();
+    const directories: string[] = [];
+    const loadBackends = (directory: string) => {
+      directories.push(directory);
+      return [{ file: join(directory, 'libggml-some.so'), loaded: true, reason: '' }];
+    };
+    const backends = () =>
+      loadAddon({ root, tag, env: {}, require: () => ({ ...addon, loadBackends }) }).backends.map(
+        ({ reason }) => reason,
+      );
+    const folder = `node_modules/@node-diffusion/${tag}-openvino`;
+    expect(backends()).toEqual(['']);
+    place(root, `${folder}/package.json`, JSON.stringify({ version: '1.2.3' }));
+    directories.length = 0;
+    expect(backends()).toEqual(['', '']);
+    expect(directories.map((directory) => realpathSync(dirname(directory)))).toEqual(
+      [join(root, 'build'), join(root, 'node_modules/@node-diffusion')].map((path) => realpathSync(path)),
+    );
+    place(root, `${folder}/package.json`, JSON.stringify({ version: '9.9.9' }));
+    expect(backends()).toEqual(['', expect.stringContaining(`npm install @node-diffusion/${tag}-openvino@1.2.3`)]);
   });
 
   it('goes on after a binary that does not load, and keeps the reason', () => {
