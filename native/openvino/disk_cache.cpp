@@ -161,7 +161,7 @@ std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Se
   }
 }
 
-void writeProgram(const Id& key, const Program& program, const Settings& settings) {
+void writeProgram(const Id& key, Program& program, const Settings& settings) {
   if (settings.diskCache.empty()) return;
   try {
     std::error_code error;
@@ -169,7 +169,7 @@ void writeProgram(const Id& key, const Program& program, const Settings& setting
     if (error) throw CacheFileError(settings.diskCache + " cannot be made: " + error.message());
     CacheWriter writer(pathOf(key, settings), key, makerOf(settings));
     std::vector<uint64_t> blobs;
-    for (const Part& part : program.parts)
+    for (Part& part : program.parts)
       if (part.model)
         blobs.push_back(writer.blob([&](std::ostream& stream) { part.model.export_model(stream); }));
     writer.commit(describe(program, blobs));

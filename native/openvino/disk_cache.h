@@ -17,6 +17,6 @@ namespace nd::openvino {
 // The program of a file; null when there is none that holds.
 std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Settings& settings);
 // Writes it, and removes files that were not used lately until the bound holds.
-void writeProgram(const Id& key, const Program& program, const Settings& settings);
+void writeProgram(const Id& key, Program& program, const Settings& settings);
 
 }  // namespace nd::openvino
