@@ -103,7 +103,7 @@ describe('what is compiled', () => {
     const free = performance.now() - aborted;
     const ms = lines.flatMap((line) => /openvino: compiled \d+ nodes in (\d+) ms/.exec(line)?.[1] ?? []).map(Number);
     expect(ms).toHaveLength(1);
-    expect(free).toBeLessThan((ms[0] ?? 0) + 1000);
+    expect(free).toBeLessThan((ms[0] ?? 0) * 1.5 + 1500);
     expect(steps).toEqual([]);
     // What was compiled is kept.
     const left = await compilations({ ...request, steps: 1 });
