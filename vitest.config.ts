@@ -1,10 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
 /** One room of tests. Every file runs in a process of its own, so a native crash fails one file and no other. */
-function room(name: string, include: string[], seconds: number) {
+function room(name: string, include: string[], seconds: number, env: Record<string, string> = {}) {
   return {
     extends: true as const,
-    test: { name, include, testTimeout: seconds * 1000, hookTimeout: seconds * 1000 },
+    test: { name, include, testTimeout: seconds * 1000, hookTimeout: seconds * 1000, env },
   };
 }
 
@@ -23,6 +23,10 @@ export default defineConfig({
       room('package', ['test/package/**/*.test.ts'], 300),
       // Needs the module: node scripts/build.mjs -DND_OPENVINO=ON.
       room('openvino', ['test/openvino/**/*.test.ts'], 600),
+      // Needs the module, -DND_VULKAN=ON, and a device. ggml leaves software devices alone unless they are named.
+      room('vulkan', ['test/vulkan/**/*.test.ts'], 1800, {
+        GGML_VK_VISIBLE_DEVICES: process.env.GGML_VK_VISIBLE_DEVICES ?? '0',
+      }),
       room('full', ['test/full/**/*.test.ts'], 3600),
     ],
   },

@@ -16,10 +16,9 @@ import { openvino } from './suites/openvino.mjs';
 import { openvinoStart } from './suites/openvino-start.mjs';
 import { startup } from './suites/startup.mjs';
 import { prepare } from './tools/input.mjs';
-import { commits, describeMachine } from './tools/machine.mjs';
 import { readOptions, usage } from './tools/options.mjs';
 import { benchDir } from './tools/paths.mjs';
-import { formatSuite, missedGoals } from './tools/report.mjs';
+import { busyWarning, describeMachine, formatSuite, makeRecord, missedGoals, recordText } from './tools/shared.mjs';
 
 const suites = [engine, startup, eventLoop, load, conditioning, isolation, lora, hires, openvino, openvinoStart];
 
@@ -30,6 +29,8 @@ async function main() {
     return;
   }
   const machine = describeMachine();
+  const busy = busyWarning(machine);
+  if (busy !== '') process.stderr.write(`${busy}\n`);
   const input = await prepare(options);
   const chosen = suites.filter(({ name }) => options.suites.includes(name));
   const results = [];
@@ -39,24 +40,15 @@ async function main() {
     results.push(result);
     process.stdout.write(`${formatSuite(result)}\n`);
   }
-  const record = {
-    date: new Date().toISOString(),
-    quick: options.quick,
-    machine,
-    node: process.version,
-    package: input.versions.package,
-    commits: commits(input.versions),
-    compiler: input.versions.compiler,
-    cpuFeatures: input.cpuFeatures,
-    threads: options.threads === 0 ? 'one per physical core' : options.threads,
-    suites: results,
-  };
+  const { versions, cpuFeatures } = input;
+  const { threads, quick } = options;
+  const record = { ...makeRecord({ machine, versions, cpuFeatures, threads, suites: results }), quick };
   const file = options.output ?? (options.quick ? undefined : join(benchDir, 'results', `${day()}-${machine.id}.json`));
   if (file === undefined) {
     process.stdout.write('A quick run is not recorded; --output FILE writes it.\n');
   } else {
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, `${JSON.stringify(record, undefined, 2)}\n`);
+    writeFileSync(file, recordText(record));
     process.stdout.write(`Written: ${relative(process.cwd(), file)}\n`);
   }
   const missed = missedGoals(results);

@@ -17,7 +17,14 @@ const dist = join(root, 'dist');
 const work = join(root, 'build-ts');
 
 /** The files that are run or imported by name; the first is the package's door. */
-const entries = ['lib/index.ts', 'lib/cli/main.ts', 'lib/isolation/child.ts'];
+const entries = [
+  'lib/index.ts',
+  'lib/cli/main.ts',
+  'lib/isolation/child.ts',
+  'lib/isolation/probe-child.ts',
+  'lib/bench/child.ts',
+  'lib/bench/index.ts',
+];
 const common = {
   absWorkingDir: root,
   bundle: true,

@@ -13,12 +13,13 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { engineSource } from './engine-source.mjs';
 import { openvinoPackage } from './openvino-package.mjs';
-import { engine, openvino } from './pins.mjs';
+import { engine, openvino, vulkan } from './pins.mjs';
 import { fingerprint, listFiles, writeAtomically } from './tools/files.mjs';
 import { locked } from './tools/lock.mjs';
 import { addonFile, buildDir, vendorDir } from './tools/paths.mjs';
 import { capture, manifest, runTool, which } from './tools/run.mjs';
 import { entry, say, since } from './tools/say.mjs';
+import { vulkanPackage } from './vulkan-package.mjs';
 
 const sources = ['CMakeLists.txt', 'native'];
 const cacheFile = join(buildDir, 'CMakeCache.txt');
@@ -31,6 +32,7 @@ const none = { state: null, define: [], targets: [] };
 export async function buildNative({ define = [], targets = [], force = false } = {}) {
   const source = await engineSource();
   if (define.includes('ND_OPENVINO=ON')) await openvinoPackage();
+  if (define.includes('ND_VULKAN=ON')) await vulkanPackage();
   // A foreign engine folder can change under us, so then CMake looks for itself, which takes seconds.
   const state = source === vendorDir ? nativeFingerprint() : null;
   const upToDate = () =>
@@ -73,6 +75,7 @@ function nativeFingerprint() {
   return fingerprint(files, {
     engine: engine.sha256,
     openvino: openvino.sha256,
+    vulkan,
     tools,
     machine: `${process.platform}-${process.arch}`,
   });

@@ -1,35 +1,20 @@
 #!/usr/bin/env node
 /** Brings the pinned source of stable-diffusion.cpp into native/vendor (ignored by git); does nothing when it is there. */
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { engine } from './pins.mjs';
 import { sha256 } from './tools/files.mjs';
-import { locked } from './tools/lock.mjs';
 import { vendorDir } from './tools/paths.mjs';
 import { capture, run } from './tools/run.mjs';
 import { Stop, entry, say, since } from './tools/say.mjs';
-
-const stampFile = join(vendorDir, '.node-diffusion-source');
-const work = `${vendorDir}.part`;
+import { vendored } from './tools/vendored.mjs';
 
 /** Folder of the engine's source, absolute: `SDCPP_SOURCE_DIR` when that is set, else ours, brought when it is missing. */
 export async function engineSource() {
   const given = process.env.SDCPP_SOURCE_DIR;
   if (given) return checked(resolve(given));
-  if (present()) return vendorDir;
-  await locked(`${vendorDir}.lock`, 'engine source', async () => {
-    try {
-      if (!present()) await bring();
-    } finally {
-      rmSync(work, { recursive: true, force: true });
-    }
-  });
-  return vendorDir;
-}
-
-/** True when native/vendor holds exactly the pinned source. */
-function present() {
-  return existsSync(stampFile) && readFileSync(stampFile, 'utf8') === engine.sha256;
+  const { package: name, version, sha256: pinned } = engine;
+  return vendored({ folder: vendorDir, what: 'engine source', pinned, fetching: `${name} ${version} (20 MB)` }, bring);
 }
 
 function checked(folder) {
@@ -37,11 +22,7 @@ function checked(folder) {
   throw new Stop(`SDCPP_SOURCE_DIR is "${folder}", which is not a source folder of stable-diffusion.cpp.`);
 }
 
-async function bring() {
-  const start = performance.now();
-  say(`engine source: fetching ${engine.package} ${engine.version} (20 MB)`);
-  rmSync(work, { recursive: true, force: true });
-  mkdirSync(work, { recursive: true });
+async function bring(work) {
   const archive = await download(work);
   const found = sha256(archive);
   if (found !== engine.sha256) {
@@ -49,12 +30,7 @@ async function bring() {
   }
   const top = archive.slice(work.length + 1).replace(/\.tar\.gz$/, '');
   await run('tar', ['-xzf', archive, '-C', work, `${top}/${engine.source}`]);
-  const source = checked(join(work, top, engine.source));
-  writeFileSync(join(source, '.node-diffusion-source'), engine.sha256);
-  rmSync(vendorDir, { recursive: true, force: true });
-  mkdirSync(dirname(vendorDir), { recursive: true });
-  renameSync(source, vendorDir);
-  say(`engine source: ready in native/vendor (${since(start)})`);
+  return checked(join(work, top, engine.source));
 }
 
 /** Downloads the source distribution through pip, whose own settings (index, proxy, cache) stay in force. */

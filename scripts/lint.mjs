@@ -2,10 +2,11 @@
 /**
  * Linters, formatters' checks and package checks, each by name; none named: all of them.
  *
- *   node scripts/lint.mjs [eslint] [biome] [tsc] [clang-format] [clang-tidy] [publint] [attw] [knip]
+ *   node scripts/lint.mjs [eslint] [biome] [tsc] [clang-format] [clang-tidy] [actionlint] [publint] [attw] [knip] [docs]
  *
  * A missing clang tool fails in CI (CI=true) and is reported and left out elsewhere.
  */
+import { lintWorkflows } from './tools/actionlint.mjs';
 import { clangTidy } from './tools/clang-tidy.mjs';
 import { cppFiles } from './tools/cpp.mjs';
 import { run, runTool, which } from './tools/run.mjs';
@@ -20,13 +21,15 @@ const checks = {
   tsc: () => runTool('typescript', ['-p', 'tsconfig.test.json'], { allowFailure, tool: 'tsc' }),
   'clang-format': () => run('clang-format', ['--dry-run', '--Werror', ...cppFiles()], { allowFailure }),
   'clang-tidy': () => clangTidy(),
+  actionlint: () => lintWorkflows(),
   publint: () => runTool('publint', ['--strict'], { allowFailure }),
   attw: () => runTool('@arethetypeswrong/cli', ['--pack', '.', '--no-color'], { allowFailure, tool: 'attw' }),
   knip: () => runTool('knip', [], { allowFailure }),
+  docs: () => runTool('typedoc', ['--emit', 'none'], { allowFailure }),
 };
 
-export const lintChecks = ['eslint', 'biome', 'tsc', 'clang-format', 'clang-tidy'];
-export const packageChecks = ['publint', 'attw', 'knip'];
+export const lintChecks = ['eslint', 'biome', 'tsc', 'clang-format', 'clang-tidy', 'actionlint'];
+export const packageChecks = ['publint', 'attw', 'knip', 'docs'];
 
 /** Runs checks by name and resolves with `{ passed, failed, left }`, each a list of names. */
 export async function runChecks(names) {

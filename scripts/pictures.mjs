@@ -1,8 +1,8 @@
-// Draws the pictures of docs/inpaint.md and docs/hires.md with the embedded model, after npm run build:
-// node scripts/pictures.mjs [inpaint] [hires]. Takes some minutes on two cores.
+// Draws the pictures of the README, docs/inpaint.md, docs/hires.md, docs/lora.md and docs/models.md with the embedded model,
+// after npm run build: node scripts/pictures.mjs [start] [inpaint] [hires] [lora] [nano]. Takes some minutes on two cores.
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { createRuntime } from '../dist/index.js';
+import { createRuntime, embeddedModelInfo } from '../dist/index.js';
 
 const folder = new URL('../docs/images/', import.meta.url).pathname;
 const edge = 128;
@@ -91,7 +91,39 @@ async function hires() {
   }
 }
 
-const pages = { inpaint, hires };
+/** What the README's first command draws. */
+async function start() {
+  await (await model.txt2img({ prompt: 'a red apple', seed: 1 })).images[0].save(join(folder, 'red-apple.png'));
+}
+
+/** Without LoRA, with the style LoRA at 0.5 and 1, and without it again; the digest of the weights at each. */
+async function lora() {
+  const { companions } = await embeddedModelInfo();
+  for (const prompt of ['a red apple', 'a rocket']) {
+    const pictures = [];
+    for (const weight of [undefined, 0.5, 1, undefined]) {
+      await model.loras.set(weight === undefined ? [] : [{ path: companions.styleLora, weight }]);
+      const { sha256 } = await model.weightsDigest();
+      process.stdout.write(`${prompt}, weight ${weight ?? 'none'}: ${sha256}\n`);
+      pictures.push(await draw(prompt, { sampler: 'euler', steps: 16 }));
+    }
+    await strip(`lora-${prompt.split(' ').at(-1)}.png`, pictures);
+  }
+}
+
+/** The embedded model at 64x64, 128x128, and 256x256 by the hires pass. */
+async function nano() {
+  const names = ['cat face', 'red apple', 'rocket', 'cactus', 'fox', 'guitar'];
+  const request = { ...settings, sampler: 'euler', steps: 16 };
+  const hires = { scale: 2, upscaler: 'lanczos', denoisingStrength: 0.4, steps: 6 };
+  for (const [name, change] of Object.entries({ 64: { width: 64, height: 64 }, 128: {}, 256: { hires } })) {
+    const pictures = [];
+    for (const prompt of names) pictures.push(await draw(prompt, { ...request, ...change }));
+    await strip(`nano-${name}.png`, pictures);
+  }
+}
+
+const pages = { start, inpaint, hires, lora, nano };
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(pages);
 for (const page of wanted) await pages[page]();
 await runtime.dispose();

@@ -20,5 +20,52 @@ export const openvino = {
   sha256: '2d22b1da03f7caf74df30e9f6417d0ab2f637e4a38e08e1dcd294d2c37407aaf',
 };
 
+/**
+ * Vulkan: what the backend module is compiled with, packages of one Debian release. `packages` end in what we ship or decide
+ * it (headers, the loader to link with, the shader compiler), so their bytes are pinned. `carriers` only carry that compiler
+ * on machines with an older C library; Debian replaces them within a release, and its signed index vouches for them.
+ */
+export const vulkan = {
+  suite: 'trixie',
+  packages: {
+    glslc: { version: '2025.2-1', sha256: 'e05374965709159303041b104d4a26022d6ac5eb8296450364d66ae864a20367' },
+    libshaderc1: { version: '2025.2-1', sha256: '2a67c8f784c65e1aa0d251819c020917405b490fbb543c6a73a52a631e476463' },
+    'libvulkan-dev': {
+      version: '1.4.309.0-1',
+      sha256: '8d329d465e16168afff58b1bd0dd6db46aac2cc3f56054a481b25a04e90b345a',
+    },
+    libvulkan1: { version: '1.4.309.0-1', sha256: 'f47da79cd140264fe21cceb08bc87a71bc7fec05819e4a421f3f518d21101a37' },
+  },
+  carriers: ['libc6', 'libgcc-s1', 'libstdc++6'],
+};
+
+/** CUDA 13.0: compiler, headers, runtime and cuBLAS, wheels that unpack to one toolkit. */
+export const cuda = {
+  platform: 'manylinux_2_27_x86_64',
+  wheels: {
+    'nvidia-cuda-nvcc': {
+      version: '13.0.88',
+      sha256: '56fe502eb77625a12f25172caa3cdddb4e4c8ba2c8c17dba44b164761b380f03',
+    },
+    'nvidia-cuda-crt': {
+      version: '13.0.88',
+      sha256: '2c8043c7c9e02492716426e9919fc78d2c5b3b2a7a768a88e952676b08aa55a4',
+    },
+    'nvidia-nvvm': { version: '13.0.88', sha256: 'c5f41ffeb6466944a026dfa5317d7d85355c119bbec279205d22f1869d1054e0' },
+    'nvidia-cuda-runtime': {
+      version: '13.0.96',
+      sha256: '7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548',
+    },
+    'nvidia-cuda-cccl': {
+      version: '13.0.85',
+      sha256: 'e0da7ad981f3a8aff08241b5bfc1af868742a63e2762f53a5171c492ef242649',
+    },
+    'nvidia-cublas': {
+      version: '13.1.0.3',
+      sha256: 'ee8722c1f0145ab246bccb9e452153b5e0515fd094c3678df50b2a0888b8b171',
+    },
+  },
+};
+
 /** Lowest versions that work, as `major.minor`. */
 export const minimum = { node: '20.9', cmake: '3.18', gxx: '11.0', clangxx: '14.0' };

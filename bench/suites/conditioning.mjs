@@ -1,5 +1,5 @@
 import { runChild } from '../tools/processes.mjs';
-import { goal, row } from '../tools/statistics.mjs';
+import { goal, row } from '../tools/shared.mjs';
 
 /** `model.encodePrompt` of a prompt that is new, then of the same prompt again, in turn. */
 export const conditioning = {

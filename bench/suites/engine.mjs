@@ -1,5 +1,5 @@
 import { againstSdCli } from '../tools/against-sd-cli.mjs';
-import { goal, ratioRow, row } from '../tools/statistics.mjs';
+import { goal, ratioRow, row } from '../tools/shared.mjs';
 
 /**
  * The addon against sd-cli, whole processes on both sides: start, load, encode, sample, decode, write a PNG, end.
@@ -28,13 +28,19 @@ const base = {
   schedule: 'discrete',
 };
 
+/** Names of rows and of what a run has. */
+const figures = {
+  ...{ process: 'process', load: 'load', encode: 'encode', sample: 'sample', decode: 'decode' },
+  generate: 'total',
+};
+
 function report(ours, theirs, repeat, request) {
   const pick = (side, key) => side.map((run) => run[key]);
   const step = (side) => side.map((run) => run.sample / request.steps);
   const ratios = {
     step: ratioRow('step ratio', step(ours), step(theirs)),
     process: ratioRow('total ratio', pick(ours, 'process'), pick(theirs, 'process')),
-    generate: ratioRow('generate ratio', pick(ours, 'generate'), pick(theirs, 'generate')),
+    generate: ratioRow('generate ratio', pick(ours, 'total'), pick(theirs, 'total')),
   };
   return {
     compared:
@@ -43,9 +49,9 @@ function report(ours, theirs, repeat, request) {
     request,
     repeat,
     rows: [
-      ...['process', 'load', 'encode', 'sample', 'decode', 'generate'].flatMap((key) => [
-        row(`addon ${key}`, 'ms', pick(ours, key)),
-        row(`sd-cli ${key}`, 'ms', pick(theirs, key)),
+      ...Object.entries(figures).flatMap(([name, key]) => [
+        row(`addon ${name}`, 'ms', pick(ours, key)),
+        row(`sd-cli ${name}`, 'ms', pick(theirs, key)),
       ]),
       row('addon step', 'ms', step(ours)),
       row('sd-cli step', 'ms', step(theirs)),

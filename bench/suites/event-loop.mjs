@@ -1,5 +1,5 @@
 import { runChild } from '../tools/processes.mjs';
-import { goal, row } from '../tools/statistics.mjs';
+import { goal, row } from '../tools/shared.mjs';
 
 /**
  * How long the event loop of a process that generates makes others wait. All physical cores compute at that time. The

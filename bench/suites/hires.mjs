@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { againstSdCli } from '../tools/against-sd-cli.mjs';
 import { runChild } from '../tools/processes.mjs';
-import { goal, interleave, ratioRow, row } from '../tools/statistics.mjs';
+import { goal, interleave, ratioRow, row } from '../tools/shared.mjs';
 
 /**
  * The hires pass. Against sd-cli's own: whole processes, 64x64 to 128x128, equal pixels. And with two checkpoints: a
@@ -51,7 +51,7 @@ function report(ours, theirs, one, eight, repeat) {
   const pick = (side, key) => side.map((run) => run[key]);
   const ratios = {
     process: ratioRow('total ratio', pick(ours, 'process'), pick(theirs, 'process')),
-    generate: ratioRow('generate ratio', pick(ours, 'generate'), pick(theirs, 'generate')),
+    generate: ratioRow('generate ratio', pick(ours, 'total'), pick(theirs, 'total')),
     batch: ratioRow('batch / 8 jobs', pick(one, 'seconds'), pick(eight, 'seconds')),
   };
   const switches = eight.flatMap(({ switches: all }) => all.slice(1));
@@ -64,8 +64,8 @@ function report(ours, theirs, one, eight, repeat) {
     rows: [
       row('addon process', 'ms', pick(ours, 'process')),
       row('sd-cli process', 'ms', pick(theirs, 'process')),
-      row('addon generate', 'ms', pick(ours, 'generate')),
-      row('sd-cli generate', 'ms', pick(theirs, 'generate')),
+      row('addon generate', 'ms', pick(ours, 'total')),
+      row('sd-cli generate', 'ms', pick(theirs, 'total')),
       ratios.process,
       ratios.generate,
       row('batch of 8', 's', pick(one, 'seconds')),

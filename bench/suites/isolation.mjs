@@ -1,5 +1,5 @@
 import { runChild } from '../tools/processes.mjs';
-import { goal, ratioRow, row } from '../tools/statistics.mjs';
+import { goal, ratioRow, row } from '../tools/shared.mjs';
 
 /** What the way to a process of its own costs a job: calls, events, previews and the picture cross, the weights do not. */
 export const isolation = {

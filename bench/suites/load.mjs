@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runChild, runSdCli } from '../tools/processes.mjs';
-import { goal, interleave, ratioRow, row } from '../tools/statistics.mjs';
+import { runOurs, runSdCli } from '../tools/processes.mjs';
+import { goal, interleave, ratioRow, row } from '../tools/shared.mjs';
 
 /**
  * Loading the embedded model's files in fresh processes. Ours is the time of `runtime.loadModel`, which also checks the
@@ -20,7 +20,7 @@ export const load = {
     };
     try {
       const [ours, theirs] = await interleave(repeat, [
-        () => runChild(new URL('../children/load.mjs', import.meta.url), input),
+        () => runOurs(input),
         () => runSdCli(input, smallest, join(folder, 'sd-cli.png')),
       ]);
       const pick = (side, key) => side.map((run) => run[key]);

@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runChild, runSdCliLora } from '../tools/processes.mjs';
-import { goal, median, row } from '../tools/statistics.mjs';
+import { goal, median, row } from '../tools/shared.mjs';
 import { removeFolder, writeSyntheticSd1 } from '../tools/synthetic.mjs';
 
 /**
@@ -23,7 +23,8 @@ export const lora = {
         cacheBytes: 2 ** 31,
       });
       const engine = [];
-      for (let turn = 0; turn < (quick ? 1 : 3); turn++) engine.push(await runSdCliLora(input, files, folder));
+      for (let turn = 0; turn < (quick ? 1 : 3); turn++)
+        engine.push(await runSdCliLora(input, { checkpoint: files.checkpoint, lora: files.loras[0] }));
       return report(files, plain, kept, engine, repeat);
     } finally {
       removeFolder(folder);

@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path';
 import { runChild } from '../tools/processes.mjs';
 import { sdCli } from '../tools/paths.mjs';
 import { goal, median, row } from '../tools/statistics.mjs';
-import { removeFolder, writeLorasFor } from '../tools/synthetic.mjs';
+import { writeSyntheticLoras } from '../tools/shared.mjs';
+import { removeFolder } from '../tools/synthetic.mjs';
 
 /** What has to be compiled, against a cold start: in a new process with a disk cache, and for new sets of LoRAs. */
 export const openvinoStart = {
@@ -16,7 +17,13 @@ export const openvinoStart = {
     }
     const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-bench-'));
     try {
-      const { loras, modules } = await writeLorasFor(input.checkpoint, folder, 16, [1, 2, 3]);
+      const { paths: loras, modules } = await writeSyntheticLoras(
+        folder,
+        input.checkpoint,
+        16,
+        [1, 2, 3],
+        new AbortController().signal,
+      );
       const rows = [];
       const goals = [];
       for (const side of quick ? [64] : [64, 256]) {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { runChild } from '../tools/processes.mjs';
 import { sdCli } from '../tools/paths.mjs';
-import { goal, ratioRow, row } from '../tools/statistics.mjs';
+import { goal, ratioRow, row } from '../tools/shared.mjs';
 
 /** Most of the CPU backend's time that a part may take, by size. */
 const limits = {

@@ -1,5 +1,5 @@
 import { runChild } from '../tools/processes.mjs';
-import { goal, row } from '../tools/statistics.mjs';
+import { goal, row } from '../tools/shared.mjs';
 
 /** From `import('node-diffusion')` to a runtime that can load models: JavaScript, the addon, the backend modules. */
 export const startup = {

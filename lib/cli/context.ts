@@ -1,3 +1,4 @@
+import type { BenchHost } from '../bench/types.js';
 import type { CliRuntime } from './runtime.js';
 import type { RuntimeOptions } from '../sdk/types.js';
 
@@ -21,6 +22,8 @@ export interface CliContext {
   /** From the call on, the first interrupt aborts the signal rather than ending the process. */
   interrupt(): AbortSignal;
   createRuntime(options: RuntimeOptions): Promise<CliRuntime>;
+  /** What benchmarks run on. */
+  benchHost(): Promise<BenchHost>;
 }
 
 /** One JSON value as the whole of stdout. */

@@ -40,7 +40,7 @@ export const exitCodes: readonly ExitCode[] = [
   {
     code: 6,
     meaning: 'The native addon, the backend or the device is not available.',
-    errors: ['ERR_BACKEND_UNAVAILABLE'],
+    errors: ['ERR_BACKEND_UNAVAILABLE', 'ERR_DEVICE_LOST'],
   },
   {
     code: 130,

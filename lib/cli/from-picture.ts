@@ -15,9 +15,15 @@ export interface PictureDefaults {
 
 /**
  * Request and model options that the infotext of a picture describes. Settings that cannot be followed become warnings.
+ * @param find the file of a name: infotext has no paths.
  * @throws DiffusionError `ERR_IMAGE_INVALID` when there is no picture or no infotext in it.
  */
-export async function readPictureDefaults(path: string, mode: PassMode, signal: AbortSignal): Promise<PictureDefaults> {
+export async function readPictureDefaults(
+  path: string,
+  mode: PassMode,
+  find: (name: string) => string | undefined,
+  signal: AbortSignal,
+): Promise<PictureDefaults> {
   const text = await readInfotext(path, { signal });
   if (text === null) {
     const hint = 'Name a picture that this program or A1111 saved.';
@@ -26,13 +32,22 @@ export async function readPictureDefaults(path: string, mode: PassMode, signal: 
   }
   const parsed = parseInfotext(text);
   const warnings: string[] = [];
+  const missing = new Set<string>();
+  const looking = (name: string): string | undefined => {
+    const found = find(name);
+    if (found === undefined) missing.add(name);
+    return found;
+  };
+  const request = infotextToRequest(parsed, { strict: false, mode, files: looking });
+  for (const name of missing)
+    warnings.push(`${path}: "${name}" was not found and is left out. Name its folder with --model-dir.`);
   try {
-    infotextToRequest(parsed, { mode });
+    // A name that is not found was told above; with any path in its place the rest is checked.
+    infotextToRequest(parsed, { mode, files: (name) => find(name) ?? name });
   } catch (error) {
     if (!(error instanceof DiffusionError)) throw error;
     warnings.push(`${path}: ${error.message} Left out.`);
   }
-  const request = infotextToRequest(parsed, { strict: false, mode });
   const { rng, samplerRng, circular, model: modelName } = infotextToModel(parsed);
   const model = Object.entries({ rng, samplerRng, circular }).filter(([, value]) => value !== undefined);
   return { request: { ...request }, model: Object.fromEntries(model), modelName, warnings };

@@ -6,8 +6,8 @@ import { groups, type OptionDef } from './options/define.js';
 const indent = 30;
 
 /** `-o, --output FILE`. */
-export function optionUsage({ name, short, value }: OptionDef): string {
-  const long = value === undefined ? `--${name}` : `--${name} ${value}`;
+export function optionUsage({ name, short, value, operand }: OptionDef): string {
+  const long = [`--${name}`, value, operand].filter((part) => part !== undefined).join(' ');
   return short === undefined ? long : `-${short}, ${long}`;
 }
 

@@ -36,6 +36,7 @@ const context: CliContext = {
     return controller.signal;
   },
   createRuntime: async (options) => (await import('../sdk/index.js')).createRuntime(options),
+  benchHost: async () => (await import('../bench/host.js')).systemHost,
 };
 
 process.exitCode = await runCli(process.argv.slice(2), context);

@@ -20,20 +20,25 @@ export function outputNames(output: string, count: number): string[] {
  */
 export async function checkOutput(output: string): Promise<void> {
   if (!extensions.includes(extname(output).toLowerCase())) {
-    throw wrong(output, `a file name that ends in ${extensions.join(', ')}`);
+    throw invalidOption('--output', output, `a file name that ends in ${extensions.join(', ')}`);
   }
-  const folder = dirname(resolve(output));
+  await checkFolder(output, '--output');
+}
+
+/**
+ * Looks at a file before work is put into it: its folder is there and may be written.
+ * @throws DiffusionError `ERR_INVALID_OPTION` naming `field`.
+ */
+export async function checkFolder(path: string, field: string): Promise<void> {
+  const wrong = (allowed: string, hint?: string): DiffusionError => invalidOption(field, path, allowed, hint);
+  const folder = dirname(resolve(path));
   const found = await stat(folder).catch(() => undefined);
-  if (found?.isDirectory() !== true) throw wrong(output, 'a file in a folder that exists', `Create ${folder} first.`);
+  if (found?.isDirectory() !== true) throw wrong('a file in a folder that exists', `Create ${folder} first.`);
   const writable = await access(folder, constants.W_OK).then(
     () => true,
     () => false,
   );
-  if (!writable) throw wrong(output, 'a file in a folder that this user may write', `Not so: ${folder}.`);
-  const there = await stat(output).catch(() => undefined);
-  if (there?.isDirectory() === true) throw wrong(output, 'a file', 'This is a folder.');
-}
-
-function wrong(output: string, allowed: string, hint?: string): DiffusionError {
-  return invalidOption('--output', output, allowed, hint);
+  if (!writable) throw wrong('a file in a folder that this user may write', `Not so: ${folder}.`);
+  const there = await stat(path).catch(() => undefined);
+  if (there?.isDirectory() === true) throw wrong('a file', 'This is a folder.');
 }

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { invalidOption } from '../errors/index.js';
+import { type DiffusionError, invalidOption } from '../errors/index.js';
 import type { CommandDef } from './commands/table.js';
 import type { OptionDef } from './options/define.js';
 import { unknownOption, usageError } from './usage-error.js';
@@ -20,14 +20,26 @@ export function parseCommand(command: CommandDef, args: readonly string[]): Pars
   const { tokens } = parseArgs({ args: [...args], options: describe(command), strict: false, tokens: true });
   const operands: string[] = [];
   const given: { option: OptionDef; value: unknown }[] = [];
-  for (const token of tokens) {
-    if (token.kind === 'positional') operands.push(token.value);
-    if (token.kind !== 'option') continue;
+  for (let i = 0; i < tokens.length; i++) {
+    const token = tokens[i];
+    if (token?.kind === 'positional') operands.push(token.value);
+    if (token?.kind !== 'option') continue;
     const option = command.options.find(({ name }) => name === token.name);
     if (option === undefined) throw unknownOption(command, token.rawName);
-    given.push({ option, value: readValue(command, option, token.rawName, token.value, token.inlineValue === true) });
+    const value = readValue(command, option, token.rawName, token.value, token.inlineValue === true);
+    if (option.operand === undefined) given.push({ option, value });
+    else {
+      // What follows the value belongs to the option, so it is taken from the operands.
+      const next = tokens[++i];
+      if (next?.kind !== 'positional') throw missingOperand(option, token.rawName);
+      given.push({ option, value: { value, operand: next.value } });
+    }
   }
   return { operands, given };
+}
+
+function missingOperand({ name, value = '', operand = '' }: OptionDef, raw: string): DiffusionError {
+  return usageError(`--${name}`, `Option "${raw}" needs two values: ${raw} ${value} ${operand}.`);
 }
 
 function describe({ options }: CommandDef) {

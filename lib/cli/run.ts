@@ -16,6 +16,7 @@ const runners: Readonly<Record<CommandName, () => Promise<CommandRun>>> = {
   inspect: async () => (await import('./commands/inspect.js')).inspect,
   doctor: async () => (await import('./commands/doctor.js')).doctor,
   models: async () => (await import('./commands/models.js')).models,
+  bench: async () => (await import('./commands/bench.js')).bench,
 };
 
 /**
@@ -31,12 +32,14 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   } catch (error) {
     const verbose = (context.env.NODE_DIFFUSION_DEBUG ?? '') !== '';
     context.stderr.write(errorText(error, command?.options, verbose));
-    if (command !== undefined && wantsJson(rest)) writeJson(context.stdout, errorJson(error));
+    if (command !== undefined && wantsJson(command, rest)) writeJson(context.stdout, errorJson(error));
     return exitCodeOf(error);
   }
 }
 
-function wantsJson(args: readonly string[]): boolean {
+/** The command answers in JSON on stdout, errors too. `--json FILE` is something else. */
+function wantsJson({ options }: CommandDef, args: readonly string[]): boolean {
+  if (!options.some(({ name, value }) => name === 'json' && value === undefined)) return false;
   const end = args.indexOf('--');
   return (end === -1 ? args : args.slice(0, end)).includes('--json');
 }

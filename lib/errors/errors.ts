@@ -2,6 +2,7 @@
 export const errorCodes = [
   'ERR_ABORTED',
   'ERR_BACKEND_UNAVAILABLE',
+  'ERR_DEVICE_LOST',
   'ERR_DISPOSED',
   'ERR_ENGINE',
   'ERR_ENGINE_CRASHED',

@@ -7,13 +7,15 @@ export {
   infotextToMode,
   infotextToModel,
   infotextToRequest,
+  type MaskOption,
+  type PictureOption,
 } from './infotext.js';
 export type { InfotextHires } from './infotext-hires.js';
-export { type InfotextFiles } from './infotext-names.js';
+export { fileName, type InfotextFiles, type InfotextModules } from './infotext-names.js';
 export type { InfotextRefiner } from './infotext-refiner.js';
 export type { InfotextModel, InfotextRequest } from './infotext-fields.js';
 export { type ParsedInfotext, parseInfotext } from './infotext-syntax.js';
-export { checkPixels, type ImageInput, maxEdge, type RawImage, type RawImageInput } from './pixels.js';
+export { checkPixels, type ImageInput, maxEdge, type Pixels, type RawImage, type RawImageInput } from './pixels.js';
 export { readImage, type ReadImageOptions, readMask, type ResizeOptions } from './read-image.js';
 export { readInfotext, type ReadInfotextOptions } from './read-infotext.js';
 export { resizeTo } from './resizeModes.js';

@@ -16,35 +16,42 @@ import { readNumber } from './infotext-values.js';
 export interface InfotextRefiner {
   readonly checkpoint: string;
   readonly switchAt?: number;
+  /** Left out: `steps`. */
+  readonly switchBy?: 'steps' | 'timesteps';
   readonly modules?: InfotextModules;
 }
 
 /** A1111's keys (`apply_refiner` of its `modules/sd_samplers_common.py`); the modules are ours. */
-const refinerKeys = { checkpoint: 'Refiner', switchAt: 'Refiner switch at', modules: 'Refiner Module' } as const;
+const refinerKeys = {
+  checkpoint: 'Refiner',
+  switchAt: 'Refiner switch at',
+  /** A1111's: the point is a share of the steps and not of the model's timesteps. */
+  bySteps: 'Refiner switch by sampling steps',
+  modules: 'Refiner Module',
+} as const;
 /** Of a second pass whose refiner is not that of the first; A1111 has one for both. */
 const secondKeys = {
   checkpoint: 'Hires refiner checkpoint',
   switchAt: 'Hires refiner switch at',
+  bySteps: 'Hires refiner switch by sampling steps',
   modules: 'Hires refiner Module',
 } as const;
 /** A1111's: which of two passes the refiner belongs to. */
 const whichKey = 'Hires refiner';
 const whichPass = ['first pass', 'second pass', 'both passes'] as const;
-/** A1111's: `Refiner switch at` is a share of the steps and not of the model's timesteps. */
-const bySteps = 'Refiner switch by sampling steps';
 
 type Keys = typeof refinerKeys | typeof secondKeys;
 type Parameters = Readonly<Record<string, string>>;
 
 export function isRefinerKey(key: string): boolean {
-  const { checkpoint, switchAt, modules } = refinerKeys;
+  const { checkpoint, switchAt, bySteps, modules } = refinerKeys;
   return [checkpoint, switchAt, bySteps].some((known) => known === key) || moduleIndex(key, modules) > 0;
 }
 
 /** Keys that only texts with a second pass have. */
 export function isHiresRefinerKey(key: string): boolean {
-  const { checkpoint, switchAt, modules } = secondKeys;
-  return [whichKey, checkpoint, switchAt].some((known) => known === key) || moduleIndex(key, modules) > 0;
+  const { checkpoint, switchAt, bySteps, modules } = secondKeys;
+  return [whichKey, checkpoint, switchAt, bySteps].some((known) => known === key) || moduleIndex(key, modules) > 0;
 }
 
 /** The pairs of the refiners of a request. */
@@ -56,7 +63,6 @@ export function refinerPairs(
   const shown = first ?? second;
   if (shown === undefined) return [];
   const pairs = pairsOf(shown, refinerKeys);
-  pairs.push([bySteps, 'True']);
   if (first === undefined || !hires) return pairs;
   const both = isDeepStrictEqual(plain(first), plain(second));
   pairs.push([whichKey, both ? 'both passes' : 'first pass']);
@@ -64,13 +70,15 @@ export function refinerPairs(
 }
 
 function plain(refiner: InfotextRefiner | undefined): unknown {
-  return refiner === undefined ? undefined : { ...refiner, modules: refiner.modules ?? 'built-in' };
+  const { modules = 'built-in', switchBy = 'steps' } = refiner ?? {};
+  return refiner === undefined ? undefined : { ...refiner, modules, switchBy };
 }
 
-function pairsOf({ checkpoint, switchAt, modules }: InfotextRefiner, keys: Keys): [string, string][] {
+function pairsOf({ checkpoint, switchAt, switchBy, modules }: InfotextRefiner, keys: Keys): [string, string][] {
   return [
     [keys.checkpoint, fileName(checkpoint)],
     ...(switchAt === undefined ? [] : [[keys.switchAt, String(switchAt)] as [string, string]]),
+    [keys.bySteps, switchBy === 'timesteps' ? 'False' : 'True'],
     ...modulePairs(keys.modules, modules),
   ];
 }
@@ -117,6 +125,19 @@ function readOne(
   return {
     checkpoint,
     ...(switchAt === undefined ? {} : { switchAt }),
+    ...(byTimesteps(parameters, keys.bySteps) ? { switchBy: 'timesteps' } : {}),
     ...(modules === undefined ? {} : { modules }),
   };
+}
+
+/**
+ * A1111 tells of steps only. Since 1.9 it counts timesteps otherwise; it reads texts of versions before 1.8 as if they
+ * said steps (`backcompat` of its `modules/infotext_versions.py`). Texts of other programs mean steps: Forge's version
+ * begins with an f.
+ */
+function byTimesteps(parameters: Parameters, key: string): boolean {
+  const said = Object.hasOwn(parameters, key) ? parameters[key] : undefined;
+  if (said !== undefined) return said.toLowerCase() === 'false';
+  const [, major, minor] = /^v?(\d+)\.(\d+)/.exec(parameters.Version ?? '') ?? [];
+  return major !== undefined && (Number(major) > 1 || (Number(major) === 1 && Number(minor) >= 8));
 }

@@ -111,8 +111,10 @@ export function infotextToMode(infotext: string | ParsedInfotext): PassMode {
   return Object.hasOwn(parameters, strengthKey) && !hires ? 'img2img' : 'txt2img';
 }
 
-type PictureOption = 'denoisingStrength' | 'resizeMode';
-type MaskOption = 'maskBlur' | 'maskInvert' | 'maskedContent' | 'inpaintArea' | 'maskedPadding' | 'pasteBack';
+/** Options of start pictures, which txt2img has not. */
+export type PictureOption = 'denoisingStrength' | 'resizeMode';
+/** Options of masks, which img2img has not. */
+export type MaskOption = 'maskBlur' | 'maskInvert' | 'maskedContent' | 'inpaintArea' | 'maskedPadding' | 'pasteBack';
 
 /**
  * The request that infotext describes, by our option names, for the mode that made the picture ({@link infotextToMode})

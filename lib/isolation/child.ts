@@ -3,10 +3,7 @@
  * parent (engine-process.ts) starts it with a channel, and it ends with that channel.
  */
 import { createRequire } from 'node:module';
-import { packageRoot } from '../here.js';
-import { loadBackendModules } from '../native/backendPackages.js';
-import { ownVersion } from '../native/load.js';
-import { platformTag } from '../native/platform.js';
+import { loadBackends } from '../native/backends.js';
 import type { NativeAddon, NativeEvent, NativeJob } from '../native/contract.js';
 import { type Carrier, noCarrier, SharedCarrier } from './carrier.js';
 import { pack, unpack } from './pack.js';
@@ -37,9 +34,7 @@ class Server {
     const memory = start.sharedBytes === 0 ? null : this.#addon.openSharedMemory(sharedDescriptor, start.sharedBytes);
     this.#carrier = memory === null ? noCarrier : new SharedCarrier(memory, 'engine');
     this.#log(start);
-    const backends = loadBackendModules(this.#addon, start.binary, {
-      ...{ root: packageRoot, tag: platformTag(), version: ownVersion() },
-    });
+    const backends = loadBackends(this.#addon, start.folders, start.skip);
     const { versions, tables } = this.#addon;
     const facts: EngineFacts = {
       versions,

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { DiffusionError, EngineCrashError } from '../errors/index.js';
-import type { NativeEvent, NativeLogLevel } from '../native/index.js';
+import type { BackendFolder, NativeEvent, NativeLogLevel, SkippedModules } from '../native/index.js';
 import { type Carrier, noCarrier, SharedCarrier } from './carrier.js';
 import { describeEnd } from './end.js';
 import { EngineLog } from './engine-log.js';
@@ -10,6 +10,8 @@ import { startProcess, type StartOptions } from './start.js';
 import { Watchdog } from './watchdog.js';
 
 export interface EngineProcessOptions extends StartOptions {
+  readonly folders: readonly BackendFolder[];
+  readonly skip: SkippedModules;
   /** Milliseconds; 0: never. */
   readonly hangTimeout: number;
   readonly logLevel: NativeLogLevel;
@@ -79,6 +81,8 @@ export class EngineProcess {
     this.#send({
       type: 'start',
       binary: options.binary,
+      folders: options.folders,
+      skip: options.skip,
       sharedBytes: memory?.bytes ?? 0,
       beat: this.#watchdog.beat,
       logLevel: options.logLevel,

@@ -1,4 +1,10 @@
-import { type JobMethods, loadAddon, type LoadedAddon, type NativeAddon } from '../native/index.js';
+import {
+  type JobMethods,
+  loadAddon,
+  type LoadedAddon,
+  type NativeAddon,
+  type SkippedModules,
+} from '../native/index.js';
 import { operations } from './remote.js';
 import { Supervisor } from './supervisor.js';
 
@@ -15,11 +21,12 @@ export interface IsolationOptions {
 export async function openIsolated(
   binary: string | undefined,
   { hangTimeout }: IsolationOptions,
+  skip: SkippedModules = new Map(),
 ): Promise<LoadedAddon> {
   const local = loadAddon({ binary, backends: false });
-  const supervisor = new Supervisor({ addon: local.addon, binary: local.path, hangTimeout });
+  const { addon, path, folders } = local;
+  const supervisor = new Supervisor({ addon, binary: path, folders, skip, hangTimeout });
   const { facts } = await supervisor.engine();
-  const { addon } = local;
   // The table of methods is checked against the contract in methods.ts.
   const jobs = operations(supervisor, 'addon', null) as unknown as Pick<NativeAddon, JobMethods<NativeAddon>>;
   const remote: NativeAddon = {
@@ -39,7 +46,8 @@ export async function openIsolated(
   };
   return {
     addon: remote,
-    path: local.path,
+    path,
+    folders,
     backends: facts?.backends ?? [],
     attempts: local.attempts,
     engine: {

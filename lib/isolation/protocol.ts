@@ -1,10 +1,12 @@
 import type {
+  BackendFolder,
   NativeAddon,
   NativeBackendReport,
   NativeDevice,
   NativeLogLevel,
   NativeTables,
   NativeVersions,
+  SkippedModules,
 } from '../native/index.js';
 
 /**
@@ -16,6 +18,9 @@ export type ToEngine =
       readonly type: 'start';
       /** Absolute path of the addon. */
       readonly binary: string;
+      /** Where its backend modules lie, and which of them are left alone. */
+      readonly folders: readonly BackendFolder[];
+      readonly skip: SkippedModules;
       /** Bytes behind the inherited descriptor {@link sharedDescriptor}; 0: there is none. */
       readonly sharedBytes: number;
       /** Milliseconds between signs of life while a job runs. */

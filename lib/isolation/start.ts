@@ -48,7 +48,7 @@ export function startProcess(options: StartOptions): { child: ChildProcess; memo
     const child = fork(entry, [], {
       // A debugger, a loader or a test runner of ours has no business there.
       execArgv: [],
-      env: environment(),
+      env: engineEnvironment(),
       // The working directory may be gone; this one is there.
       cwd: dirname(binary),
       serialization: 'advanced',
@@ -65,7 +65,8 @@ export function startProcess(options: StartOptions): { child: ChildProcess; memo
   }
 }
 
-function environment(): NodeJS.ProcessEnv {
+/** Variables of this process for a Node of ours, also where this one is Electron's. */
+export function engineEnvironment(): NodeJS.ProcessEnv {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !notInherited.has(name)));
   return 'electron' in process.versions ? { ...env, ELECTRON_RUN_AS_NODE: '1' } : env;
 }

@@ -1,10 +1,12 @@
 import { DiffusionError } from '../errors/index.js';
-import type { NativeDevice, NativeLogLevel } from '../native/index.js';
+import type { BackendFolder, NativeDevice, NativeLogLevel, SkippedModules } from '../native/index.js';
 import { EngineProcess } from './engine-process.js';
 import type { EngineFacts } from './protocol.js';
 import type { StartOptions } from './start.js';
 
 export interface SupervisorOptions extends StartOptions {
+  readonly folders: readonly BackendFolder[];
+  readonly skip: SkippedModules;
   readonly hangTimeout: number;
 }
 

@@ -83,8 +83,16 @@ function read(path: string): string | undefined {
  * @param root where `proc` lies; for tests.
  */
 export function processRss(pid: number | undefined, root = '/'): number {
-  const match = /^VmRSS:\s+(\d+) kB/m.exec(
-    (pid === undefined ? undefined : read(join(root, `proc/${String(pid)}/status`))) ?? '',
-  );
+  return statusBytes(pid, 'VmRSS', root);
+}
+
+/** As {@link processRss}: the most that the process has had resident since its program began. */
+export function peakRss(pid: number | undefined, root = '/'): number {
+  return statusBytes(pid, 'VmHWM', root);
+}
+
+function statusBytes(pid: number | undefined, field: string, root: string): number {
+  const text = pid === undefined ? undefined : read(join(root, `proc/${String(pid)}/status`));
+  const match = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text ?? '');
   return match === null ? 0 : Number(match[1]) * 1024;
 }

@@ -61,7 +61,7 @@ const clockStepMs = 50;
 
 /** Notes the hash of a file that was just written by this process, so that it is not read again to learn it. */
 export async function rememberFileSha256(path: string, sha256: string): Promise<void> {
-  await remember(await realpath(path), stampOf(await stat(path, { bigint: true })), sha256);
+  await remember(await realpath(path), await fileStamp(path), sha256);
 }
 
 /** Empties the cache in memory, not the one on disk. For tests. */
@@ -71,6 +71,11 @@ export function forgetFileSha256(): void {
 
 function stampOf({ size, mtimeNs, ino }: BigIntStats): string {
   return `${String(size)}:${String(mtimeNs)}:${String(ino)}`;
+}
+
+/** Stamp of a file: the same stamp, the same content. Throws what `stat` throws. */
+export async function fileStamp(path: string): Promise<string> {
+  return stampOf(await stat(path, { bigint: true }));
 }
 
 function unreadable(path: string, cause: unknown): never {

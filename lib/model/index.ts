@@ -9,8 +9,18 @@ export {
   modelFilePaths,
   readModelHeaders,
 } from './files.js';
-export { type Metadata, readHeader, type TensorHeader } from './format/index.js';
-export { fileSha256, type FileSha256Options } from './identity.js';
+export {
+  type ComponentName,
+  type ElidedArray,
+  type Metadata,
+  type MetadataScalar,
+  type MetadataValue,
+  type ModelFormat,
+  type ModelKind,
+  readHeader,
+  type TensorHeader,
+} from './format/index.js';
+export { fileSha256, type FileSha256Options, fileStamp } from './identity.js';
 export {
   type DtypeStatistics,
   type InspectedFile,

@@ -1,8 +1,34 @@
+import { stat } from 'node:fs/promises';
 import type { ModelFileField } from './files.js';
 import { readModelHeaders } from './files.js';
 import { classify, type ComponentName, type TensorHeader } from './format/index.js';
 
+const mostRemembered = 32;
+const remembered = new Map<string, { readonly stamp: string; readonly tensors: TensorHeader[] }>();
+
+/** Headers of a file are read once, while it is the same file: a job that names it reads nothing the second time. */
 async function tensorsOf(path: string, field: string, signal: AbortSignal | undefined): Promise<TensorHeader[]> {
+  const stamp = await stampOf(path);
+  const known = remembered.get(path);
+  if (known !== undefined && known.stamp === stamp) return known.tensors;
+  const tensors = await readTensors(path, field, signal);
+  remembered.delete(path);
+  if (stamp !== undefined && stamp === (await stampOf(path))) remembered.set(path, { stamp, tensors });
+  for (const oldest of remembered.keys()) {
+    if (remembered.size <= mostRemembered) break;
+    remembered.delete(oldest);
+  }
+  return tensors;
+}
+
+/** Undefined where it is no single file: a directory does not tell when its files change. */
+async function stampOf(path: string): Promise<string | undefined> {
+  const info = await stat(path, { bigint: true }).catch(() => undefined);
+  if (info?.isFile() !== true) return undefined;
+  return `${String(info.size)}:${String(info.mtimeNs)}:${String(info.ino)}`;
+}
+
+async function readTensors(path: string, field: string, signal: AbortSignal | undefined): Promise<TensorHeader[]> {
   const headers = await readModelHeaders(path, field, signal);
   return headers.flatMap(({ header, part }) =>
     part === undefined ? header.tensors : header.tensors.map((t) => ({ ...t, name: part.prefix + t.name })),

@@ -88,7 +88,7 @@ export class ResidentModel extends ComingWeights<LoadedNative> {
     onEvent: ((event: NativeEvent) => void) | null = null,
   ): NativeJob<unknown> {
     const call = ({ native }: LoadedNative): NativeJob<unknown> =>
-      (native[name] as unknown as Operation).call(native, params, onEvent);
+      this.#watched(native, (native[name] as unknown as Operation).call(native, params, onEvent));
     if (this.loaded || this.disposed) return call(this.inner ?? gone());
     if (name === 'measure') return this.#measure(params as NativeMeasureParams);
     const controller = new AbortController();
@@ -106,6 +106,16 @@ export class ResidentModel extends ComingWeights<LoadedNative> {
         else controller.abort(Object.assign(new Error('The job was cancelled.'), { code: 'ERR_ABORTED' }));
       },
     };
+  }
+
+  /** Weights on a device that was lost are gone: the next job reads them again. */
+  #watched(native: NativeModel, job: NativeJob<unknown>): NativeJob<unknown> {
+    job.promise.catch((error: unknown) => {
+      const lost = error instanceof Error && 'code' in error && error.code === 'ERR_DEVICE_LOST';
+      // What it still holds is freed on its own time, after the jobs that wait for it.
+      if (lost && this.inner?.native === native) this.drop().catch(() => undefined);
+    });
+    return job;
   }
 }
 

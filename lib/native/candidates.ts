@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
+import { platformPackageName } from './packages.js';
 
 export const binaryName = 'node-diffusion.node';
 
@@ -9,8 +10,6 @@ export interface Candidate {
   readonly source: 'option "binary"' | 'NODE_DIFFUSION_BINARY' | 'local build' | 'prebuilds' | 'platform package';
   readonly path: string;
   readonly problem?: string;
-  /** The file that keeps the search from going on: what a person names is used or fails, nothing else is tried. */
-  readonly only?: boolean;
 }
 
 export interface CandidateContext {
@@ -23,24 +22,22 @@ export interface CandidateContext {
   readonly version: string;
 }
 
-/** Every place to look for the addon, in order. */
+export const noFile = 'no such file';
+export const notInstalled = 'not installed';
+/** For a file that only the archive of an Electron application holds. */
+export const inArchive = 'it lies inside an .asar archive, and native code cannot be loaded from there';
+
+/** Every place to look for the addon, in order. What a person names is used or fails: nothing else is tried. */
 export function binaryCandidates(context: CandidateContext): Candidate[] {
   const { binary, env, root, tag } = context;
-  if (binary !== undefined)
-    return [checked({ source: 'option "binary"', path: unpacked(resolve(binary)), only: true })];
+  if (binary !== undefined) return [checked('option "binary"', resolve(binary))];
   const named = env.NODE_DIFFUSION_BINARY;
-  if (named !== undefined && named !== '') {
-    return [checked({ source: 'NODE_DIFFUSION_BINARY', path: unpacked(resolve(named)), only: true })];
-  }
+  if (named !== undefined && named !== '') return [checked('NODE_DIFFUSION_BINARY', resolve(named))];
   return [
-    checked({ source: 'local build', path: unpacked(join(root, 'build', 'Release', binaryName)) }),
-    checked({ source: 'prebuilds', path: unpacked(join(root, 'prebuilds', tag, binaryName)) }),
+    checked('local build', join(root, 'build', 'Release', binaryName)),
+    checked('prebuilds', join(root, 'prebuilds', tag, binaryName)),
     platformPackage(context),
   ];
-}
-
-export function platformPackageName(tag: string): string {
-  return `@node-diffusion/${tag}`;
 }
 
 /** Native code cannot be loaded from inside an Electron archive; the packagers put it beside. */
@@ -48,8 +45,10 @@ export function unpacked(path: string): string {
   return path.replace(/\.asar(?=[\\/])/, '.asar.unpacked');
 }
 
-function checked(candidate: Candidate): Candidate {
-  return existsSync(candidate.path) ? candidate : { ...candidate, problem: 'no such file' };
+function checked(source: Candidate['source'], file: string): Candidate {
+  const path = unpacked(file);
+  if (existsSync(path)) return { source, path };
+  return { source, path, problem: path !== file && existsSync(file) ? inArchive : noFile };
 }
 
 function platformPackage({ root, tag, version }: CandidateContext): Candidate {
@@ -59,12 +58,12 @@ function platformPackage({ root, tag, version }: CandidateContext): Candidate {
   try {
     manifest = createRequire(join(root, 'package.json')).resolve(`${name}/package.json`);
   } catch {
-    return { source, path: name, problem: 'not installed' };
+    return { source, path: name, problem: notInstalled };
   }
-  const path = unpacked(join(dirname(manifest), binaryName));
   const found = packageVersion(manifest);
-  if (found !== version) return { source, path, problem: `is version ${found}, this package is ${version}` };
-  return checked({ source, path });
+  const file = join(dirname(manifest), binaryName);
+  if (found === version) return checked(source, file);
+  return { source, path: unpacked(file), problem: `is version ${found}, this package is ${version}` };
 }
 
 export function packageVersion(manifest: string): string {

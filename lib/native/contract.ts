@@ -329,8 +329,11 @@ export type NativeLogLevel = 'debug' | 'info' | 'warn' | 'error';
 export interface NativeAddon extends NativeMeasuring {
   readonly versions: NativeVersions;
   readonly tables: NativeTables;
-  /** Loads every ggml backend module of a directory (absolute path) once per process; further calls report again. */
-  loadBackends(directory: string): NativeBackendReport[];
+  /**
+   * Loads every ggml backend module of a directory (absolute path) once per process, but for those of `skip` (absolute
+   * paths); further calls report again.
+   */
+  loadBackends(directory: string, skip?: readonly string[]): NativeBackendReport[];
   devices(): NativeDevice[];
   /**
    * What a loaded backend tells of the library behind it, JSON: for `openvino` its version and devices. Empty for others.

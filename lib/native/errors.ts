@@ -14,6 +14,10 @@ export function fromNative(error: unknown): DiffusionError {
     const hint = 'Use a smaller size, tiling, a quantised weightType, offloadToCpu or vaeOnCpu.';
     return new DiffusionError(code, `${sentence(message)} ${hint}`, { hint, cause: error });
   }
+  if (code === 'ERR_DEVICE_LOST') {
+    const hint = 'This job is lost; the next one reads the model again.';
+    return new DiffusionError(code, `${sentence(message)} ${hint}`, { hint, cause: error });
+  }
   return new DiffusionError(code, message, { cause: error });
 }
 

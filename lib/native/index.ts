@@ -1,8 +1,14 @@
 export type { Attempt } from './advice.js';
-export { loadBackendModules } from './backendPackages.js';
 export type * from './contract.js';
+export {
+  type BackendFolder,
+  loadBackends,
+  modulesOf,
+  type SkippedModules,
+} from './backends.js';
 export { fromNative } from './errors.js';
 export { type JobMethods, JobScope, type RunningJob, runJob } from './job.js';
 export { loadAddon, type LoadAddonOptions, type LoadedAddon, LoadError, ownVersion } from './load.js';
 export { type LogSource, sourceOf } from './log-source.js';
+export { backendPackageName } from './packages.js';
 export { platformTag } from './platform.js';

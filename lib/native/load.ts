@@ -1,17 +1,19 @@
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DiffusionError, type ErrorDetails } from '../errors/index.js';
 import { type Attempt, loadAdvice } from './advice.js';
-import { loadBackendModules } from './backendPackages.js';
+import { type BackendFolder, backendFolders, loadBackends, type SkippedModules } from './backends.js';
 import { binaryCandidates, type Candidate, packageVersion } from './candidates.js';
 import type { NativeAddon, NativeBackendReport } from './contract.js';
 import { packageRoot } from '../here.js';
-import { platformTag } from './platform.js';
+import { glibcVersion, platformTag } from './platform.js';
 
 export interface LoadedAddon {
   readonly addon: NativeAddon;
   /** Absolute path of the binary. */
   readonly path: string;
+  /** Where its backend modules lie. */
+  readonly folders: readonly BackendFolder[];
   readonly backends: readonly NativeBackendReport[];
   /** Every place that was looked at, the used one last. */
   readonly attempts: readonly Attempt[];
@@ -32,6 +34,10 @@ export interface LoadAddonOptions {
   readonly tag?: string;
   /** False: the backend modules are left alone, another process loads them. Default: true. */
   readonly backends?: boolean;
+  /** Modules that `doctor` saw crash. Default: none. */
+  readonly skip?: SkippedModules;
+  /** Version of the system's glibc, for the advice; for tests. */
+  readonly glibc?: string;
   /** How a binary is loaded; for tests. */
   readonly require?: (path: string) => unknown;
 }
@@ -54,13 +60,13 @@ export function ownVersion(root: string = packageRoot): string {
 }
 
 /**
- * Finds and loads the addon, then its backend modules from the same directory and from backend packages. Loaded once per binary and thread.
+ * Finds and loads the addon, then the backend modules beside it and those of installed backend packages of the same
+ * version. Loaded once per binary and thread.
  * Order: option `binary`, NODE_DIFFUSION_BINARY, build/Release, prebuilds/, the platform package of the same version.
- * @throws DiffusionError `ERR_BACKEND_UNAVAILABLE` that lists what was tried and names one command that fixes it.
+ * @throws DiffusionError `ERR_BACKEND_UNAVAILABLE` that lists what was tried and names one command that mends it.
  */
 export function loadAddon(options: LoadAddonOptions = {}): LoadedAddon {
-  const root = options.root ?? packageRoot;
-  const tag = options.tag ?? platformTag();
+  const { root = packageRoot, tag = platformTag() } = options;
   const version = ownVersion(root);
   const candidates = binaryCandidates({ binary: options.binary, env: options.env ?? process.env, root, tag, version });
   const load = options.require ?? createRequire(join(root, 'package.json'));
@@ -76,8 +82,10 @@ export function loadAddon(options: LoadAddonOptions = {}): LoadedAddon {
     }
     try {
       const addon = asAddon(load(path), candidate);
-      const backends = options.backends === false ? [] : loadBackendModules(addon, path, { root, tag, version });
-      const result: LoadedAddon = { addon, path, backends, attempts: [...attempts, { source, path, problem: '' }] };
+      const folders = backendFolders(dirname(path), root, tag, version);
+      const backends = options.backends === false ? [] : loadBackends(addon, folders, options.skip);
+      const all = [...attempts, { source, path, problem: '' }];
+      const result: LoadedAddon = { addon, path, folders, backends, attempts: all };
       if (options.require === undefined && options.backends !== false) loaded.set(path, result);
       return result;
     } catch (error) {
@@ -87,7 +95,7 @@ export function loadAddon(options: LoadAddonOptions = {}): LoadedAddon {
     }
   }
   const tried = attempts.map(({ source, path, problem }) => `  - ${source}: ${path}: ${problem}`).join('\n');
-  const hint = loadAdvice({ root, tag, version, attempts });
+  const hint = loadAdvice({ root, tag, version, attempts, glibc: options.glibc ?? glibcVersion() });
   throw new LoadError(`No native binary for ${tag} could be loaded. Tried:\n${tried}\n${hint}`, attempts, {
     field: 'binary',
     hint,

@@ -16,11 +16,18 @@ export class Compiler {
   readonly #keeps: boolean;
   readonly #entries = new Map<string, NativeModel>();
   #last: CompileKey | undefined;
+  #left = false;
 
   /** @param keeps False: nothing is kept, every pass compiles anew. */
   constructor(compile: Compile, keeps = true) {
     this.#compile = compile;
     this.#keeps = keeps;
+  }
+
+  /** The weights have left memory: what was compiled of them is of no use any more. */
+  forget(): void {
+    this.#entries.clear();
+    this.#left = this.#last !== undefined;
   }
 
   /** The graph of a key, compiled when there is none. */
@@ -33,17 +40,20 @@ export class Compiler {
     const text = JSON.stringify(key);
     const known = this.#entries.get(text);
     if (known !== undefined) return known;
+    const left = this.#left;
     const started = performance.now();
     const compiled = await this.#compile(key, model.native, scope);
     scope.check();
     if (this.#keeps) this.#entries.set(text, compiled);
     const before = this.#last;
     this.#last = key;
+    // Those that a compilation itself reads anew are what it has compiled.
+    this.#left = false;
     const event: ModelEvent = {
       type: 'model',
       action: 'compile',
       model: model.facts.name,
-      reason: reasonOf(before, key),
+      reason: reasonOf(before, key, left),
       before,
       after: key,
       ms: performance.now() - started,
@@ -63,12 +73,13 @@ const words = {
   precision: 'the precision',
 } as const;
 
-function reasonOf(before: CompileKey | undefined, after: CompileKey): string {
+function reasonOf(before: CompileKey | undefined, after: CompileKey, left: boolean): string {
   if (before === undefined) return 'Nothing was compiled yet.';
   const changed = new Set(
     (Object.keys(words) as (keyof CompileKey)[]).filter((key) => before[key] !== after[key]).map((key) => words[key]),
   );
-  return changed.size === 0 ? 'What was compiled is not kept.' : `Changed: ${[...changed].join(', ')}.`;
+  if (changed.size > 0) return `Changed: ${[...changed].join(', ')}.`;
+  return left ? 'The weights had left memory.' : 'What was compiled is not kept.';
 }
 
 /** What samples a pass. Backends without a step of compiling use the model as it is. */

@@ -19,7 +19,10 @@ export class Conditioning {
   #users = 0;
   #disposed = false;
 
-  /** @param owner the model's context. */
+  /**
+   * @param owner the model's context.
+   * @internal
+   */
   constructor(owner: object, positive: Lease, negative: Lease | undefined, warnings: readonly PromptWarning[] = []) {
     this.warnings = warnings;
     this.#owner = owner;
@@ -41,7 +44,10 @@ export class Conditioning {
     this.dispose();
   }
 
-  /** The native handles for a job of the model; `done` when the native side has let go. For the pipeline. */
+  /**
+   * The native handles for a job of the model; `done` when the native side has let go. For the pipeline.
+   * @internal
+   */
   use(owner: object): { positive: NativeConditioning; negative: NativeConditioning | null; done: () => void } {
     if (this.#disposed)
       throw new DiffusionError('ERR_DISPOSED', 'The conditioning was disposed. Call encodePrompt again.', {

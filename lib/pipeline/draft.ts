@@ -9,7 +9,7 @@ import { type GivenImages, type Inputs, readInputs } from './inputs.js';
 import { type JobModels, modelOf } from './models.js';
 import type { CheckedRequest, PipelineModel } from './modes.js';
 import { makePass, makePlan, ownParts, type Pass, type PassParts, type Plan } from './plan.js';
-import { openOther } from './otherModel.js';
+import { inRole, openOther } from './otherModel.js';
 import { resolvePreview } from './preview.js';
 import { type DraftedRun, withRefiner } from './refiner/draft.js';
 import type { CheckedRefiner } from './refiner/spec.js';
@@ -62,7 +62,7 @@ export async function draftRequest(
   const whole = { passes: [first] as const, inputs: [inputs], models: base.models, warnings: [] };
   const run = await withRefiner(model, whole, refiner, 'refiner', signal);
   if (hires === undefined) return { ...base, ...run, plan: makePlan({ ...common, passes: run.passes }), refiner };
-  const second = await draftHires(model, first, hires, options, signal);
+  const second = await draftHires(model, first, hires, options, signal, true, run.models);
   return {
     ...base,
     models: { ...run.models, ...second.models },
@@ -76,6 +76,7 @@ export async function draftRequest(
 /**
  * The second pass, its checkpoint and its refiner found and checked.
  * @param latents false: some results of the first pass are pictures without a latent.
+ * @param earlier models of the first pass.
  */
 export async function draftHires(
   model: PipelineModel,
@@ -84,10 +85,11 @@ export async function draftHires(
   options: CheckedRequest,
   signal: AbortSignal | undefined,
   latents = true,
+  earlier: JobModels = { first: model },
 ): Promise<DraftedRun> {
-  const opened = await openOther(model, hires, 'hires.', signal);
-  const models: JobModels = { first: model, second: opened?.model };
-  const parts = opened?.parts ?? ownParts;
+  const opened = await openOther(model, hires, 'hires.', signal, earlier);
+  const models: JobModels = { ...earlier, second: opened?.model };
+  const parts = opened === undefined ? ownParts : inRole(opened, 'second');
   const factsOf = (role: PassParts[keyof PassParts]): ModelFacts => modelOf(role, models).facts;
   const facts = {
     diffusionModel: factsOf(parts.diffusionModel),

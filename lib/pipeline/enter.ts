@@ -1,17 +1,18 @@
 import type { JobScope } from '../native/index.js';
 import type { TiledWarning } from './admission.js';
-import { admitPasses, type PassesAdmission, type PassPart } from './admitPasses.js';
+import { admitPasses, type PassesAdmission } from './admitPasses.js';
+import { foreseeGroups } from './arrange.js';
 import type { Drafted } from './draft.js';
-import { foresee } from './foresee.js';
 import type { GenerateListeners } from './generate.js';
-import { groupsOf, type PassGroup, presencesOf } from './groups.js';
+import { type PassGroup, presencesOf } from './groups.js';
 import { notify } from './listeners.js';
 import { modelsOf } from './models.js';
-import { passParts } from './passParts.js';
+import { groupParts } from './passParts.js';
 import { goesOn, type Pass, type Plan, withMemory } from './plan.js';
 import type { ProgressTracker } from './progress.js';
 import type { ModelContext, Presence } from './prompts.js';
-import type { JobQueue } from './queue.js';
+import type { Seat } from './queue.js';
+import { takeTurns } from './turn.js';
 
 /** A pass with its memory taken and its models loaded. */
 export interface EnteredPass {
@@ -21,8 +22,12 @@ export interface EnteredPass {
 
 export type Enter = (index: number, tracker: ProgressTracker) => Promise<EnteredPass>;
 
+/** Lets an upscaler model in that works without the models of its pass; null where it is let in with them. */
+export type EnterEnlarging = (index: number, tracker: ProgressTracker) => Promise<EnteredPass | null>;
+
 export interface Entered {
   readonly enter: Enter;
+  readonly enlarging: EnterEnlarging;
   /** The plan with what memory has decided so far. */
   readonly plan: () => Plan;
   /** Gives everything back as soon as the native side has let go. */
@@ -31,13 +36,16 @@ export interface Entered {
 
 /**
  * Models and memory of a job's passes. Passes of the same models in a row are let in together, before the first of them:
- * those of the pass before give back their memory, their queues and their right to stay, then those that are not there
- * are loaded, an upscaler model that one of them begins with as well. What comes later is checked before the first step. Only the job's own model is this job's all the time; a job
- * that waits for another's queue keeps no other.
+ * those of the pass before give back their memory, their turns and their right to stay, then those that are not there
+ * are loaded, an upscaler model that one of them begins with as well. What comes later is checked before the first step.
+ * While a job works without its own model, passes of other jobs may work with that.
+ * @param groups of {@link arrangePasses}.
  */
 export function enterPasses(
   scope: JobScope,
+  seat: Seat,
   job: Drafted,
+  groups: readonly PassGroup[],
   listeners: GenerateListeners,
   warn: (warning: TiledWarning) => void,
 ): Entered {
@@ -45,18 +53,20 @@ export function enterPasses(
   const { first } = models;
   let plan = draft;
   let admission: PassesAdmission | undefined;
-  const groups = groupsOf(job);
   let current: PassGroup | undefined;
   let diffusion = first;
   /** Its owner lets the job's own model leave; from its first pass without it, the job holds it only where it works. */
   let spared: (() => void) | undefined;
   const holds = new Map<Presence, () => void>();
-  const locks = new Map<ModelContext, () => void>();
+  /** Models that this job alone works with now. */
+  const turns = new Map<ModelContext, () => void>([[first, seat.release]]);
 
-  const admit = async ({ indices }: PassGroup): Promise<void> => {
-    const parts: PassPart[][] = [];
-    for (const index of indices) parts.push(await passParts(job, index, scope));
-    const taken = await admitPasses(parts, scope, job.tiling);
+  const admit = async (group: PassGroup): Promise<void> => {
+    const { indices } = group;
+    const parts = await groupParts(job, group, scope);
+    // Models can leave for the graphs as well.
+    const unwatch = first.presence?.watch(listeners.onModel);
+    const taken = await admitPasses(parts, scope, job.tiling).finally(unwatch);
     admission = taken;
     for (const warning of taken.warnings) warn(warning);
     const tilings = plan.passes.map((pass, index) => {
@@ -73,10 +83,15 @@ export function enterPasses(
       admission?.release();
       admission = undefined;
     }
-    giveBack(holds, wanted);
-    giveBack(locks, group.models);
-    for (const model of group.models)
-      if (model !== first && !locks.has(model)) locks.set(model, await lock(model.queue, scope));
+    if ([...group.models].every((model) => turns.has(model))) {
+      giveBack(holds, wanted);
+      giveBack(turns, group.models);
+    } else {
+      // Who waits for a turn has none, and keeps no model from leaving.
+      giveBack(holds, new Set());
+      giveBack(turns, new Set());
+      await takeTurns(group.models, scope.signal, turns);
+    }
     // Its owner does without it: now it can leave.
     if (!group.models.has(first)) spared ??= first.presence?.spare() ?? nothing;
     for (const presence of wanted) if (!holds.has(presence)) holds.set(presence, presence.hold());
@@ -84,40 +99,41 @@ export function enterPasses(
     const reasonOf = (presence: Presence): string =>
       presence === models.upscaler?.presence ? 'The hires pass begins with it.' : loadReason(pass);
     await loadWeights(scope, tracker, wanted, reasonOf, listeners);
+    current = group;
+    if (group.enlarges !== null) return;
     const { diffusionModel } = modelsOf(pass, models);
     tell(pass, diffusionModel, listeners, started, diffusion);
     diffusion = diffusionModel;
-    current = group;
   };
-  const foreseeLater = async (): Promise<void> => {
-    for (const { indices, weights } of groups.slice(1))
-      for (const index of indices) {
-        const pass = passAt(draft, index);
-        const kind = goesOn(pass) ? 'refiner' : 'hires';
-        const what = `The ${kind} pass with "${modelsOf(pass, models).diffusionModel.facts.name}"`;
-        const parts = await passParts(job, index, scope);
-        await foresee({ parts, weights, first, what }, scope, job.tiling);
-      }
+  const enterGroup = async (group: PassGroup, index: number, tracker: ProgressTracker): Promise<void> => {
+    if (group === current) return;
+    const isStart = current === undefined;
+    await take(passAt(draft, index), group, tracker);
+    if (isStart) await foreseeGroups(job, groups.slice(1), scope);
+    await admit(group);
   };
+  const entered = (index: number): EnteredPass => ({ pass: passAt(plan, index), memoryBudget: plan.memoryBudget });
   const enter: Enter = async (index, tracker) => {
     const group = groups.find(({ indices }) => indices.includes(index));
-    if (group !== undefined && group !== current) {
-      const isStart = current === undefined;
-      await take(passAt(draft, index), group, tracker);
-      if (isStart) await foreseeLater();
-      await admit(group);
-    }
-    return { pass: passAt(plan, index), memoryBudget: plan.memoryBudget };
+    if (group !== undefined) await enterGroup(group, index, tracker);
+    return entered(index);
+  };
+  const enlarging: EnterEnlarging = async (index, tracker) => {
+    const group = groups.find(({ enlarges }) => enlarges === index);
+    if (group === undefined) return null;
+    await enterGroup(group, index, tracker);
+    return entered(index);
   };
   return {
     enter,
+    enlarging,
     plan: () => plan,
     leave: () => {
       void scope.idle().then(() => {
         admission?.release();
         giveBack(holds, new Set());
         spared?.();
-        giveBack(locks, new Set());
+        giveBack(turns, new Set());
       });
     },
   };
@@ -180,20 +196,4 @@ function tell(
   } as const;
   model.log?.(event);
   notify(onModel, event);
-}
-
-/** Waits for a queue's turn and keeps it until the result is called. */
-function lock(queue: JobQueue, scope: JobScope): Promise<() => void> {
-  return new Promise((resolve, reject) => {
-    queue
-      .enqueue(
-        'hires',
-        { signal: scope.signal },
-        () =>
-          new Promise<void>((done) => {
-            resolve(done);
-          }),
-      )
-      .catch(reject);
-  });
 }

@@ -1,13 +1,13 @@
 import { host } from '../memory/index.js';
 import { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed } from './admission.js';
+import { arrangePasses } from './arrange.js';
 import { draftRequest } from './draft.js';
 import { reliefOf } from './foresee.js';
-import { groupsOf } from './groups.js';
 import type { Tilings } from './measure.js';
 import { checkRequest, type PipelineModel } from './modes.js';
 import type { JobNeed } from './needs.js';
-import { passParts } from './passParts.js';
+import { groupParts } from './passParts.js';
 import type { PassMode } from './request.js';
 import { bytesOf } from './residency.js';
 
@@ -55,15 +55,14 @@ export async function estimateRequest(model: PipelineModel, request: unknown): P
   const { tiling, models } = drafted;
   const scope = new JobScope(signal ?? new AbortController().signal);
   const needs: PassNeed[] = [];
-  for (const group of groupsOf(drafted)) {
+  for (const group of await arrangePasses(drafted, scope)) {
     const relief = reliefOf(group.weights, models.first);
     const weights = bytesOf(group.weights);
-    for (const index of group.indices)
-      for (const { admitter, shape } of await passParts(drafted, index, scope)) {
-        const tilings = await chooseTilings(admitter, scope, shape, tiling, relief);
-        const need = await measureNeed(admitter, scope, shape, tilings);
-        needs.push({ tilings, need, weights, fits: memory.ledger.shortage(need.byDevice, relief) === undefined });
-      }
+    for (const { admitter, shape } of (await groupParts(drafted, group, scope)).flat()) {
+      const tilings = await chooseTilings(admitter, scope, shape, tiling, relief);
+      const need = await measureNeed(admitter, scope, shape, tilings);
+      needs.push({ tilings, need, weights, fits: memory.ledger.shortage(need.byDevice, relief) === undefined });
+    }
   }
   const [most] = needs.sort((a, b) => b.weights + b.need.peak - a.weights - a.need.peak);
   if (most === undefined) throw new Error('A plan without passes');

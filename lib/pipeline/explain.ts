@@ -1,9 +1,10 @@
 import { formatBytes } from '../memory/index.js';
 import { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed } from './admission.js';
+import { arrangePasses } from './arrange.js';
 import { type Drafted, draftRequest } from './draft.js';
 import { reliefOf } from './foresee.js';
-import { groupsOf, type PassGroup, type Weighty } from './groups.js';
+import type { PassGroup, Weighty } from './groups.js';
 import { modelsOf } from './models.js';
 import { checkRequest, type PipelineModel } from './modes.js';
 import { passParts } from './passParts.js';
@@ -63,15 +64,17 @@ export async function planRequest(model: PipelineModel, request: unknown, mode: 
   signal?.throwIfAborted();
   const drafted = await draftRequest(model, mode, options, options.onPreview !== undefined, signal);
   const scope = new JobScope(signal ?? new AbortController().signal);
-  const { reads, leaves, weights } = residencyOf(drafted);
+  const groups = await arrangePasses(drafted, scope);
+  const { reads, leaves, weights } = residencyOf(drafted, groups);
   const passes: PlannedPass[] = [];
-  for (const group of groupsOf(drafted))
-    for (const index of group.indices) passes.push(await planned(drafted, group, index, reads[index], scope));
+  for (const [place, group] of groups.entries())
+    for (const index of group.indices)
+      passes.push(await planned(drafted, group, index, index === group.indices[0] ? reads[place] : undefined, scope));
   const unloads = leaves.map(({ name }) => name);
-  const peak = weights + Math.max(...passes.map(({ memory }) => memory));
+  const peak = weights + Math.max(...passes.map(({ memory }) => memory), ...groups.map(({ graphs }) => graphs));
   const warnings = drafted.warnings.map(({ message }) => message);
   const plan = { passes: Object.freeze(passes), unloads, peak, warnings };
-  return Object.freeze({ ...plan, explain: () => explained(plan, drafted, reads) });
+  return Object.freeze({ ...plan, explain: () => explained(plan, drafted, groups, reads) });
 }
 
 async function planned(
@@ -115,7 +118,7 @@ async function memoryOf(drafted: Drafted, group: PassGroup, index: number, scope
   const { models, tiling } = drafted;
   const relief = reliefOf(group.weights, models.first);
   let most = 0;
-  for (const { admitter, shape } of await passParts(drafted, index, scope)) {
+  for (const { admitter, shape } of await passParts(drafted, group, index, scope)) {
     const tilings = await chooseTilings(admitter, scope, shape, tiling, relief);
     most = Math.max(most, (await measureNeed(admitter, scope, shape, tilings)).peak);
   }
@@ -125,6 +128,7 @@ async function memoryOf(drafted: Drafted, group: PassGroup, index: number, scope
 function explained(
   plan: Omit<RequestPlan, 'explain'>,
   { models, plan: { passes } }: Drafted,
+  groups: readonly PassGroup[],
   reads: readonly ReadonlySet<Weighty>[],
 ): string {
   const lines: string[] = [];
@@ -148,6 +152,8 @@ function explained(
       const where = reads.some((read) => upscaler !== undefined && read.has(upscaler)) ? 'read from disk' : 'in memory';
       const own = upscaler === undefined ? '' : ` (${formatBytes(bytesOf([upscaler]))}, ${where})`;
       lines.push(`  begins with the results of the pass before, enlarged by "${pass.upscaler}"${own}`);
+      if (groups.some(({ enlarges }) => enlarges === index))
+        lines.push('  all are enlarged before the weights come, since there is no room for both');
     }
     const strength = pass.denoisingStrength === null ? '' : `, denoising strength ${String(pass.denoisingStrength)}`;
     lines.push(

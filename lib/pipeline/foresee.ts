@@ -1,8 +1,10 @@
-import { sumBytes } from '../memory/index.js';
+import { type Shortage, sumBytes } from '../memory/index.js';
 import type { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed, type TilingChoice } from './admission.js';
 import type { PassPart } from './admitPasses.js';
 import { presencesOf, type Weighty } from './groups.js';
+import type { Tilings } from './measure.js';
+import type { JobNeed } from './needs.js';
 import type { ModelContext } from './prompts.js';
 import { refusal } from './refusal.js';
 
@@ -24,18 +26,41 @@ export interface LaterPass {
  * @throws DiffusionError `ERR_OUT_OF_MEMORY`. Nothing was loaded or allocated.
  */
 export async function foresee(pass: LaterPass, scope: JobScope, choice: TilingChoice): Promise<void> {
-  const { weights, first, parts, what } = pass;
+  const lack = await lacking(pass, scope, choice);
+  if (lack === undefined) return;
+  const { part, tilings, need, shortage, relief } = lack;
+  throw await refusal(part.admitter, scope, part.shape, tilings, need, shortage, { what: pass.what, relief });
+}
+
+interface Lack {
+  readonly part: PassPart;
+  readonly tilings: Tilings;
+  readonly need: JobNeed;
+  readonly shortage: Shortage;
+  readonly relief: number;
+}
+
+/**
+ * What a pass lacks beside its weights; undefined: nothing.
+ * @throws DiffusionError `ERR_OUT_OF_MEMORY` where the weights alone do not fit.
+ */
+export async function lacking(
+  { weights, first, parts }: Omit<LaterPass, 'what'>,
+  scope: JobScope,
+  choice: TilingChoice,
+): Promise<Lack | undefined> {
   const leaving = leavingBytes(weights, first);
   for (const presence of presencesOf(weights)) await presence.admits(leaving, scope.signal);
   scope.check();
   const relief = reliefOf(weights, first);
-  for (const { admitter, shape } of parts) {
+  for (const part of parts) {
+    const { admitter, shape } = part;
     const tilings = await chooseTilings(admitter, scope, shape, choice, relief);
     const need = await measureNeed(admitter, scope, shape, tilings);
     const shortage = admitter.memory.ledger.shortage(need.byDevice, relief);
-    if (shortage === undefined) continue;
-    throw await refusal(admitter, scope, shape, tilings, need, shortage, { what, relief });
+    if (shortage !== undefined) return { part, tilings, need, shortage, relief };
   }
+  return undefined;
 }
 
 /**

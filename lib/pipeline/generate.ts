@@ -4,8 +4,10 @@ import type { JobScope, NativeCompileEvent, NativeImage } from '../native/index.
 import type { JobWarning } from './admission.js';
 import { tellCompilation } from './compilations.js';
 import type { Lease } from './conditioningCache.js';
-import type { Enter } from './enter.js';
+import type { Enter, EnterEnlarging } from './enter.js';
 import type { ImageEvent, ModelEvent, PromptWarning } from './events.js';
+import type { PassGroup } from './groups.js';
+import { enlargeAll } from './hires/start.js';
 import { type Inputs, noInputs } from './inputs.js';
 import { planEncoding } from './latents.js';
 import { notify } from './listeners.js';
@@ -43,8 +45,11 @@ export interface GenerateJob {
   /** Results that the first pass of the plan begins with; of `model.hires`. */
   readonly starts?: readonly PassResult[];
   readonly listeners: GenerateListeners;
+  /** The passes as they are let in. */
+  readonly groups: readonly PassGroup[];
   /** Loads the models of a pass and takes its memory. */
   readonly enter: Enter;
+  readonly enlarging: EnterEnlarging;
   readonly finish: Finish;
 }
 
@@ -64,7 +69,7 @@ export async function generate(scope: JobScope, plan: Plan, job: GenerateJob): P
   const onCompile = (event: NativeCompileEvent): void => {
     if (current !== undefined) tellCompilation(event, current, listeners.onModel);
   };
-  const tracker = new ProgressTracker(generateStages(passes, models), count, { ...listeners, onCompile });
+  const tracker = new ProgressTracker(generateStages(passes, models, job.groups), count, { ...listeners, onCompile });
   const leases: Lease[] = [];
   const warnings: PromptWarning[] = [];
   const check = async ({ pass, models: own }: PassJob, index: number): Promise<void> => {
@@ -78,12 +83,18 @@ export async function generate(scope: JobScope, plan: Plan, job: GenerateJob): P
   };
   try {
     // Before anything is computed, as far as the text encoders are there.
-    const known = passes.map(({ models: own }) => own.textEncoder.presence?.loaded !== false);
+    const known = passes.map(({ models: { textEncoder } }) => {
+      // One that works for somebody else is asked when it is its turn.
+      const isIdle = textEncoder === models.first || textEncoder.queue.turn.free;
+      return isIdle && textEncoder.presence?.loaded !== false;
+    });
     for (const [index, pass] of passes.entries()) if (known[index] === true) await check(pass, index);
     let results = job.starts ?? [];
     for (const [index, pass] of passes.entries()) {
       current = pass;
       const before = known[index] === true ? undefined : () => check(pass, index);
+      const apart = await job.enlarging(index, tracker);
+      if (apart !== null) results = await enlargeAll(scope, tracker, { ...pass, ...apart }, results);
       const entered = { ...pass, ...(await job.enter(index, tracker)) };
       results = await runPass(scope, tracker, entered, results, leases, before, (picture, image) => {
         if (index < passes.length - 1) return;

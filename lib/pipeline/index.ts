@@ -1,4 +1,4 @@
-export type { JobWarning } from './admission.js';
+export type { JobWarning, TiledWarning } from './admission.js';
 export { enlargeBytes, smallerTiles } from './hires/enlargement.js';
 export { Conditioning } from './conditioning.js';
 export { ConditioningCache } from './conditioningCache.js';
@@ -13,6 +13,7 @@ export { MeasureCache } from './measure.js';
 export { notify } from './listeners.js';
 export type { EnlargeInput, OpenUpscaler, UpscalerModel } from './models.js';
 export {
+  type Lender,
   type OpenedSecond,
   type OpenSecond,
   type PipelineModel,
@@ -20,9 +21,11 @@ export {
   type SecondRequest,
   streamMode,
 } from './modes.js';
-export type { PassParts } from './plan.js';
+export type { ModelRole, PassParts } from './plan.js';
 export { FirstPassImage, runFirstPass, runHires } from './hires/firstPass.js';
+export type { PixelFilter } from './hires/pixelResize.js';
 export {
+  type LatentUpscalerName,
   listUpscalers,
   type UpscalerFile,
   type UpscalerInfo,

@@ -1,3 +1,4 @@
+import { arrangePasses } from './arrange.js';
 import { finisher } from './caption.js';
 import { type Drafted, draftRequest, labelled } from './draft.js';
 import { enterPasses } from './enter.js';
@@ -44,7 +45,7 @@ export async function enqueueDraft(
 ): Promise<GenerateResult> {
   ready.catch(() => undefined);
   const queuedAt = performance.now();
-  return model.queue.enqueue(kind, { signal, onQueue: options.onQueue, ready }, async (scope) => {
+  return model.queue.enqueue(kind, { signal, onQueue: options.onQueue, ready }, async (scope, seat) => {
     const queued = (performance.now() - queuedAt) / 1000;
     const drafted = await ready;
     scope.check();
@@ -56,7 +57,10 @@ export async function enqueueDraft(
       notify(listeners.onWarning, warning);
     };
     for (const warning of warnings) notify(listeners.onWarning, warning);
-    const entered = enterPasses(scope, { ...drafted, plan }, listeners, warn);
+    const job = { ...drafted, plan };
+    const groups = await arrangePasses(job, scope);
+    scope.check();
+    const entered = enterPasses(scope, seat, job, groups, listeners, warn);
     try {
       const {
         images,
@@ -66,7 +70,9 @@ export async function enqueueDraft(
       } = await generate(scope, plan, {
         ...{ models, inputs, listeners },
         ...(starts === undefined ? {} : { starts: starts.map(({ result }) => result) }),
+        groups,
         enter: entered.enter,
+        enlarging: entered.enlarging,
         finish: (pixels, index) => finisher(entered.plan(), drafted)(pixels, index),
       });
       onResults?.(results);

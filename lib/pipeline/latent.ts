@@ -88,7 +88,10 @@ export class Latent {
     return Latent.from(new Float32Array(length), shape, space);
   }
 
-  /** Takes over a tensor that the addon made, without a copy. */
+  /**
+   * Takes over a tensor that the addon made, without a copy.
+   * @internal
+   */
   static adopt({ data, shape }: NativeTensor, space: LatentSpace): Latent {
     const [batch = 0, channels = 0, height = 0, width = 0] = shape;
     return new Latent(data, [batch, channels, height, width], space);
@@ -123,7 +126,10 @@ export class Latent {
     return new Latent(this.#data.slice(index * size, (index + 1) * size), [1, channels, height, width], this.space);
   }
 
-  /** For the addon; one image only. */
+  /**
+   * For the addon; one image only.
+   * @internal
+   */
   toNative(): NativeTensor {
     return { shape: this.shape, data: this.#data };
   }

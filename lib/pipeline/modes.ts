@@ -8,8 +8,8 @@ import { refuseMaskless } from './inpaint/settings.js';
 import { enqueueRequest } from './job.js';
 import { notify } from './listeners.js';
 import type { OpenUpscaler } from './models.js';
-import type { PassParts } from './plan.js';
-import type { ModelContext } from './prompts.js';
+import type { ModelRole, PassParts } from './plan.js';
+import type { ModelContext, ModelSources } from './prompts.js';
 import type { GenerateResult, PassMode } from './request.js';
 import { img2imgSpec, inpaintSpec, txt2imgSpec } from './spec.js';
 import { streamJob } from './stream.js';
@@ -27,12 +27,20 @@ export interface SecondRequest {
   readonly modules: 'same' | 'built-in' | readonly string[];
   /** Option that holds both, for errors. */
   readonly within: 'hires.' | 'refiner.' | 'hires.refiner.';
+  /** Models of the job beside the first, which can lend parts as that does. */
+  readonly others: readonly Lender[];
+}
+
+export interface Lender extends ModelSources {
+  readonly role: ModelRole;
 }
 
 export interface OpenedSecond {
   readonly model: PipelineModel;
-  /** Whose parts a pass of it works with: `second` is this model. */
+  /** Whose parts a pass of it works with: `second` is this model, `first` one that lends the part. */
   readonly parts: PassParts;
+  /** Who lends, where it is not the first model. */
+  readonly lenders?: Partial<Record<'textEncoder' | 'vae', ModelRole>>;
 }
 
 /**

@@ -2,8 +2,9 @@ import { DiffusionError, invalidOption } from '../errors/index.js';
 import type { ModelFacts } from './facts.js';
 import { relateSpaces } from './hires/spaces.js';
 import { sharesTextEncoder } from './hires/textEncoders.js';
-import type { OpenedSecond, PipelineModel, SecondRequest } from './modes.js';
-import type { PassParts } from './plan.js';
+import type { JobModels } from './models.js';
+import type { Lender, OpenedSecond, PipelineModel, SecondRequest } from './modes.js';
+import type { ModelRole, PassParts } from './plan.js';
 
 /** What a request says of a checkpoint beside its model. */
 export interface OtherOptions {
@@ -18,12 +19,16 @@ export interface PartFacts {
   readonly vae: ModelFacts;
 }
 
-/** The model of a checkpoint that a request names beside its own; undefined: its own serves. */
+/**
+ * The model of a checkpoint that a request names beside its own; undefined: its own serves.
+ * @param models those that the job has already.
+ */
 export async function openOther(
   model: PipelineModel,
   { checkpoint, modules }: OtherOptions,
   within: SecondRequest['within'],
   signal: AbortSignal | undefined,
+  models: JobModels,
 ): Promise<OpenedSecond | undefined> {
   if (checkpoint === undefined && (modules === undefined || modules === 'same')) return undefined;
   if (model.openSecond === undefined) {
@@ -31,7 +36,23 @@ export async function openOther(
     const message = `This model cannot open another checkpoint, ${within}checkpoint. ${hint}`;
     throw new DiffusionError('ERR_MODEL_UNSUPPORTED', message, { hint });
   }
-  return model.openSecond({ checkpoint, modules: modules ?? 'built-in', within }, signal);
+  return model.openSecond({ checkpoint, modules: modules ?? 'built-in', within, others: lendersOf(models) }, signal);
+}
+
+const others = ['refiner', 'second'] as const satisfies readonly ModelRole[];
+
+function lendersOf(models: JobModels): Lender[] {
+  return others.flatMap((role) => {
+    const sources = models[role]?.sources;
+    return sources === undefined ? [] : [{ role, ...sources }];
+  });
+}
+
+/** What a runtime opens calls itself `second`; a job can have several, and any of them may lend. */
+export function inRole({ parts, lenders = {} }: OpenedSecond, role: ModelRole): PassParts {
+  const named = (part: keyof PassParts): ModelRole =>
+    parts[part] === 'second' ? role : part === 'diffusionModel' ? 'first' : (lenders[part] ?? 'first');
+  return { diffusionModel: named('diffusionModel'), textEncoder: named('textEncoder'), vae: named('vae') };
 }
 
 /**

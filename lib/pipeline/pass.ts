@@ -23,6 +23,8 @@ export interface PassResult {
   readonly latent: NativeTensor | null;
   /** Where it was decoded. */
   readonly picture: NativeImage | null;
+  /** The picture as the next pass begins with it, where it was enlarged before the models of that pass came. */
+  readonly enlarged?: NativeImage;
   /** Of a run that stopped, for the next pass to go on with; there is no latent then. */
   readonly unfinished?: UnfinishedRun;
 }

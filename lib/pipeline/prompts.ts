@@ -1,5 +1,12 @@
 import type { InfotextModel } from '../image/index.js';
-import type { JobScope, NativeEncodePromptParams, NativeEvent, NativeImage, NativeModel } from '../native/index.js';
+import type {
+  JobScope,
+  NativeEncodePromptParams,
+  NativeEvent,
+  NativeImage,
+  NativeModel,
+  NativeModelFiles,
+} from '../native/index.js';
 import type { WeightsState } from '../weights/index.js';
 import type { ModelMemory } from './admission.js';
 import type { Compiler } from './compile.js';
@@ -24,10 +31,17 @@ export interface ModelContext {
   readonly compiler?: Compiler | undefined;
   /** What is loaded where: identity of the files, device and weight type. A part of keys of compiled graphs. */
   readonly identity: ModelIdentity;
+  /** Its files, with their stamps from before they were loaded; undefined: it lends nothing. */
+  readonly sources?: ModelSources | undefined;
   /** For captions. Called for every job, since the hashes of a model become known only when somebody asks for them. */
   readonly describe: () => InfotextModel;
   /** Tells the logger. */
   readonly log?: ((event: ModelEvent) => void) | undefined;
+}
+
+export interface ModelSources {
+  readonly files: NativeModelFiles;
+  readonly stamps: ReadonlyMap<string, string>;
 }
 
 export interface ModelIdentity {
@@ -42,6 +56,8 @@ export interface Presence {
   readonly loaded: boolean;
   /** Of its weights, loaded or not. */
   readonly bytes: number;
+  /** Somebody has loaded it by a call: it leaves for the jobs of that model only. */
+  readonly owned: boolean;
   /** Models that would leave for this one, the first to go first. */
   readonly rivals: readonly Presence[];
   /** Somebody needs the model: it stays in memory until the result is called. */
@@ -53,6 +69,8 @@ export interface Presence {
    * @throws DiffusionError `ERR_OUT_OF_MEMORY`.
    */
   admits(relief: number, signal: AbortSignal): Promise<void>;
+  /** Tells of every model that leaves memory, until the result is called. */
+  watch(onModel: ((event: ModelEvent) => void) | undefined): () => void;
   /** Reads the weights where they are not there; what is spare makes room where there is none. */
   load(
     scope: JobScope,

@@ -1,6 +1,7 @@
 import { JobScope } from '../native/index.js';
 import type { JobKind, QueueEvent, QueueState } from './events.js';
 import { notify } from './listeners.js';
+import { Turn } from './turn.js';
 
 export interface QueuedJob {
   readonly id: number;
@@ -31,27 +32,39 @@ interface Entry {
   readonly kind: JobKind;
   readonly controller: AbortController;
   readonly onQueue: ((event: QueueEvent) => void) | undefined;
+  /** Ends its waiting for the turn. */
+  readonly stopWaiting: AbortController;
   /** Runs the job and waits for its native work; `settle` then tells the caller. */
-  readonly start: () => Promise<{ readonly state: QueueState; readonly settle: () => void }>;
+  readonly start: (seat: Seat) => Promise<{ readonly state: QueueState; readonly settle: () => void }>;
   position: number;
+  running: boolean;
+}
+
+/** A running job's turn with the model of the queue. */
+export interface Seat {
+  /** Gives the turn back before the job ends: it works with the model no more, or takes another turn. */
+  readonly release: () => void;
 }
 
 /**
- * First in, first out; one job runs at a time. A job keeps its place until its native work has let go, even when its
+ * First in, first out; one job runs at a time, when it has the model's turn, which passes of other models' jobs take as
+ * well. A job keeps its place until its native work has let go, even when its
  * promise was rejected by an abort before: the next one never meets the leftovers of the one before.
  */
 export class JobQueue implements QueueView {
   readonly #entries: Entry[] = [];
   readonly #listeners = new Set<(event: QueueEvent) => void>();
   readonly #model: string | undefined;
+  readonly turn: Turn;
   #lastId = 0;
   #busy = false;
   #running: Promise<void> = Promise.resolve();
   #closed: (() => Error) | undefined;
 
   /** @param model Whose queue it is, for log lines. */
-  constructor(model?: string) {
+  constructor(model?: string, turn = new Turn()) {
     this.#model = model;
+    this.turn = turn;
   }
 
   get length(): number {
@@ -59,7 +72,7 @@ export class JobQueue implements QueueView {
   }
 
   get jobs(): readonly QueuedJob[] {
-    return this.#entries.map(({ id, kind }, position) => ({ id, kind, position, running: position === 0 }));
+    return this.#entries.map(({ id, kind, running }, position) => ({ id, kind, position, running }));
   }
 
   subscribe(listener: (event: QueueEvent) => void): () => void {
@@ -71,7 +84,7 @@ export class JobQueue implements QueueView {
    * Adds a job. The promise rejects with exactly `signal.reason` as soon as the signal aborts: a waiting job is taken
    * out, a running one is cancelled. With a signal that is aborted already nothing is queued.
    */
-  enqueue<T>(kind: JobKind, options: EnqueueOptions, run: (scope: JobScope) => Promise<T>): Promise<T> {
+  enqueue<T>(kind: JobKind, options: EnqueueOptions, run: (scope: JobScope, seat: Seat) => Promise<T>): Promise<T> {
     const { signal, onQueue, ready } = options;
     return new Promise<T>((resolve, reject) => {
       this.assertOpen();
@@ -86,7 +99,7 @@ export class JobQueue implements QueueView {
       signal?.addEventListener('abort', onAbort, { once: true });
       const forget = (): void => signal?.removeEventListener('abort', onAbort);
       const id = ++this.#lastId;
-      const start: Entry['start'] = async () => {
+      const start: Entry['start'] = async (seat) => {
         const scope = new JobScope(controller.signal, {
           ...(this.#model === undefined ? {} : { model: this.#model }),
           kind,
@@ -95,7 +108,7 @@ export class JobQueue implements QueueView {
         let state: QueueState = 'finished';
         let settle: () => void;
         try {
-          const value = await run(scope);
+          const value = await run(scope, seat);
           scope.check();
           forget();
           settle = () => {
@@ -111,12 +124,16 @@ export class JobQueue implements QueueView {
         forget();
         return { state, settle };
       };
-      const entry: Entry = { id, kind, controller, onQueue, start, position: this.#entries.length };
+      const entry: Entry = {
+        ...{ id, kind, controller, onQueue, start },
+        ...{ stopWaiting: new AbortController(), position: this.#entries.length, running: false },
+      };
       const giveUp = (state: QueueState, reason: unknown): void => {
         reject(reason);
         // The running one leaves by itself, when its native work has let go.
-        if (this.#entries.indexOf(entry) <= 0) return;
+        if (entry.running || !this.#entries.includes(entry)) return;
         forget();
+        entry.stopWaiting.abort(reason);
         this.#leave(entry, state);
       };
       controller.signal.addEventListener('abort', () => {
@@ -142,7 +159,8 @@ export class JobQueue implements QueueView {
    */
   async close(reason: () => Error, abort?: Error): Promise<void> {
     this.#closed ??= reason;
-    for (const entry of this.#entries.slice(1).reverse()) entry.controller.abort(reason());
+    const waiting = this.#entries.filter(({ running }) => !running);
+    for (const entry of waiting.reverse()) entry.controller.abort(reason());
     if (abort !== undefined) this.#entries[0]?.controller.abort(abort);
     await this.#running;
   }
@@ -155,8 +173,18 @@ export class JobQueue implements QueueView {
   }
 
   async #run(entry: Entry): Promise<void> {
+    const release = this.turn.tryTake() ?? (await this.turn.take(entry.stopWaiting.signal).catch(() => undefined));
+    if (release === undefined || !this.#entries.includes(entry)) {
+      // It has left the queue while it waited.
+      release?.();
+      this.#busy = false;
+      this.#next();
+      return;
+    }
+    entry.running = true;
     this.#emit(entry, 'started');
-    const { state, settle } = await entry.start();
+    const { state, settle } = await entry.start({ release });
+    release();
     this.#busy = false;
     this.#leave(entry, state);
     // Only now, so that who has waited for a job does not find it in the queue. An abort has rejected long before.

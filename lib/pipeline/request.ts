@@ -126,6 +126,11 @@ export interface RefinerOptions {
   /** Share of the steps that are really run after which it takes over, above 0 and below 1. Default: 0.8. */
   readonly switchAt?: number | undefined;
   /**
+   * What `switchAt` is a share of. `timesteps`: of the model's 1000 timesteps, as A1111 counts since 1.9, whatever
+   * part of them is run. Default: `steps`.
+   */
+  readonly switchBy?: 'steps' | 'timesteps' | undefined;
+  /**
    * Its VAE, which decodes the result, and its text encoders. `same`: the model's. `built-in`: what is inside the
    * checkpoint. A list: these files, and what is inside for the rest. Default: `built-in`.
    */

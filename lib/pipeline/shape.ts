@@ -42,7 +42,7 @@ function runBytes({ span, width, height, seeds }: Pass, facts: ModelFacts): numb
 }
 
 /** Results of the pass before, at most as large as those of this one, and the picture that is made of one of them. */
-function startBytes({ start, width, height, seeds }: Pass): number {
+export function startBytes({ start, width, height, seeds }: Pass): number {
   if (start === null) return 0;
   const pixels = width * height;
   const latents = (seeds.length * pixels) / 4;

@@ -1,4 +1,6 @@
+import { emptySet } from '../weights/index.js';
 import type { ModelFacts } from './facts.js';
+import type { PassGroup, Weighty } from './groups.js';
 import { distinct, type JobModels, modelsOfJob, servedBy } from './models.js';
 import type { PassJob } from './pass.js';
 import { evaluations, needsUncond, type Pass } from './plan.js';
@@ -7,7 +9,16 @@ import type { ModelContext } from './prompts.js';
 import { passSteps } from './steps.js';
 
 /** Cost in evaluations of the diffusion model at the same size, as measured on a CPU (SD1.5; the tiny coder: nano). */
-const cost = { load: 3, upscale: 8, loras: 0.3, prompt: 0.4, encodeImage: 2, decode: 4, tinyCoder: 0.6 };
+const cost = {
+  load: 3,
+  loadUpscaler: 0.3,
+  upscale: 8,
+  loras: 0.3,
+  prompt: 0.4,
+  encodeImage: 2,
+  decode: 4,
+  tinyCoder: 0.6,
+};
 
 export function encodeCost(facts: Pick<ModelFacts, 'usesTaesd'>): number {
   return facts.usesTaesd ? cost.tinyCoder : cost.encodeImage;
@@ -32,16 +43,34 @@ function loadStage(): Stage {
 }
 
 /** Stages of a picture job in the order in which `generate` goes through them. */
-export function generateStages(passes: readonly PassJob[], models: JobModels): Stage[] {
+export function generateStages(passes: readonly PassJob[], models: JobModels, groups: readonly PassGroup[]): Stage[] {
   const stages: Stage[] = [];
-  const loaded = new Set([...modelsOfJob(models)].filter((model) => model.presence?.loaded !== false));
+  const { upscaler } = models;
+  const all: readonly Weighty[] = [...modelsOfJob(models), ...(upscaler === undefined ? [] : [upscaler])];
+  const loaded = new Set(all.filter(({ presence }) => presence?.loaded !== false));
   const sets = new Map<ModelContext, string>();
-  for (const { pass, models: own, encoding, decoder } of passes) {
-    for (const model of distinct(own)) {
-      if (loaded.has(model)) continue;
-      loaded.add(model);
-      stages.push(loadStage());
+  const larger = ({ width, height }: Pass): number => {
+    const pixels = passes[0]?.pass;
+    return pixels === undefined ? 1 : (width * height) / (pixels.width * pixels.height);
+  };
+  /** What is not there is read before the first pass of its group. */
+  const loadStages = (group: PassGroup | undefined): Stage[] => {
+    const missing = [...(group?.weights ?? [])].filter((one) => !loaded.has(one));
+    for (const one of missing) loaded.add(one);
+    return missing.map((one) => ({ ...loadStage(), weight: one === upscaler ? cost.loadUpscaler : cost.load }));
+  };
+  for (const [index, { pass, models: own, encoding, decoder }] of passes.entries()) {
+    const apart = groups.find(({ enlarges }) => enlarges === index);
+    if (apart !== undefined) {
+      stages.push(...loadStages(apart));
+      for (const image of pass.seeds.keys()) stages.push(...enlargeStages(pass, image + 1, larger(pass)));
+      // The models of the pass before have left for it.
+      for (const model of modelsOfJob(models)) {
+        loaded.delete(model);
+        sets.set(model, emptySet.key);
+      }
     }
+    stages.push(...loadStages(groups.find(({ indices }) => indices[0] === index)));
     for (const model of distinct(own)) {
       const { weights } = model;
       const set = weights.keyOf(pass.loras);
@@ -55,25 +84,27 @@ export function generateStages(passes: readonly PassJob[], models: JobModels): S
     stages.push(promptStage());
     if (needsUncond(pass.sampling)) stages.push(promptStage());
     const steps = passSteps(pass);
-    const pixels = passes[0]?.pass ?? pass;
-    const larger = (pass.width * pass.height) / (pixels.width * pixels.height);
-    for (const index of pass.seeds.keys()) {
-      const image = index + 1;
-      stages.push(...startStages(pass, own.vae, image, larger));
+    const share = larger(pass);
+    for (const place of pass.seeds.keys()) {
+      const image = place + 1;
+      if (apart === undefined) stages.push(...enlargeStages(pass, image, share));
+      stages.push(...encodeStages(pass, own.vae, image, share));
       if (steps > 0)
-        stages.push({ phase: 'sample', image, total: steps, weight: larger * steps * evaluations(pass.sampling) });
+        stages.push({ phase: 'sample', image, total: steps, weight: share * steps * evaluations(pass.sampling) });
       if (decoder !== null)
-        stages.push({ phase: 'decode', image, total: 1, weight: larger * decodeCost(decoder.facts) });
+        stages.push({ phase: 'decode', image, total: 1, weight: share * decodeCost(decoder.facts) });
     }
   }
   return stages;
 }
 
-/** A latent is enlarged at no cost worth telling; pixels are enlarged, then encoded. */
-function startStages({ start }: Pass, vae: ModelContext, image: number, larger: number): Stage[] {
-  if (!start?.encodes) return [];
-  const encode: Stage = { phase: 'encode', image, total: 1, weight: larger * encodeCost(vae.facts) };
-  const { kind } = start.upscaler;
-  if (kind === 'latent') return [encode];
-  return [{ phase: 'upscale', image, total: 1, weight: kind === 'model' ? cost.upscale * larger : 0.1 }, encode];
+/** A latent is enlarged at no cost worth telling. */
+function enlargeStages({ start }: Pass, image: number, larger: number): Stage[] {
+  if (!start?.encodes || start.upscaler.kind === 'latent') return [];
+  const weight = start.upscaler.kind === 'model' ? cost.upscale * larger : 0.1;
+  return [{ phase: 'upscale', image, total: 1, weight }];
+}
+
+function encodeStages({ start }: Pass, vae: ModelContext, image: number, larger: number): Stage[] {
+  return start?.encodes ? [{ phase: 'encode', image, total: 1, weight: larger * encodeCost(vae.facts) }] : [];
 }

@@ -7,7 +7,7 @@ import {
   type Residency,
   ResidentModel,
 } from '../model/index.js';
-import type { NativeModelInfo } from '../native/index.js';
+import type { NativeModelFiles, NativeModelInfo } from '../native/index.js';
 import {
   ConditioningCache,
   JobQueue,
@@ -38,10 +38,13 @@ export interface AssembleInit {
   readonly loras: WeightsOptions;
   /** The model's files and their stamps from before they were loaded. */
   readonly stamps: ReadonlyMap<string, string>;
+  /** By option; undefined: nothing is lent by file. */
+  readonly files?: NativeModelFiles | undefined;
   readonly ledger: MemoryLedger;
   readonly residency: Residency;
   readonly log: ((event: ModelEvent) => void) | undefined;
   readonly openUpscaler: OpenUpscaler;
+  /** For tests; else an owner brings it. */
   readonly openSecond?: OpenSecond | undefined;
   /** See {@link ModelTenant}. */
   readonly holders: number;
@@ -52,16 +55,26 @@ export interface AssembleInit {
 export interface Assembled {
   readonly pipeline: PipelineModel & { readonly queue: JobQueue; readonly presence: ModelTenant };
   readonly resident: ResidentModel;
+  /** Makes it the model of somebody who has loaded it by a call: its queue takes jobs then. */
+  readonly own: (owner: Owner) => void;
+}
+
+/** What a model that jobs start from has beside its weights. */
+export interface Owner {
+  readonly describe: () => InfotextModel;
+  readonly openSecond: OpenSecond;
 }
 
 /** Native weights with everything that jobs on them need. */
 export function assemble(init: AssembleInit): Assembled {
-  const { ledger, log, openUpscaler, openSecond, identity, describe } = init;
+  const { ledger, log, openUpscaler, identity } = init;
+  let owner: Pick<AssembleInit, 'describe' | 'openSecond'> = init;
   const first = init.facts();
   const resident = new ResidentModel({
     ...{ info: init.info, open: init.open, measure: init.measure, loaded: init.loaded },
     onDrop: () => {
       weights.reset();
+      pipeline.compiler?.forget();
     },
   });
   const { native } = resident;
@@ -85,16 +98,20 @@ export function assemble(init: AssembleInit): Assembled {
     holders: init.holders,
     admits: init.admits,
   });
-  const pipeline = {
+  const pipeline: Assembled['pipeline'] = {
     native,
     get facts() {
       return init.facts();
     },
-    ...{ cache, weights, identity, describe, openUpscaler, presence },
+    get openSecond() {
+      return owner.openSecond;
+    },
+    describe: () => owner.describe(),
+    ...{ cache, weights, identity, openUpscaler, presence },
     memory: { ledger, cache: new MeasureCache() },
     queue: new JobQueue(first.name),
     ...(log === undefined ? {} : { log }),
-    ...(openSecond === undefined ? {} : { openSecond }),
+    ...(init.files === undefined ? {} : { sources: { files: init.files, stamps: init.stamps } }),
   };
-  return { pipeline, resident };
+  return { pipeline, resident, own: (given) => (owner = given) };
 }

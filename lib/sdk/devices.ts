@@ -1,5 +1,7 @@
-import { DiffusionError, invalidOption } from '../errors/index.js';
-import { type LoadedAddon, platformTag } from '../native/index.js';
+import { basename } from 'node:path';
+import { DiffusionError } from '../errors/index.js';
+import { backendPackageName, type LoadedAddon, platformTag } from '../native/index.js';
+import { pickDevice } from './deviceChoice.js';
 import type { Backend, DeviceInfo } from './types.js';
 
 /** Devices of an addon, their backend by our names. */
@@ -8,19 +10,19 @@ export function listDevices({ addon }: Pick<LoadedAddon, 'addon'>): DeviceInfo[]
 }
 
 /**
- * The device for a backend: the named one, else the backend's first; `auto` prefers a GPU, then an integrated one, then
+ * The device for a backend: the chosen one, else the backend's first; `auto` prefers a GPU, then an integrated one, then
  * OpenVINO, whose package is installed only by who wants it.
  * @throws DiffusionError `ERR_BACKEND_UNAVAILABLE` saying what to install, `ERR_INVALID_OPTION` for an unknown device.
  */
 export function chooseDevice(
   loaded: Pick<LoadedAddon, 'addon' | 'backends'>,
   backend: Backend,
-  name: string | undefined,
+  choice: Parameters<typeof pickDevice>[1] | undefined,
 ): DeviceInfo {
   const all = listDevices(loaded);
   const fitting = backend === 'auto' ? all : all.filter((device) => device.backend === backend);
   if (fitting.length === 0) throw unavailable(loaded, backend);
-  if (name !== undefined) return findDevice(fitting, name);
+  if (choice !== undefined) return pickDevice(fitting, choice);
   const order = backend === 'auto' ? (['gpu', 'igpu', 'cpu'] as const) : [];
   for (const type of order) {
     if (type === 'cpu') {
@@ -35,13 +37,6 @@ export function chooseDevice(
   return first;
 }
 
-/** A device by name, upper and lower case alike. */
-export function findDevice(devices: readonly DeviceInfo[], name: string, field = 'device'): DeviceInfo {
-  const found = devices.find((device) => device.name.toLowerCase() === name.toLowerCase());
-  if (found !== undefined) return found;
-  throw invalidOption(field, name, `one of ${devices.map((device) => device.name).join(', ')}`, 'See runtime.devices.');
-}
-
 const needs: Readonly<Record<string, string>> = {
   cuda: 'an NVIDIA GPU with its driver',
   vulkan: 'a GPU with a Vulkan driver (libvulkan.so.1 and an ICD)',
@@ -49,9 +44,11 @@ const needs: Readonly<Record<string, string>> = {
 };
 
 function unavailable({ backends }: Pick<LoadedAddon, 'backends'>, backend: Backend): DiffusionError {
-  const module = backends.find(({ file }) => file.toLowerCase().includes(backend));
-  const install =
-    backend === 'cpu' || backend === 'auto' ? 'npm ci' : `npm install @node-diffusion/${platformTag()}-${backend}`;
+  const module = backends.find(({ file }) => basename(file).toLowerCase().includes(`ggml-${backend}`));
+  const tag = platformTag();
+  const name = backendPackageName(tag, backend);
+  const core = backend === 'cpu' || backend === 'auto';
+  const install = core ? 'npm ci' : name === undefined ? undefined : `npm install ${name}`;
   const why =
     module === undefined
       ? 'its module is not installed'
@@ -61,7 +58,9 @@ function unavailable({ backends }: Pick<LoadedAddon, 'backends'>, backend: Backe
   const need = needs[backend];
   const hint =
     module === undefined
-      ? `Install it: ${install}${need === undefined ? '' : ` (it needs ${need})`}.`
+      ? install === undefined
+        ? `There is no package of it for ${tag}; use backend: 'auto'.`
+        : `Install it: ${install}${need === undefined ? '' : ` (it needs ${need})`}.`
       : `It needs ${need ?? 'a complete installation'}; run "npx node-diffusion doctor" for details, or use backend: 'auto'.`;
   const message = `Backend "${backend}" is not available: ${why}. ${hint}`;
   return new DiffusionError('ERR_BACKEND_UNAVAILABLE', message, { field: 'backend', given: backend, hint });

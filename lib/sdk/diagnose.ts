@@ -3,7 +3,10 @@ import { type Attempt, loadAddon, LoadError, ownVersion, platformTag } from '../
 import { checkOptions, filePath, optional } from '../options/index.js';
 import { listDevices } from './devices.js';
 import { type OpenvinoLibrary, openvinoLibrary } from './openvinoLibrary.js';
+import { knownCrashes } from './probes.js';
 import type { BackendInfo, DeviceInfo, Versions } from './types.js';
+
+export type { Attempt };
 
 export interface Diagnosis {
   readonly node: string;
@@ -30,7 +33,7 @@ export function diagnose(options: { readonly binary?: string | URL | undefined }
   const { binary } = checkOptions('diagnose', options, { binary: optional(filePath()) });
   const base = { node: process.version, platform: platformTag(), package: ownVersion() };
   try {
-    const loaded = loadAddon({ binary });
+    const loaded = loadAddon({ binary, skip: knownCrashes() });
     const { addon, path, backends, attempts } = loaded;
     const versions = { package: base.package, ...addon.versions };
     return {

@@ -15,6 +15,15 @@ export function disposeAbort(what: string): DiffusionError {
   return new DiffusionError('ERR_ABORTED', `The ${what} was disposed with { abort: true } while this job ran.`);
 }
 
+/** Waits until native weights are freed. */
+export async function freed(gone: Promise<void>): Promise<void> {
+  try {
+    await gone;
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
 /** Frees a native object once its queue is closed; `done` is called whether that succeeds or not. */
 export async function freeNative(
   closed: Promise<void>,

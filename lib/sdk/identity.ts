@@ -1,8 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileSha256, modelFileFields, readModelHeaders } from '../model/index.js';
+import { fileSha256, fileStamp, modelFileFields, readModelHeaders } from '../model/index.js';
 import type { NativeModelFiles } from '../native/index.js';
-import { stampOf } from '../weights/index.js';
 import type { ComponentIdentity } from './types.js';
 
 /**
@@ -48,5 +47,5 @@ async function partsOf(path: string): Promise<string[]> {
 
 /** A file that has gone since is the load's to report. */
 async function stamped(file: string): Promise<readonly [file: string, stamp: string]> {
-  return [file, await stampOf(file).catch(() => '')];
+  return [file, await fileStamp(file).catch(() => '')];
 }

@@ -1,4 +1,4 @@
-export { diagnose, type Diagnosis } from './diagnose.js';
+export { type Attempt, diagnose, type Diagnosis } from './diagnose.js';
 export type { DisposeOptions } from './disposal.js';
 export { inspectModel, type InspectModelOptions } from './inspect.js';
 export { Model } from './model.js';

@@ -7,6 +7,7 @@ import {
 } from '../model/index.js';
 import { loadAddon, type NativeAddon } from '../native/index.js';
 import { checkOptions, filePath, optional, signal } from '../options/index.js';
+import { knownCrashes } from './probes.js';
 
 export interface InspectModelOptions {
   readonly signal?: AbortSignal | undefined;
@@ -30,7 +31,7 @@ export async function inspectModel(
 /** The engine knows the architectures; a system without it can still read headers. */
 function engine(binary: string | undefined): NativeAddon | undefined {
   try {
-    return loadAddon({ binary }).addon;
+    return loadAddon({ binary, skip: knownCrashes() }).addon;
   } catch (error) {
     if (binary === undefined && error instanceof DiffusionError && error.code === 'ERR_BACKEND_UNAVAILABLE')
       return undefined;

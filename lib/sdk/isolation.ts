@@ -1,5 +1,6 @@
 import type { LoadedAddon } from '../native/index.js';
 import { integer, object, oneOf, union, withDefault } from '../options/index.js';
+import { knownCrashes } from './probes.js';
 
 /** Where the engine runs: `none`, in this process; `process`, in one of its own, whose death is a rejected promise. */
 export type IsolationMode = 'none' | 'process';
@@ -42,5 +43,5 @@ export function resolveIsolation(given: IsolationMode | CheckedIsolation): Check
 /** Loads what isolation needs only where it is asked for. */
 export async function openIsolated(binary: string | undefined, isolation: CheckedIsolation): Promise<LoadedAddon> {
   const { openIsolated: open } = await import('../isolation/index.js');
-  return open(binary, isolation);
+  return open(binary, isolation, knownCrashes());
 }

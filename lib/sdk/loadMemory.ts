@@ -67,6 +67,24 @@ export async function admitLoad(
   };
 }
 
+/**
+ * Says whether weights that are not there could be read if so many bytes were freed; measures once, and reads nothing.
+ * @param known what was measured already.
+ */
+export function admitsLoad(
+  context: LoadMemoryContext,
+  request: NativeLoadOptions,
+  known?: NativeLoadMemory,
+): (relief: number, signal: AbortSignal) => Promise<void> {
+  let measured = known;
+  return async (relief, signal) => {
+    measured ??= await measureLoad(context, request, signal);
+    const { ledger } = context;
+    const shortage = ledger.shortage(loadNeed(measured, ledger), relief);
+    if (shortage !== undefined) throw await loadRefusal(context, request, shortage, signal);
+  };
+}
+
 export function measureLoad(
   { addon }: LoadMemoryContext,
   request: NativeLoadOptions,

@@ -20,14 +20,15 @@ import {
 import { type ModelIdentity, ProgressTracker } from '../pipeline/index.js';
 import type { LoraDirectories } from '../weights/index.js';
 import { type MemoryLedger, sumBytes } from '../memory/index.js';
-import type { AssembleInit } from './assemble.js';
+import { type Assembled, assemble, type AssembleInit } from './assemble.js';
 import { besideCheck } from './besideCheck.js';
-import { admitLoad, explainLoad } from './loadMemory.js';
+import { admitLoad, admitsLoad, explainLoad } from './loadMemory.js';
 import { type CheckedLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import { fileStamps } from './identity.js';
 import { Model } from './model.js';
 import { modelFacts, modelName } from './modelInfo.js';
 import { secondOpener, type SecondModels } from './second.js';
+import { modelKey, type SharedModels } from './sharedModels.js';
 
 /** What reading weights needs. */
 export interface WeightsContext {
@@ -43,6 +44,7 @@ export interface LoadContext extends WeightsContext, Pick<AssembleInit, 'residen
   readonly deviceOptions: string;
   readonly loraDirectories: LoraDirectories;
   readonly seconds: SecondModels;
+  readonly shared: SharedModels;
   readonly onDispose: (model: Model) => void;
 }
 
@@ -100,6 +102,19 @@ export async function loadModel(
     context.threads,
     context.deviceOptions,
   );
+  const key = modelKey(request, stamps, options.loraMode);
+  const made = (assembled: Assembled): Model => {
+    const { shared, seconds, onDispose } = context;
+    const { facts } = assembled.pipeline;
+    const first = { options, files, stamps, device: request.device, bytes: sumBytes(facts.components) };
+    const openSecond = secondOpener(seconds, first);
+    return new Model({
+      ...{ assembled, facts, files, openSecond, onDispose, caption: captionOf(options, resolved) },
+      abandon: () => shared.abandon(assembled),
+    });
+  };
+  const opened = context.shared.adopt(key, embedded);
+  if (opened !== undefined) return made(await takeOver(context, opened, tracker, signal));
   const loaded = await besideCheck(
     check,
     (stop) =>
@@ -111,21 +126,48 @@ export async function loadModel(
     const { info } = loaded.native;
     const facts = await modelFacts(info, files, embedded);
     signal.throwIfAborted();
-    const caption = captionOf(options, resolved);
-    const open = reopen(context, request, facts.name, stamps);
-    const measure = measurer(context, request);
-    return new Model({
+    const memory = { addon: context.loaded.addon, ledger: context.ledger };
+    const assembled = assemble({
       ...context,
-      ...{ loaded, info, open, measure, facts, files, caption, stamps },
+      ...{ loaded, info, files, stamps, holders: 1, facts: () => facts },
+      open: reopen(context, request, facts.name, stamps),
+      measure: measurer(context, request),
+      describe: () => captionOf(options, resolved),
       identity: identityOf(stamps, request),
       ...settingsOf(options, context),
-      openSecond: secondOpener(context.seconds, {
-        ...{ options, files, stamps, device: request.device },
-        bytes: sumBytes(facts.components),
-      }),
+      admits: admitsLoad(memory, request),
     });
+    context.shared.add(key, assembled, true);
+    return made(assembled);
   } catch (error) {
     giveUp(loaded);
+    throw error;
+  }
+}
+
+/** A model that jobs of others have opened is somebody's own now. Its weights are read where they are not there. */
+async function takeOver(
+  { shared }: Pick<LoadContext, 'shared'>,
+  opened: Assembled,
+  tracker: ProgressTracker,
+  signal: AbortSignal,
+): Promise<Assembled> {
+  const { pipeline, resident } = opened;
+  try {
+    await tracker.stage(async (onEvent) => {
+      if (resident.loaded) return;
+      // Nobody else is reading them then, or stops doing so.
+      const release = await pipeline.queue.turn.take(signal);
+      try {
+        await resident.load(onEvent, signal);
+      } finally {
+        release();
+      }
+    });
+    signal.throwIfAborted();
+    return opened;
+  } catch (error) {
+    shared.giveBack(opened);
     throw error;
   }
 }

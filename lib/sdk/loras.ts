@@ -16,7 +16,10 @@ export interface CurrentLora {
 export class Loras {
   readonly #model: PipelineModel;
 
-  /** Not for callers; use `model.loras`. */
+  /**
+   * Not for callers; use `model.loras`.
+   * @internal
+   */
   constructor(model: PipelineModel) {
     this.#model = model;
   }

@@ -1,4 +1,3 @@
-import type { LoadedNative, ResidentModel } from '../model/index.js';
 import type { NativeModelFiles } from '../native/index.js';
 import { boolean, checkOptions, optional, signal as abortSignal } from '../options/index.js';
 import type { ImageInput, InfotextModel } from '../image/index.js';
@@ -29,6 +28,7 @@ import {
   type MemoryEstimate,
   type ModelFacts,
   modeOf,
+  type OpenSecond,
   type PipelineModel,
   planRequest,
   type QueueView,
@@ -44,18 +44,21 @@ import {
   type TokenCount,
   type Txt2ImgRequest,
 } from '../pipeline/index.js';
-import { assemble, type AssembleInit } from './assemble.js';
-import { disposeAbort, disposedError, type DisposeOptions, freeNative } from './disposal.js';
+import type { Assembled } from './assemble.js';
+import { disposeAbort, disposedError, type DisposeOptions, freed } from './disposal.js';
 import { identifyFiles } from './identity.js';
 import { Loras } from './loras.js';
 import { publicInfo } from './modelInfo.js';
 import { type DigestOptions, releaseBackups, weightsDigest, weightsMemory } from './weights.js';
-import type { ModelTenant } from './tenant.js';
+import type { Abandoned } from './tenant.js';
 import type { ComponentIdentity, ModelInfo } from './types.js';
 
 /** What a runtime hands to a model it has loaded. */
-export interface ModelInit extends Omit<AssembleInit, 'facts' | 'describe' | 'holders'> {
-  readonly loaded: LoadedNative;
+export interface ModelInit {
+  readonly assembled: Assembled;
+  readonly openSecond: OpenSecond;
+  /** Nobody needs the weights any more but jobs of other models. */
+  readonly abandon: () => Abandoned;
   readonly facts: ModelFacts;
   readonly files: NativeModelFiles;
   /** What captions say of the model; hashes are added when they become known. */
@@ -78,30 +81,27 @@ export class Model {
   readonly queue: QueueView;
   readonly #pipeline: PipelineModel;
   readonly #queue: JobQueue;
-  readonly #resident: ResidentModel;
-  readonly #presence: ModelTenant;
+  readonly #abandon: () => Abandoned;
   readonly #files: NativeModelFiles;
   readonly #onDispose: (model: Model) => void;
   #caption: InfotextModel;
-  #disposed: Promise<void> | undefined;
+  #disposed: Promise<Abandoned> | undefined;
 
-  /** Not for callers; use `runtime.loadModel`. */
+  /**
+   * Not for callers; use `runtime.loadModel`.
+   * @internal
+   */
   constructor(init: ModelInit) {
-    const { facts, files, caption, onDispose } = init;
+    const { assembled, openSecond, facts, files, caption, onDispose } = init;
+    const { pipeline } = assembled;
     this.info = publicInfo(facts, files);
     this.latentSpace = facts.space;
     this.#files = files;
     this.#caption = caption;
     this.#onDispose = onDispose;
-    const { pipeline, resident } = assemble({
-      ...init,
-      facts: () => facts,
-      describe: () => this.#caption,
-      holders: 1,
-    });
+    this.#abandon = init.abandon;
+    assembled.own({ describe: () => this.#caption, openSecond });
     this.#pipeline = pipeline;
-    this.#resident = resident;
-    this.#presence = pipeline.presence;
     this.#queue = pipeline.queue;
     this.queue = this.#queue;
     this.loras = new Loras(this.#pipeline);
@@ -212,8 +212,8 @@ export class Model {
   }
 
   /**
-   * Bytes beside the weights: graphs compiled by OpenVINO, and what LoRAs cost: backups by policy, merged tensors that
-   * are kept, LoRA files.
+   * Bytes of the weights by device, and beside them: graphs compiled by OpenVINO, and what LoRAs cost: backups by policy,
+   * merged tensors that are kept, LoRA files.
    */
   memory(): Promise<WeightsMemory> {
     return weightsMemory(this.#pipeline);
@@ -248,7 +248,9 @@ export class Model {
 
   /**
    * Waits for the running job, or aborts it on request, rejects the waiting ones with `ERR_DISPOSED`, then frees the
-   * weights. May be called again; the later call can still abort.
+   * weights. A job of another model that works with them, as hires checkpoint or refiner, keeps them until it has done
+   * so: it is waited for, but not with `abort`, which leaves it alone. May be called again; the later call can still
+   * abort.
    */
   async dispose(options: DisposeOptions = {}): Promise<void> {
     const { abort } = checkOptions('dispose', options, { abort: boolean({ default: false }) });
@@ -256,17 +258,15 @@ export class Model {
       () => disposedError('model', 'Load it again with runtime.loadModel.'),
       abort ? disposeAbort('model') : undefined,
     );
-    this.#disposed ??= freeNative(
-      closed.then(() => {
-        this.#pipeline.cache.clear();
-      }),
-      this.#resident,
-      () => {
-        this.#presence.remove();
-        this.#onDispose(this);
-      },
-    );
-    await this.#disposed;
+    this.#disposed ??= closed.then(() => {
+      this.#pipeline.cache.clear();
+      const abandoned = this.#abandon();
+      this.#onDispose(this);
+      return abandoned;
+    });
+    const { inUse, gone } = await this.#disposed;
+    if (inUse && abort) return;
+    await freed(gone);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

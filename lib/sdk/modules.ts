@@ -1,7 +1,7 @@
 import { DiffusionError, invalidOption } from '../errors/index.js';
 import { componentsOf, type ModelFileField, moduleRole } from '../model/index.js';
 import type { NativeModelFiles } from '../native/index.js';
-import type { PassParts, SecondRequest } from '../pipeline/index.js';
+import type { Lender, ModelRole, OpenedSecond, PassParts, SecondRequest } from '../pipeline/index.js';
 
 export interface SecondFiles {
   readonly files: NativeModelFiles;
@@ -56,18 +56,50 @@ export async function secondFiles(
   return { files, parts: sharedParts(files, first), canStandAlone: true };
 }
 
-const textEncoders = ['clipL', 'clipG', 't5xxl', 'llm'] as const satisfies readonly ModelFileField[];
-
 /** What comes from the very files that the first model has it from is in memory already. */
-function sharedParts(files: Readonly<Partial<Record<ModelFileField, string>>>, first: NativeModelFiles): PassParts {
-  const isSame = (field: ModelFileField): boolean => files[field] === first[field];
-  const sharesText = textEncoders.every(isSame) && textEncoders.some((field) => files[field] !== undefined);
-  const sharesVae = isSame('vae') && isSame('taesd') && (files.vae ?? files.taesd) !== undefined;
+function sharedParts(files: Files, first: NativeModelFiles): PassParts {
   return {
     diffusionModel: 'second',
-    textEncoder: sharesText ? 'first' : 'second',
-    vae: sharesVae ? 'first' : 'second',
+    textEncoder: shares(files, first, 'textEncoder') ? 'first' : 'second',
+    vae: shares(files, first, 'vae') ? 'first' : 'second',
   };
+}
+
+/**
+ * Parts that other models of the job can lend: from the very same files, which have not changed since they were loaded.
+ * What a model has from such a file is its own or the first model's, so the first one that has it lends it.
+ */
+export function lentParts(
+  files: Files,
+  stamps: ReadonlyMap<string, string>,
+  parts: PassParts,
+  others: readonly Lender[],
+): Pick<OpenedSecond, 'parts' | 'lenders'> {
+  const lenders: Partial<Record<SharedPart, ModelRole>> = {};
+  for (const part of ['textEncoder', 'vae'] as const) {
+    if (parts[part] !== 'second') continue;
+    const isSame = (path: string | undefined, of: Lender): boolean =>
+      path === undefined || of.stamps.get(path) === stamps.get(path);
+    const found = others.find(
+      (other) => shares(files, other.files, part) && partFields[part].every((field) => isSame(files[field], other)),
+    );
+    if (found !== undefined) lenders[part] = found.role;
+  }
+  const named = (part: SharedPart): PassParts[SharedPart] => (lenders[part] === undefined ? parts[part] : 'first');
+  return { parts: { ...parts, textEncoder: named('textEncoder'), vae: named('vae') }, lenders };
+}
+
+type Files = Readonly<Partial<Record<ModelFileField, string>>>;
+type SharedPart = 'textEncoder' | 'vae';
+
+const partFields = {
+  textEncoder: ['clipL', 'clipG', 't5xxl', 'llm'],
+  vae: ['vae', 'taesd'],
+} as const satisfies Readonly<Record<SharedPart, readonly ModelFileField[]>>;
+
+function shares(files: Files, other: Files, part: SharedPart): boolean {
+  const fields: readonly ModelFileField[] = partFields[part];
+  return fields.every((field) => files[field] === other[field]) && fields.some((field) => files[field] !== undefined);
 }
 
 /** Says what a checkpoint lacks, and what would serve. */

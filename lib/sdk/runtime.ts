@@ -1,3 +1,4 @@
+import { DiffusionError } from '../errors/index.js';
 import { Residency } from '../model/index.js';
 import { loadAddon, type LoadedAddon, type LogSource, ownVersion, sourceOf } from '../native/index.js';
 import { availableMemory, host, MemoryLedger, processRss, sumBytes, totalOf } from '../memory/index.js';
@@ -17,7 +18,8 @@ import {
 } from '../options/index.js';
 import { type ModelEvent, notify, type ProgressEvent, ProgressTracker } from '../pipeline/index.js';
 import { LoraDirectories } from '../weights/index.js';
-import { chooseDevice, findDevice, listDevices } from './devices.js';
+import { deviceSpec, pickDevice } from './deviceChoice.js';
+import { chooseDevice, listDevices } from './devices.js';
 import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
 import { type CheckedIsolation, isolationSpec, openIsolated, resolveIsolation } from './isolation.js';
 import { openvinoSettings, openvinoSpec } from './openvino.js';
@@ -26,7 +28,9 @@ import { findFiles, type LoadContext, loadModel } from './loading.js';
 import { loadNeed, measureLoad } from './loadMemory.js';
 import { checkLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import type { Model } from './model.js';
+import { knownCrashes } from './probes.js';
 import { SecondModels } from './second.js';
+import { SharedModels } from './sharedModels.js';
 import { SharedUpscalers } from './sharedUpscaler.js';
 import type {
   Backend,
@@ -47,7 +51,7 @@ const logLevels = ['debug', 'info', 'warn', 'error'] as const satisfies readonly
 
 const runtimeSpec = {
   backend: oneOf(backendNames, { default: 'auto' }),
-  device: optional(text({ allowEmpty: false, maxLength: 256 })),
+  device: deviceSpec,
   binary: optional(filePath()),
   threads: integer({ min: 0, max: 1024, default: 0 }),
   memoryLimit: optional(byteSize()),
@@ -76,7 +80,7 @@ const upscalerSpec = {
  */
 export function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
   return openRuntime(options, (binary, isolation) =>
-    isolation.mode === 'process' ? openIsolated(binary, isolation) : loadAddon({ binary }),
+    isolation.mode === 'process' ? openIsolated(binary, isolation) : loadAddon({ binary, skip: knownCrashes() }),
   );
 }
 
@@ -166,7 +170,10 @@ export class Runtime {
   readonly #upscalers = new Set<Upscaler>();
   #disposed: Promise<void> | undefined;
 
-  /** Not for callers; use `createRuntime`. */
+  /**
+   * Not for callers; use `createRuntime`.
+   * @internal
+   */
   constructor(
     loaded: LoadedAddon,
     device: DeviceInfo,
@@ -188,7 +195,7 @@ export class Runtime {
     });
     this.#shared = {
       ...{ loaded, ledger, residency, log, loraDirectories, threads, deviceOptions },
-      openUpscaler: this.#upscaling.open,
+      ...{ openUpscaler: this.#upscaling.open, shared: new SharedModels() },
     };
     this.#seconds = new SecondModels(this.#shared);
     this.#loaded = loaded;
@@ -307,7 +314,7 @@ export class Runtime {
   async releaseHires(): Promise<number> {
     this.#assertLive();
     await this.#upscaling.release();
-    return this.#seconds.release();
+    return this.#shared.shared.release();
   }
 
   /**
@@ -332,7 +339,8 @@ export class Runtime {
     await Promise.allSettled(this.#loading);
     await first;
     await this.#freeAll(abort);
-    await this.#seconds.dispose();
+    await this.#seconds.idle();
+    await this.#shared.shared.dispose(() => new DiffusionError('ERR_DISPOSED', 'The runtime was disposed.'));
     await this.#upscaling.dispose();
     if (this.#logs) this.#loaded.addon.setLogger('error', null);
     await this.#loaded.engine?.close();
@@ -360,7 +368,7 @@ export class Runtime {
   }
 
   #deviceName(name: string | undefined): string {
-    return name === undefined ? this.device.name : findDevice(listDevices(this.#loaded), name).name;
+    return name === undefined ? this.device.name : pickDevice(listDevices(this.#loaded), name).name;
   }
 
   #assertLive(): void {

@@ -5,10 +5,11 @@ import type { OpenedSecond, OpenSecond, PassParts, PipelineModel } from '../pipe
 import { type Assembled, assemble } from './assemble.js';
 import { fileStamps } from './identity.js';
 import { captionOf, identityOf, type LoadContext, measurer, reopen, settingsOf } from './loading.js';
-import { loadNeed, loadRefusal, measureLoad } from './loadMemory.js';
+import { admitsLoad, measureLoad } from './loadMemory.js';
 import { type CheckedLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import { modelFacts } from './modelInfo.js';
-import { builtIn, secondFiles } from './modules.js';
+import { builtIn, lentParts, secondFiles } from './modules.js';
+import { modelKey } from './sharedModels.js';
 
 /** The model that a hires pass belongs to. */
 export interface FirstModel {
@@ -24,12 +25,13 @@ export interface FirstModel {
 type SecondContext = Omit<LoadContext, 'seconds' | 'onDispose' | 'device'>;
 
 /**
- * Models of hires checkpoints and refiners. Each is opened by its files and settings, loaded when its pass comes, and stays in memory
- * until others need the room. Owner: the runtime.
+ * Opens models of hires checkpoints and refiners, by files and settings: those that are in the runtime already, or new
+ * ones, which are loaded when their pass comes and stay in memory until others need the room. Owner: the runtime.
  */
 export class SecondModels {
   readonly #context: SecondContext;
-  readonly #models = new Map<string, Promise<Assembled>>();
+  /** Those that are just being opened. */
+  readonly #opening = new Map<string, Promise<Assembled>>();
 
   constructor(context: SecondContext) {
     this.#context = context;
@@ -49,46 +51,41 @@ export class SecondModels {
       withoutTextEncoder: parts.textEncoder === 'first',
       withoutVae: parts.vae === 'first',
     };
-    const key = JSON.stringify([request, [...stamps]]);
-    let opened = this.#models.get(key);
+    const { shared } = this.#context;
+    const key = modelKey(request, stamps, options.loraMode);
+    // One that is there whole has what another would borrow as well.
+    const whole = modelKey({ ...request, withoutTextEncoder: false, withoutVae: false }, ...[stamps, options.loraMode]);
+    const known = (): Assembled | undefined => shared.find(whole, whole !== key) ?? shared.find(key);
+    let opened = known();
     if (opened === undefined) {
       await checkModelFiles(files, stop);
       const measured = await measureLoad(this.#memory, request, stop);
       // Somebody else may have opened it meanwhile.
-      opened = this.#models.get(key) ?? this.#assemble(options, files, measured, request, stamps);
-      this.#models.set(key, opened);
-      opened.catch(() => this.#models.delete(key));
+      opened = known() ?? (await this.#once(key, () => this.#assemble(options, files, measured, request, stamps)));
     }
-    const { pipeline } = await opened;
+    const { pipeline } = opened;
     // It need not fit beside a first model that lends it nothing, which can make room for it.
     await pipeline.presence.admits((borrows(parts) ? 0 : bytes) + this.#context.ledger.spare, stop);
     return pipeline;
   }
 
-  /** Frees the weights that no job needs now; returns their bytes. */
-  async release(): Promise<number> {
-    let bytes = 0;
-    for (const { pipeline } of await Promise.all(this.#models.values())) {
-      const { presence } = pipeline;
-      if (!presence.loaded || presence.held) continue;
-      bytes += presence.bytes;
-      await presence.drop();
-    }
-    return bytes;
+  /** Whoever comes while a model is put together gets that one. */
+  #once(key: string, make: () => Promise<Assembled>): Promise<Assembled> {
+    const opening =
+      this.#opening.get(key) ??
+      make()
+        .then((model) => {
+          this.#context.shared.add(key, model, false);
+          return model;
+        })
+        .finally(() => this.#opening.delete(key));
+    this.#opening.set(key, opening);
+    return opening;
   }
 
-  /** Frees all. */
-  async dispose(): Promise<void> {
-    const models = await Promise.allSettled(this.#models.values());
-    this.#models.clear();
-    for (const model of models) {
-      if (model.status === 'rejected') continue;
-      const { pipeline, resident } = model.value;
-      await pipeline.queue.close(() => new DiffusionError('ERR_DISPOSED', 'The runtime was disposed.'));
-      pipeline.cache.clear();
-      pipeline.presence.remove();
-      await resident.dispose();
-    }
+  /** Resolves when nothing is being opened. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.#opening.values());
   }
 
   get #memory() {
@@ -108,7 +105,7 @@ export class SecondModels {
     return assemble({
       ...this.#context,
       ...settingsOf(options, this.#context),
-      ...{ info: facts, loaded: undefined, stamps },
+      ...{ info: facts, loaded: undefined, files, stamps },
       // Only now is it known for certain what the model predicts.
       open: async (onEvent, signal) => {
         const loaded = await read(onEvent, signal);
@@ -120,11 +117,7 @@ export class SecondModels {
       describe: () => caption,
       identity: identityOf(stamps, request),
       holders: 0,
-      admits: async (relief, signal) => {
-        const { ledger } = this.#context;
-        const shortage = ledger.shortage(loadNeed(measured, ledger), relief);
-        if (shortage !== undefined) throw await loadRefusal(this.#memory, request, shortage, signal);
-      },
+      admits: admitsLoad(this.#memory, request, measured),
     });
   }
 }
@@ -134,14 +127,15 @@ export function secondOpener(seconds: SecondModels, first: FirstModel): OpenSeco
   return async (wanted, signal) => {
     const { files, parts, canStandAlone } = await secondFiles(wanted, first.files, signal);
     const stamps = await fileStamps(files);
-    const open = async (own: PassParts): Promise<OpenedSecond> => ({
+    const lent = lentParts(files, stamps, parts, wanted.others);
+    const open = async (own: PassParts, lenders: OpenedSecond['lenders'] = {}): Promise<OpenedSecond> => ({
       model: await seconds.open(files, stamps, own, first, signal),
-      parts: own,
+      ...{ parts: own, lenders },
     });
     // A file that was replaced since is another module.
     const isNew = [...stamps].some(([path, stamp]) => first.stamps.has(path) && first.stamps.get(path) !== stamp);
-    const wished = isNew && canStandAlone ? builtIn : parts;
-    return open(wished)
+    const wished = isNew && canStandAlone ? builtIn : lent.parts;
+    return open(wished, lent.lenders)
       .catch((error: unknown) => {
         // Where there is no room for both, it has everything of its own and the first can leave.
         if (!canStandAlone || !borrows(wished) || !isOutOfMemory(error)) throw error;

@@ -1,8 +1,7 @@
 import { DiffusionError } from '../errors/index.js';
-import { ComingWeights, type Residency } from '../model/index.js';
+import { ComingWeights, fileStamp, type Residency } from '../model/index.js';
 import type { NativeEvent, NativeUpscalerMemory } from '../native/index.js';
 import type { ModelEvent, OpenUpscaler, UpscalerModel } from '../pipeline/index.js';
-import { stampOf } from '../weights/index.js';
 import { ModelTenant } from './tenant.js';
 import { loadShortage, upscalerLoadNeed } from './upscalerMemory.js';
 import {
@@ -42,7 +41,7 @@ export class SharedUpscalers {
   readonly open: OpenUpscaler = async ({ file }, signal) => {
     const stop = signal ?? new AbortController().signal;
     // A file that has changed is another upscaler.
-    const key = JSON.stringify([file, await stampOf(file).catch(() => '')]);
+    const key = JSON.stringify([file, await fileStamp(file).catch(() => '')]);
     let opened = this.#opened.get(key);
     if (opened === undefined) {
       const measured = await measureUpscaler(this.#init, this.#init.request(file), 'hires.upscaler', stop);

@@ -24,14 +24,25 @@ export interface TenantInit {
   readonly admits?: ((relief: number, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
+/** What becomes of weights that nobody wants any more. */
+export interface Abandoned {
+  /** A job of another model holds them now. */
+  readonly inUse: boolean;
+  /** They have left memory. */
+  readonly gone: Promise<void>;
+}
+
 /** The place of a model or an upscaler in memory, as jobs and the residency see it. */
 export class ModelTenant implements Tenant, Presence {
   readonly #init: TenantInit;
   #holders: number;
+  #owned: boolean;
+  #end: (() => void) | undefined;
 
   constructor(init: TenantInit) {
     this.#init = init;
     this.#holders = init.holders;
+    this.#owned = init.holders > 0;
     init.residency.add(this);
   }
 
@@ -45,6 +56,10 @@ export class ModelTenant implements Tenant, Presence {
 
   get bytes(): number {
     return this.#init.bytes();
+  }
+
+  get owned(): boolean {
+    return this.#owned;
   }
 
   get held(): boolean {
@@ -77,33 +92,68 @@ export class ModelTenant implements Tenant, Presence {
     if (!this.loaded) await this.#init.admits?.(relief, signal);
   }
 
+  watch(onModel: ((event: ModelEvent) => void) | undefined): () => void {
+    return this.#init.residency.listen((tenant, reason, ms) => {
+      this.#tell({ type: 'model', action: 'unload', model: tenant.name, reason, ms }, onModel);
+    });
+  }
+
   async load(
     scope: JobScope,
     onEvent: (event: NativeEvent) => void,
     reason: string,
     onModel: ((event: ModelEvent) => void) | undefined,
   ): Promise<void> {
-    const { resident, residency, log, name } = this.#init;
-    const tell = (event: ModelEvent): void => {
-      log?.(event);
-      notify(onModel, event);
-    };
+    const { resident, name } = this.#init;
     const started = performance.now();
-    const unlisten = residency.listen((tenant, why, ms) => {
-      tell({ type: 'model', action: 'unload', model: tenant.name, reason: why, ms });
-    });
+    const unwatch = this.watch(onModel);
     try {
       await resident.load(onEvent, scope.signal);
     } finally {
-      unlisten();
+      unwatch();
     }
     scope.check();
-    tell({ type: 'model', action: 'load', model: name, reason, ms: performance.now() - started });
+    this.#tell({ type: 'model', action: 'load', model: name, reason, ms: performance.now() - started }, onModel);
   }
 
   /** It leaves the runtime. */
   remove(): void {
     this.#init.residency.delete(this);
+  }
+
+  /** Somebody has loaded it by a call: it stays in memory until {@link abandon}. */
+  own(): void {
+    this.#owned = true;
+    this.#count(1);
+  }
+
+  /** A load by a call has failed. */
+  disown(): void {
+    this.#owned = false;
+    this.#count(-1);
+  }
+
+  /**
+   * Nobody wants it any more but jobs of other models that work with it or will: its weights leave when none of them
+   * holds them.
+   */
+  abandon(): Abandoned {
+    this.remove();
+    this.#owned = false;
+    this.#holders--;
+    if (!this.held) {
+      this.#end = () => void this.drop().catch(() => undefined);
+      return { inUse: false, gone: this.drop() };
+    }
+    const gone = new Promise<void>((resolve, reject) => {
+      this.#end = () => void this.drop().then(resolve, reject);
+    });
+    return { inUse: true, gone };
+  }
+
+  #tell(event: ModelEvent, onModel: ((event: ModelEvent) => void) | undefined): void {
+    this.#init.log?.(event);
+    notify(onModel, event);
   }
 
   #count(by: number): () => void {
@@ -113,6 +163,7 @@ export class ModelTenant implements Tenant, Presence {
       if (!open) return;
       open = false;
       this.#holders -= by;
+      if (!this.held) this.#end?.();
     };
   }
 }

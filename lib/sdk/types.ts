@@ -3,10 +3,11 @@ import type { Prediction, Rng, Sampler, Schedule, WeightType } from '../options/
 import type { ModelDefaults } from '../pipeline/defaults.js';
 import type { ProgressEvent } from '../pipeline/events.js';
 import type { LoraBackup, LoraMode } from '../weights/index.js';
+import type { DeviceQuery } from './deviceChoice.js';
 import type { IsolationMode, IsolationOptions } from './isolation.js';
 import type { OpenvinoOptions, OpenvinoPrecision } from './openvino.js';
 
-export type { IsolationMode, IsolationOptions, LogSource, OpenvinoOptions, OpenvinoPrecision };
+export type { DeviceQuery, IsolationMode, IsolationOptions, LogSource, OpenvinoOptions, OpenvinoPrecision };
 
 /** Family of compute devices. `auto`: the first GPU that a loaded backend reports, else OpenVINO, else the CPU. */
 export type Backend = 'auto' | 'cpu' | 'cuda' | 'vulkan' | 'openvino';
@@ -16,8 +17,11 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export interface RuntimeOptions {
   /** Default: `auto`. Asking for one that is not there is `ERR_BACKEND_UNAVAILABLE`, never a silent fallback. */
   readonly backend?: Backend | undefined;
-  /** Device by name, e.g. `CUDA1`; see {@link Runtime.devices}. Default: the first of the backend. */
-  readonly device?: string | undefined;
+  /**
+   * Device of the backend: its name (`CUDA1`) or a part of its description, its index, or what it must have, such as
+   * `{ memory: '8GiB' }`; see {@link Runtime.devices}. Default: the first of the backend.
+   */
+  readonly device?: string | number | DeviceQuery | undefined;
   /** Path of the addon (`node-diffusion.node`) to use. Default: found by itself, see `NODE_DIFFUSION_BINARY`. */
   readonly binary?: string | URL | undefined;
   /** CPU threads per model, 0..1024; 0: one per physical core. Default: 0. */

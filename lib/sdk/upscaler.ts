@@ -65,7 +65,10 @@ export class Upscaler {
   readonly #measures = new UpscaleMeasures();
   #disposed: Promise<void> | undefined;
 
-  /** Not for callers; use `runtime.loadUpscaler`. */
+  /**
+   * Not for callers; use `runtime.loadUpscaler`.
+   * @internal
+   */
   constructor(init: UpscalerInit) {
     const { native } = init.weights;
     this.scale = native.scale;

@@ -32,12 +32,23 @@ export async function weightsMemory(model: PipelineModel): Promise<WeightsMemory
     const memory = await scope.run(() => model.native.weightsMemory());
     return {
       compiled: { textEncoder: 0, diffusionModel: 0, vae: 0, ...memory.compiled },
+      byDevice: byDevice(model.facts.components, memory.deviceBackup),
       backups: { file: 0, ram: memory.ramBackup, device: memory.deviceBackup },
       mergedCache: memory.cache,
       loraFiles: memory.loraFiles,
       changedTensors: memory.changedTensors,
     };
   });
+}
+
+/** Copies that lie beside their tensors are on the one device of the model that has memory of its own. */
+function byDevice(components: PipelineModel['facts']['components'], backups: number): WeightsMemory['byDevice'] {
+  const devices: Record<string, { weights: number; backups: number }> = {};
+  for (const { device, bytes } of components) (devices[device] ??= { weights: 0, backups: 0 }).weights += bytes;
+  const own = Object.keys(devices).find((device) => device !== 'CPU');
+  const holder = own === undefined ? undefined : devices[own];
+  if (holder !== undefined) holder.backups = backups;
+  return devices;
 }
 
 export async function releaseBackups(model: PipelineModel): Promise<number> {

@@ -1,5 +1,4 @@
 export { LoraDirectories } from './directories.js';
-export { stampOf } from './loraFile.js';
 export { type CheckedLora, lorasSpec } from './spec.js';
 export { allParts, emptySet, type PreparedSet, type WeightParts, type WeightsOptions, WeightsState } from './state.js';
 export { formatLoraTag, type LoraTag, parseLoraTags } from './tags.js';

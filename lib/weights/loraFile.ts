@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { DiffusionError } from '../errors/index.js';
-import { fileSha256, type Metadata, readHeader, type TensorHeader } from '../model/index.js';
+import { fileSha256, fileStamp, type Metadata, readHeader, type TensorHeader } from '../model/index.js';
 import { groupModules, type LoraModule } from './keys.js';
 
 /** A LoRA file as its header tells it, with its identity. */
@@ -25,12 +25,6 @@ export interface LoraFile {
 const opened = new Map<string, LoraFile>();
 const mostOpened = 64;
 
-/** Stamp of a file: the same stamp, the same content. */
-export async function stampOf(path: string): Promise<string> {
-  const { size, mtimeNs, ino } = await stat(path, { bigint: true });
-  return `${String(size)}:${String(mtimeNs)}:${String(ino)}`;
-}
-
 /** A file's name without directory and extension. */
 export function stem(path: string): string {
   return basename(path).replace(/\.[^.]+$/, '');
@@ -41,7 +35,7 @@ export function stem(path: string): string {
  * @throws DiffusionError as `readHeader` and `fileSha256`.
  */
 export async function openLora(path: string, field: string, signal: AbortSignal | undefined): Promise<LoraFile> {
-  const before = await stampOf(path).catch(() => '');
+  const before = await fileStamp(path).catch(() => '');
   const known = opened.get(path);
   if (known?.stamp === before) return known;
   const header = await readHeader(path, { field, ...(signal === undefined ? {} : { signal }) });
@@ -50,7 +44,7 @@ export async function openLora(path: string, field: string, signal: AbortSignal 
   const scalars = await readScalars(path, header.tensors);
   const dataStart = header.format === 'safetensors' ? Math.min(...header.tensors.map(({ offset }) => offset)) : 0;
   const shortHash = await shortHashOf(path, header.metadata, sha256, dataStart, signal);
-  if ((await stampOf(path)) !== before) {
+  if ((await fileStamp(path)) !== before) {
     const hint = 'Wait until it is complete.';
     throw new DiffusionError('ERR_MODEL_CORRUPT', `The file ${path} changed while it was read. ${hint}`, {
       field,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { DiffusionError } from '../errors/index.js';
+import { fileStamp } from '../model/index.js';
 import type {
   JobScope,
   NativeEvent,
@@ -9,7 +10,7 @@ import type {
   NativeWeightsResult,
 } from '../native/index.js';
 import type { LoraDirectories } from './directories.js';
-import { type LoraFile, openLora, stampOf } from './loraFile.js';
+import { type LoraFile, openLora } from './loraFile.js';
 import { type MappedLora, mapLora } from './mapping.js';
 import { planSet, type SetPlan } from './plan.js';
 import { type CheckedLora, resolveLoras } from './spec.js';
@@ -251,7 +252,7 @@ export class WeightsState {
     if (this.#init.backup !== 'file') return undefined;
     const stamps = new Map<string, string>();
     for (const path of this.#stamps.keys()) {
-      const stamp = await stampOf(path).catch(() => undefined);
+      const stamp = await fileStamp(path).catch(() => undefined);
       if (stamp === undefined) throw changed(path, 'it is gone');
       stamps.set(path, stamp);
     }

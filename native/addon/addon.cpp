@@ -17,7 +17,9 @@ namespace {
 Napi::Value loadBackendsJs(const Napi::CallbackInfo& info) {
   if (!info[0].IsString())
     throw makeError(info.Env(), ErrorCode::InvalidOption, "\"directory\" must be a string.");
-  return toJs(info.Env(), loadBackends(info[0].As<Napi::String>().Utf8Value()));
+  const std::vector<std::string> skip =
+      info[1].IsUndefined() ? std::vector<std::string>() : readNames(info[1]);
+  return toJs(info.Env(), loadBackends(info[0].As<Napi::String>().Utf8Value(), skip));
 }
 
 Napi::Value describeBackendJs(const Napi::CallbackInfo& info) {

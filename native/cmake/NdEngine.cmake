@@ -28,6 +28,13 @@ set(GGML_CPU_ALL_VARIANTS ${ND_CPU_ALL_VARIANTS})
 # The engine's tensor names are longer than ggml's default of 64; every module must agree on the size of ggml_tensor.
 add_compile_definitions(GGML_MAX_NAME=128)
 
+if(ND_VULKAN)
+  include(NdVulkan)
+endif()
+if(ND_CUDA)
+  include(NdCuda)
+endif()
+
 # ggml asks git for its commit, and in our checkout would be told ours, at every commit another.
 set(GIT_EXE "" CACHE FILEPATH "Not used: see native/cmake/NdEngine.cmake" FORCE)
 set(GGML_ALL_WARNINGS OFF)
@@ -41,6 +48,10 @@ add_subdirectory("${ND_ENGINE_DIR}/ggml" "${CMAKE_BINARY_DIR}/ggml" EXCLUDE_FROM
 if(NOT MSVC)
   set(CMAKE_C_FLAGS "${ND_SAVED_C_FLAGS}")
   set(CMAKE_CXX_FLAGS "${ND_SAVED_CXX_FLAGS}")
+endif()
+
+if(ND_VULKAN)
+  nd_guard_vulkan()
 endif()
 
 # glibc matches libraries by SONAME: with ggml's own names, another package's copy in the same process would be used.

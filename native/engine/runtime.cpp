@@ -8,6 +8,8 @@
 #include "crash.h"
 #include "ggml-backend.h"
 #include "ggml.h"
+#include "log.h"
+#include "module_file.h"
 #include "upstream.h"
 
 namespace nd {
@@ -26,10 +28,12 @@ Runtime& runtime() {
   return instance;
 }
 
-constexpr const char* modulePrefix = "libggml-";
-constexpr const char* cpuPrefix = "libggml-cpu-";
-
-using ScoreFunction = int (*)();
+#ifdef _WIN32
+const std::string modulePrefix = "ggml-";
+#else
+const std::string modulePrefix = "libggml-";
+#endif
+const std::string cpuPrefix = modulePrefix + "cpu";
 
 std::vector<fs::path> modulesOf(const fs::path& directory) {
   std::vector<fs::path> modules;
@@ -54,18 +58,34 @@ void makeLazyStatics() {
   if (extraBufferTypes != nullptr) extraBufferTypes(ggml_backend_reg_dev_get(registry, 0));
 }
 
-// ggml picks the best CPU variant of a directory by each module's own score; the file it took is not told.
-BackendReport loadCpu(const fs::path& directory) {
-  const std::string where = (directory / (std::string(cpuPrefix) + "*")).string();
+// The variant that says it fits this machine best; without variants the one module of the CPU. ggml's own
+// search would load every other module of the directory too, and what GGML_BACKEND_PATH names.
+fs::path bestCpu(const std::vector<fs::path>& variants) {
+  fs::path best;
+  int highest = 0;
+  for (const fs::path& variant : variants) {
+    const bool plain = variant.stem().string() == cpuPrefix;
+    const int score = plain ? 1 : ModuleFile(variant).score();
+    if (score > highest) {
+      highest = score;
+      best = variant;
+    }
+  }
+  return best;
+}
+
+BackendReport loadCpu(const fs::path& directory, const std::vector<fs::path>& variants) {
+  const std::string where = (directory / (cpuPrefix + "-*")).string();
   if (ggml_backend_reg_by_name("CPU") != nullptr) return {where, true, ""};
-  ggml_backend_load_all_from_path(directory.string().c_str());
-  const bool loaded = ggml_backend_reg_by_name("CPU") != nullptr;
+  const fs::path best = bestCpu(variants);
+  if (best.empty()) return {where, false, "no CPU variant runs on this machine"};
+  const bool loaded = ggml_backend_load(best.string().c_str()) != nullptr;
   makeLazyStatics();
-  return {where, loaded, loaded ? "" : "no CPU variant runs on this machine"};
+  return {best.string(), loaded, loaded ? "" : "it was refused by ggml"};
 }
 
 bool registered(const fs::path& module) {
-  std::string name = module.stem().string().substr(std::string(modulePrefix).size());
+  const std::string name = module.stem().string().substr(modulePrefix.size());
   for (size_t i = 0; i < ggml_backend_reg_count(); ++i) {
     std::string known = ggml_backend_reg_name(ggml_backend_reg_get(i));
     std::transform(known.begin(), known.end(), known.begin(),
@@ -75,16 +95,21 @@ bool registered(const fs::path& module) {
   return false;
 }
 
+// ggml logs why a module does not load: in the words of the system's loader, or of the module itself.
 BackendReport loadModule(const fs::path& module) {
-  if (registered(module) || ggml_backend_load(module.string().c_str()) != nullptr)
-    return {module.string(), true, ""};
-  return {module.string(), false,
-          "the module could not be loaded; a driver or library that it needs may be missing"};
+  if (registered(module)) return {module.string(), true, ""};
+  const ModuleFile file(module);
+  if (!file.error().empty()) return {module.string(), false, file.error()};
+  takeErrorLines();
+  if (ggml_backend_load(module.string().c_str()) != nullptr) return {module.string(), true, ""};
+  const std::string why = takeErrorLines();
+  const std::string unknown = "it could not be started; its driver may be missing or too old";
+  return {module.string(), false, why.empty() ? unknown : why};
 }
 
 }  // namespace
 
-std::vector<BackendReport> loadBackends(const std::string& directory) {
+std::vector<BackendReport> loadBackends(const std::string& directory, const std::vector<std::string>& skip) {
   Runtime& process = runtime();
   const std::lock_guard lock(process.mutex);
   std::call_once(process.callbacks, [] {
@@ -93,15 +118,17 @@ std::vector<BackendReport> loadBackends(const std::string& directory) {
   });
   const auto known = process.reports.find(directory);
   if (known != process.reports.end()) return known->second;
-  std::vector<BackendReport> reports;
-  const std::vector<fs::path> modules = modulesOf(directory);
-  const auto isCpu = [](const fs::path& module) {
-    return module.filename().string().starts_with("libggml-cpu");
-  };
-  if (std::any_of(modules.begin(), modules.end(), isCpu)) reports.push_back(loadCpu(directory));
-  for (const fs::path& module : modules) {
-    if (!isCpu(module)) reports.push_back(loadModule(module));
+  std::vector<fs::path> cpu;
+  std::vector<fs::path> others;
+  for (const fs::path& module : modulesOf(directory)) {
+    if (module.filename().string().starts_with(cpuPrefix))
+      cpu.push_back(module);
+    else if (std::find(skip.begin(), skip.end(), module.string()) == skip.end())
+      others.push_back(module);
   }
+  std::vector<BackendReport> reports;
+  if (!cpu.empty()) reports.push_back(loadCpu(directory, cpu));
+  for (const fs::path& module : others) reports.push_back(loadModule(module));
   process.reports[directory] = reports;
   return reports;
 }

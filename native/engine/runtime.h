@@ -31,10 +31,11 @@ struct Versions {
   std::string compiler;
 };
 
-// Loads every backend module (libggml-*) of a directory, given by absolute path; of several CPU variants the
-// best that this machine can run. A module that fails to load does not keep the others from loading. Later
-// calls report again.
-std::vector<BackendReport> loadBackends(const std::string& directory);
+// Loads every backend module (libggml-*) of a directory, given by absolute path, but for those of `skip`; of
+// several CPU variants the best that this machine can run. A module that fails to load does not keep the
+// others from loading. Later calls report again.
+std::vector<BackendReport> loadBackends(const std::string& directory,
+                                        const std::vector<std::string>& skip = {});
 std::vector<Device> devices();
 // What a backend tells of the library behind it, JSON; empty for a backend that is not loaded or tells
 // nothing.

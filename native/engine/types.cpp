@@ -21,6 +21,8 @@ const char* errorCodeName(ErrorCode code) {
       return "ERR_ABORTED";
     case ErrorCode::BackendUnavailable:
       return "ERR_BACKEND_UNAVAILABLE";
+    case ErrorCode::DeviceLost:
+      return "ERR_DEVICE_LOST";
     case ErrorCode::Disposed:
       return "ERR_DISPOSED";
     case ErrorCode::Engine:

@@ -15,6 +15,7 @@ namespace nd {
 enum class ErrorCode {
   Aborted,
   BackendUnavailable,
+  DeviceLost,
   Disposed,
   Engine,
   InvalidOption,

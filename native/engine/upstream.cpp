@@ -3,6 +3,7 @@
 // are in upstream/*.inl, in order.
 #include "upstream.h"
 
+#include "failure.h"
 #include "heap.h"
 #include "log.h"
 #include "lora/weights.h"
@@ -38,6 +39,7 @@
 #include "util.h"
 
 #include "upstream/active_job.inl"
+#include "upstream/device_failure.inl"
 #include "upstream/memory.inl"
 
 // Every graph of the engine goes through here, so that a job can stop a CPU graph between two nodes.

@@ -27,6 +27,8 @@ class Conditioning {
 
   size_t bytes() const;
   std::vector<int64_t> shape() const;
+  // The cross-attention context.
+  Tensor context() const;
   const Impl& impl() const { return *impl_; }
 
  private:

@@ -15,3 +15,9 @@ export const vendorDir = join(root, 'native/vendor/stable-diffusion.cpp');
 
 /** Where OpenVINO's headers, CMake files and libraries are unpacked, absolute. */
 export const openvinoDir = join(root, 'native/vendor/openvino');
+
+/** Where the CUDA toolkit is unpacked, absolute. */
+export const cudaDir = join(root, 'native/vendor/cuda');
+
+/** Where Vulkan's headers, its loader to link with and the shader compiler are unpacked, absolute. */
+export const vulkanDir = join(root, 'native/vendor/vulkan');

@@ -1,6 +1,9 @@
+import { symlink } from 'node:fs/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ensureEmbeddedModel } from '../../lib/index.js';
 import { hashes, tiny, useModel } from '../support/native.js';
+import { useScratch } from '../support/scratch.js';
 import { modelCalls, request } from './options/calls.js';
 import { affordable, settles } from './options/settle.js';
 import { options, wild } from './options/values.js';
@@ -8,14 +11,18 @@ import { fuzzSettings } from './settings.js';
 
 const { seed, cases } = fuzzSettings('Option fuzz, real addon', 12);
 const fixture = useModel({ mmap: true });
+const scratch = useScratch(2 ** 20);
 
 describe('the embedded model', () => {
   it('every call with near-valid options: success or a DiffusionError, and the same picture afterwards', {
     timeout: 900_000,
   }, async () => {
     const { model } = fixture;
+    // Another checkpoint for all that anybody knows.
+    const refiner = scratch.path('refiner.safetensors');
+    await symlink((await ensureEmbeddedModel()).checkpoint, refiner);
     const before = hashes(await model.txt2img({ ...tiny, steps: 1 }));
-    for (const { name, valid, run } of modelCalls(model)) {
+    for (const { name, valid, run } of modelCalls(model, refiner)) {
       const property = fc.asyncProperty(options(valid), async (given) => {
         await settles(name, () => run(model, affordable(given, 64, 1) as never));
       });

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { symlink, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createRuntime, ensureEmbeddedModel } from '../../lib/index.js';
@@ -108,7 +108,10 @@ describe('a job of a model that is not loaded', () => {
 
 describe('a hires checkpoint', () => {
   it('that has room but no room for its pass is refused before the first step', async () => {
-    const { checkpoint, taesd } = await ensureEmbeddedModel();
+    const { checkpoint: embedded, taesd } = await ensureEmbeddedModel();
+    // By its own name it would be the model itself.
+    const checkpoint = scratch.path('another.safetensors');
+    await symlink(embedded, checkpoint);
     const { model } = fixture;
     const small = await model.estimate(tiny);
     // As large as this test may make it: only the second pass is so large.

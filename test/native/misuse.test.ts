@@ -64,6 +64,8 @@ describe('the raw addon refuses', () => {
     expectRefused(() => model.encodeImages(value as never, null));
     expectRefused(() => model.decodeLatent(value as never, null));
     if (typeof value !== 'string') expectRefused(() => addon.loadBackends(value as never));
+    if (value !== undefined && !Array.isArray(value))
+      expectRefused(() => addon.loadBackends('/nowhere', value as never));
   });
 
   const each = (

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeEnd, runChild, said } from '../support/child/run.js';
-import { binary, binaryFolder, coreLibraries, read } from './binary.js';
+import { read } from '../../scripts/package/elf.mjs';
+import { binary, binaryFolder, coreLibraries } from './binary.js';
 
 describe.runIf(process.platform === 'linux')('in one process with other native code', () => {
   let folder: string;

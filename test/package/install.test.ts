@@ -1,36 +1,41 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type LocalRegistry, startRegistry } from '../../scripts/package/registry.mjs';
+import { coreDependencies } from '../../scripts/package/table.mjs';
 import { type ChildEnd, describeEnd, root, runChild, said } from '../support/child/run.js';
 import { binary } from './binary.js';
-import { addTypes, install, pack } from './tarball.js';
+import { Project } from './managers.js';
+import { addTypes, coreName, packAll } from './tarball.js';
 
 describe('the package, installed in a folder with a space and letters beyond ASCII', () => {
   let base: string;
   let folder: string;
+  let project: Project;
+  let registry: LocalRegistry;
+  let shipped: string;
 
-  beforeAll(() => {
+  beforeAll(async () => {
     // The real path: npm and Node resolve links, and on macOS the temporary folder is one.
     base = realpathSync(mkdtempSync(join(tmpdir(), 'nd-install-')));
+    registry = await startRegistry(await packAll());
     folder = join(base, 'ein Projekt für Bilder 画像');
-    mkdirSync(folder);
-    install(pack(base).path, folder);
+    project = new Project(folder, 'npm', registry.url);
+    await project.add('node-diffusion');
+    shipped = join(folder, 'node_modules', coreName, 'node-diffusion.node');
   });
 
-  afterAll(() => {
+  afterAll(async () => {
+    await registry.close();
     rmSync(base, { recursive: true, force: true });
   });
 
-  /** Runs a script in the project. The binary lies elsewhere: the tarball of a checkout has none. */
-  function run(
-    name: string,
-    source: string,
-    env: NodeJS.ProcessEnv = { NODE_DIFFUSION_BINARY: binary },
-  ): Promise<ChildEnd> {
-    writeFileSync(join(folder, name), source);
-    return runChild(join(folder, name), [], { cwd: folder, env: { NODE_DIFFUSION_BINARY: '', ...env } });
+  /** Runs a script in the project. */
+  function run(name: string, source: string, env: NodeJS.ProcessEnv = {}): Promise<ChildEnd> {
+    const script = project.write(name, source);
+    return runChild(script, [], { cwd: folder, env: { NODE_DIFFUSION_BINARY: '', ...env } });
   }
 
   function expectSilent(end: ChildEnd): void {
@@ -68,12 +73,20 @@ describe('the package, installed in a folder with a space and letters beyond ASC
     expect(said(end, 'active')).toEqual([]);
   });
 
+  it('brings the package of this platform and no other', () => {
+    const scope = readdirSync(join(folder, 'node_modules', '@node-diffusion'));
+    expect(scope.map((name) => `@node-diffusion/${name}`)).toEqual([coreName]);
+    // In the lockfile are all of them, so that it serves on every system.
+    const lock = readFileSync(join(folder, 'package-lock.json'), 'utf8');
+    for (const name of Object.keys(coreDependencies('1'))) expect(lock).toContain(`"node_modules/${name}"`);
+  });
+
   it.each([
-    ['NODE_DIFFUSION_BINARY', '{}', { NODE_DIFFUSION_BINARY: binary }],
-    ['the option "binary"', JSON.stringify({ binary }), {}],
-  ])('makes a picture through either door with the binary from %s', async (_, options, env) => {
+    ['the platform package', {}, () => shipped],
+    ['NODE_DIFFUSION_BINARY', { NODE_DIFFUSION_BINARY: binary }, () => binary],
+  ])('makes a picture through either door with the binary from %s', async (_, env, expected) => {
     const body = `
-      const runtime = await createRuntime({ ...${options}, threads: 1 });
+      const runtime = await createRuntime({ threads: 1 });
       const model = await runtime.loadModel({ mmap: false });
       const { images } = await model.txt2img({ prompt: 'a red apple', width: 64, height: 64, steps: 1, cfgScale: 1, seed: 1 });
       await images[0].save('out.png');
@@ -88,23 +101,11 @@ describe('the package, installed in a folder with a space and letters beyond ASC
     );
     for (const end of [esm, cjs]) {
       expectSilent(end);
-      expect(said(end, 'binary')).toBe(binary);
+      expect(said(end, 'binary')).toBe(expected());
       expect(said(end, 'width')).toBe(64);
     }
     expect(said(cjs, 'data')).toBe(said(esm, 'data'));
     expect(existsSync(join(folder, 'out.png'))).toBe(true);
-  });
-
-  it('says in its error what to do when there is no binary', async () => {
-    const source = `
-      import { createRuntime, DiffusionError } from 'node-diffusion';
-      const error = await createRuntime().catch((error) => error);
-      console.log(JSON.stringify({ code: error.code, typed: error instanceof DiffusionError, message: error.message }));`;
-    const end = await run('missing.mjs', source, {});
-    expectSilent(end);
-    expect(end.lines[0]).toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE', typed: true });
-    expect(said(end, 'message')).toContain(join('prebuilds', `${process.platform}-${process.arch}`));
-    expect(said(end, 'message')).toMatch(/npm /);
   });
 
   it('has one DiffusionError for both doors', async () => {

@@ -1,13 +1,15 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { publint } from 'publint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { embeddedName } from '../../lib/model/embedded/pins.js';
 import { root } from '../support/child/run.js';
-import { pack, type Packed, unpack } from './tarball.js';
+import { coreDependencies, platformPackages } from '../../scripts/package/table.mjs';
+import { coreName, packAll, packed, type Packed, unpack } from './tarball.js';
 
-// The weights of the embedded model are 27 MB and hardly shrink; the rest is source, compiled code and maps.
-const mebibyte = 1024 * 1024;
-const limits = { packed: 32 * mebibyte, withoutModel: 6 * mebibyte };
+// Budgets, bytes. The weights of the embedded model are 27 MB and hardly shrink; the rest is source, compiled code and maps.
+const limits = { main: 45e6, core: 25e6, withoutModel: 6.3e6 };
 
 interface Manifest {
   readonly name: string;
@@ -17,22 +19,28 @@ interface Manifest {
   readonly exports: Readonly<Record<string, unknown>>;
   readonly scripts?: Readonly<Record<string, string>>;
   readonly gypfile?: boolean;
+  readonly version: string;
   readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
+  readonly os?: readonly string[];
+  readonly cpu?: readonly string[];
+  readonly libc?: readonly string[];
 }
 
 describe('the tarball', () => {
   let folder: string;
-  let packed: Packed;
+  let tarball: Packed;
   let unpacked: string;
   let manifest: Manifest;
   let paths: string[];
 
-  beforeAll(() => {
+  beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'nd-tarball-'));
-    packed = pack(folder);
-    unpacked = unpack(packed.path, folder);
+    tarball = await packed('node-diffusion');
+    unpacked = unpack(tarball.path, folder);
     manifest = JSON.parse(readFileSync(join(unpacked, 'package.json'), 'utf8')) as Manifest;
-    paths = packed.files.map(({ path }) => path);
+    paths = tarball.files.map(({ path }) => path);
   });
 
   afterAll(() => {
@@ -48,8 +56,13 @@ describe('the tarball', () => {
       'dist/cjs/index.d.ts',
       'dist/cjs/package.json',
     ];
-    const model = ['models/nano/README.md', 'models/nano/nano-v0.safetensors'];
-    expect([...wanted, ...doors, ...model].filter((path) => !paths.includes(path))).toEqual([]);
+    const bench = ['dist/bench/child.js', 'bench/peers/diffusers_peer.py', 'bench/peers/openvino_python_peer.py'];
+    const model = [
+      'models/nano/README.md',
+      `models/nano/${embeddedName}.safetensors`,
+      'models/nano/companions/ink-lora.safetensors',
+    ];
+    expect([...wanted, ...doors, ...bench, ...model].filter((path) => !paths.includes(path))).toEqual([]);
   });
 
   it('has every file that its package.json names', () => {
@@ -79,7 +92,7 @@ describe('the tarball', () => {
 
   it('has no third-party source, test, build output or secret in it', () => {
     const unwanted =
-      /^native\/vendor\/|^native\/test\/|^test\/|^build\/|^node_modules\/|^bench\/|\.env|\.pem$|\.npmrc|\.o$|\.log$/;
+      /^native\/vendor\/|^native\/test\/|^test\/|^build\/|^node_modules\/|^bench\/(?!peers\/)|__pycache__|\.env|\.pem$|\.npmrc|\.o$|\.log$/;
     expect(paths.filter((path) => unwanted.test(path))).toEqual([]);
   });
 
@@ -113,16 +126,65 @@ describe('the tarball', () => {
     }
   });
 
+  it('asks for the core package of every platform in its own version, and for nothing that only a checkout needs', () => {
+    expect(manifest.optionalDependencies).toEqual(coreDependencies(manifest.version));
+    expect(Object.keys(manifest.dependencies ?? {})).toEqual(['sharp']);
+    expect(manifest.devDependencies).toBeUndefined();
+    expect(paths.filter((path) => /\.(?:node|so|dll|dylib)$/.test(path))).toEqual([]);
+  });
+
   it('stays small', () => {
-    const model = packed.files.find(({ path }) => path.endsWith('.safetensors'))?.size ?? 0;
-    const prebuilt = packed.files
-      .filter(({ path }) => path.startsWith('prebuilds/'))
-      .reduce((sum, { size }) => sum + size, 0);
-    const rest = packed.unpackedSize - model - prebuilt;
-    const shown = `${(packed.size / mebibyte).toFixed(1)} MiB packed, ${(rest / mebibyte).toFixed(1)} MiB without model and binaries`;
-    process.stdout.write(`tarball: ${shown}, ${String(packed.files.length)} files\n`);
-    if (prebuilt === 0) expect(packed.size, shown).toBeLessThan(limits.packed);
+    const model = tarball.files.find(({ path }) => path.endsWith('.safetensors'))?.size ?? 0;
+    const rest = tarball.unpackedSize - model;
+    const shown = `${(tarball.size / 1e6).toFixed(1)} MB packed, ${(rest / 1e6).toFixed(1)} MB without the model`;
+    process.stdout.write(`main tarball: ${shown}, ${String(tarball.files.length)} files\n`);
+    expect(tarball.size, shown).toBeLessThan(limits.main);
     expect(rest, shown).toBeLessThan(limits.withoutModel);
+  });
+});
+
+describe('the platform packages', async () => {
+  const made = await packAll();
+  const core = made.find(({ name }) => name === coreName);
+
+  it('are made for this machine, in one version with the main package', () => {
+    expect(core).toBeDefined();
+    expect(new Set(made.map(({ version }) => version)).size).toBe(1);
+    const known = new Set(['node-diffusion', ...platformPackages.map(({ name }) => name)]);
+    expect(made.filter(({ name }) => !known.has(name))).toEqual([]);
+  });
+
+  it('stay small', () => {
+    const size = core?.size ?? Infinity;
+    process.stdout.write(`${coreName}: ${(size / 1e6).toFixed(1)} MB packed\n`);
+    expect(size).toBeLessThan(limits.core);
+  });
+
+  it('say where they run, and run nothing when they are installed', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'nd-platform-'));
+    for (const { name, path } of made.filter((entry) => entry.name !== 'node-diffusion')) {
+      const unpacked = unpack(path, join(folder, name.replace('/', '+')));
+      const manifest = JSON.parse(readFileSync(join(unpacked, 'package.json'), 'utf8')) as Manifest;
+      const { messages } = await publint({ pkgDir: unpacked, pack: false, strict: true });
+      expect(messages, name).toEqual([]);
+      expect(manifest).toMatchObject({ name, os: [process.platform], cpu: [process.arch], preferUnplugged: true });
+      expect(manifest.libc).toEqual(process.platform === 'linux' ? ['glibc'] : undefined);
+      expect(manifest.scripts).toBeUndefined();
+    }
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('are the same bytes when they are packed again', async () => {
+    const before = await packed(coreName);
+    rmSync(before.path);
+    expect((await packed(coreName)).sha256).toBe(before.sha256);
+  });
+
+  it('are refused by name when they are for another platform, and when their module was not built', async () => {
+    await expect(packAll([`${coreName}-none`])).rejects.toThrow(/is no package of this platform/);
+    const host = platformPackages.filter(({ name }) => name.startsWith(coreName));
+    for (const { name } of host.filter((entry) => !made.some((one) => one.name === entry.name)))
+      await expect(packAll([name])).rejects.toThrow(/cannot be packed: .*Build it first/);
   });
 });
 

@@ -15,10 +15,11 @@ const doubling: UpscalerModel = {
   scale: 2,
   device: 'CPU',
   presence: {
-    ...{ name: 'x2', loaded: true, bytes: 0, rivals: [] },
+    ...{ name: 'x2', loaded: true, bytes: 0, owned: false, rivals: [] },
     hold: () => () => undefined,
     spare: () => () => undefined,
     admits: () => Promise.resolve(),
+    watch: () => () => undefined,
     load: () => Promise.resolve(),
   },
   measure: () => Promise.resolve({ graph: 0, work: 0 }),

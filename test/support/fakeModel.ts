@@ -101,6 +101,7 @@ export async function fakeRuntime(
   const loaded = {
     addon: fake.addon,
     path: '/fake/node-diffusion.node',
+    folders: [],
     backends: fake.addon.loadBackends('/fake'),
     attempts: [],
   };

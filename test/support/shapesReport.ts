@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { commits, describeMachine } from '../../bench/tools/machine.mjs';
+import { commits, describeMachine } from '../../lib/bench/index.js';
 import { diagnose } from '../../lib/index.js';
 
 /** What one kind took. Seconds are of one run on whatever else the machine was doing. */

@@ -25,15 +25,20 @@ function exitCodeTable(): string {
 function commandSection(command: CommandDef): string {
   const parts = [`## ${command.name}`, `${command.summary}.`, `\`\`\`\n${usageOf(command)}\n\`\`\``];
   if (command.operand !== undefined) parts.push(`\`${command.operand}\`: ${command.operandHelp ?? ''}.`);
-  // img2img has all options of generate: the ones it shares are listed once.
-  const shared = command.name === 'img2img' ? (commands.find(({ name }) => name === 'generate')?.options ?? []) : [];
+  // img2img has all options of generate, bench those of the model: the ones they share are listed once.
+  const further: Readonly<Record<string, string>> = {
+    img2img: 'Further options are those of [generate](#generate).',
+    bench: 'Further options are those of [generate](#generate) under Model and Compute.',
+  };
+  const note = further[command.name];
+  const shared = note === undefined ? [] : (commands.find(({ name }) => name === 'generate')?.options ?? []);
   for (const group of groups) {
     const members = command.options.filter((option) => option.group === group && !shared.includes(option));
     if (members.length === 0) continue;
     const rows = members.map((option) => [`\`${optionUsage(option)}\``, `${option.help}.`]);
     parts.push(table([group, ''], rows));
   }
-  if (shared.length > 0) parts.push('Further options are those of [generate](#generate).');
+  if (note !== undefined) parts.push(note);
   parts.push(`\`\`\`\n${command.examples.join('\n')}\n\`\`\``);
   return parts.join('\n\n');
 }

@@ -3,6 +3,7 @@ import { findBackends } from '../../lib/cli/doctor/backends.js';
 import { gatherReport } from '../../lib/cli/doctor/gather.js';
 import { reportText } from '../../lib/cli/doctor/text.js';
 import { runCli } from '../../lib/cli/run.js';
+import { embeddedName } from '../../lib/model/embedded/pins.js';
 import type { Diagnosis } from '../../lib/sdk/diagnose.js';
 
 const cpu = {
@@ -30,7 +31,7 @@ const healthy: Diagnosis = {
     compiler: 'gcc',
     napi: 9,
   },
-  backends: [{ file: '/x/libggml-cpu-*', loaded: true, reason: '' }],
+  backends: [{ file: '/x/libggml-cpu-haswell.so', loaded: true, reason: '' }],
   devices: [cpu],
   cpuFeatures: { AVX2: true, AVX512: false },
   openvino: { version: '2026.1', devices: [{ name: 'CPU', description: 'Some CPU', precisions: ['FP32', 'BF16'] }] },
@@ -49,44 +50,50 @@ const broken: Diagnosis = {
 };
 
 const pictures = async () => undefined;
+const probe = async () => '';
 
 describe('findBackends', () => {
-  const find = (file: string, loaded: boolean, message: string) =>
-    findBackends({
-      backends: [{ file, loaded, reason: loaded ? '' : 'not loaded' }],
-      devices: [cpu],
-      platform: 'linux-x64',
-      loaderMessage: () => message,
-    });
+  const find = (file: string, reason: string, platform = 'linux-x64') =>
+    findBackends({ backends: [{ file, loaded: reason === '', reason }], devices: [cpu], platform });
 
   it('tells ready from absent, and what to install', () => {
-    const [first, cuda] = find('/x/libggml-cpu-*', true, '');
+    const [first, cuda] = find('/x/libggml-cpu-haswell.so', '');
     expect(first).toMatchObject({ name: 'cpu', state: 'ready', advice: '' });
     expect(cuda).toMatchObject({ name: 'cuda', state: 'absent' });
-    expect(cuda?.advice).toContain('@node-diffusion/linux-x64-cuda');
+    expect(cuda?.advice).toContain('npm install @node-diffusion/linux-x64-cuda13.');
+    expect(find('/x/libggml-cpu.so', '', 'darwin-arm64')[1]?.advice).toBe(
+      'There is no package of it for darwin-arm64.',
+    );
   });
 
   it('names what provides a missing library', () => {
     const message = 'libcuda.so.1: cannot open shared object file: No such file or directory';
-    expect(find('/x/libggml-cuda.so', false, message)[1]).toMatchObject({
+    expect(find('/x/libggml-cuda.so', message)[1]).toMatchObject({
       state: 'failed',
       reason: message,
       advice: 'Install the NVIDIA driver.',
     });
-    const vulkan = find('/x/libggml-vulkan.so', false, 'libvulkan.so.1: cannot open shared object file')[2];
+    const vulkan = find('/x/libggml-vulkan.so', 'libvulkan.so.1: cannot open shared object file')[2];
     expect(vulkan?.advice).toContain('libvulkan1');
   });
 
   it('tells a module without a device from one that does not load', () => {
-    expect(find('/x/libggml-vulkan.so', true, '')[2]).toMatchObject({ name: 'vulkan', state: 'no-device' });
-    expect(find('/x/libggml-vulkan.so', false, '')[2]).toMatchObject({ state: 'failed', reason: 'not loaded' });
+    expect(find('/x/libggml-vulkan.so', '')[2]).toMatchObject({ name: 'vulkan', state: 'no-device' });
+    expect(find('/x/libggml-vulkan.so', 'not loaded')[2]).toMatchObject({ state: 'failed', reason: 'not loaded' });
+  });
+
+  it('says what to do about a driver that crashed and a package of another version', () => {
+    const crashed = find('/x/libggml-vulkan.so', 'it ended the process when doctor tried it on 2026-11-28 (SIGSEGV)');
+    expect(crashed[2]).toMatchObject({ state: 'failed', advice: expect.stringContaining('doctor again') as string });
+    const other = find('/x/libggml-vulkan.so', 'the package is version 1.0.0, node-diffusion is 1.2.3');
+    expect(other[2]?.advice).toContain('in the version of node-diffusion');
   });
 });
 
 describe('doctor', () => {
   it('reports a machine that works', async () => {
-    const report = await gatherReport({ diagnose: () => healthy, pictures });
-    expect(report).toMatchObject({ ok: true, problems: [], embedded: { name: 'nano-v0' } });
+    const report = await gatherReport({ diagnose: () => healthy, pictures, probe });
+    expect(report).toMatchObject({ ok: true, problems: [], embedded: { name: embeddedName } });
     const text = reportText(report);
     for (const fact of ['v20.9.0', 'abc', 'def', 'AVX2', 'Some CPU', report.cache.path]) expect(text).toContain(fact);
     for (const fact of ['OpenVINO 2026.1', 'FP32 BF16']) expect(text).toContain(fact);
@@ -94,9 +101,20 @@ describe('doctor', () => {
     expect(text.trimEnd().endsWith('All is well.')).toBe(true);
   });
 
+  it('tries the backends before it loads them, and tells what could not be remembered', async () => {
+    const order: string[] = [];
+    const report = await gatherReport({
+      probe: async () => (order.push('probe'), 'could not be remembered'),
+      diagnose: () => (order.push('diagnose'), healthy),
+      pictures,
+    });
+    expect(order).toEqual(['probe', 'diagnose']);
+    expect(report.problems).toEqual(['could not be remembered']);
+  });
+
   it('reports one that does not, with everything that is known', async () => {
     const failing = () => Promise.reject(new Error('weights are gone'));
-    const report = await gatherReport({ diagnose: () => broken, pictures: failing, embedded: failing });
+    const report = await gatherReport({ diagnose: () => broken, pictures: failing, embedded: failing, probe });
     expect(report.ok).toBe(false);
     expect(report.problems).toHaveLength(2);
     const text = reportText(report);
@@ -113,6 +131,7 @@ describe('doctor', () => {
       now: () => 0,
       interrupt: () => new AbortController().signal,
       createRuntime: () => Promise.reject(new Error('not needed')),
+      benchHost: () => Promise.reject(new Error('not needed')),
     };
     expect(await runCli(['doctor', '--json', '--binary', '/nowhere/node-diffusion.node'], context)).toBe(1);
     expect(JSON.parse(out)).toMatchObject({ ok: false, binary: null, devices: [] });

@@ -161,6 +161,7 @@ describe('checkRequest', () => {
       FILE: 'x.png',
       LIST: '7,3,0',
       'same|built-in|FILES': 'same',
+      WHAT: 'timesteps',
     };
     const choices: Record<string, string> = {
       sampler: 'euler',

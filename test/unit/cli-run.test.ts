@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -75,6 +75,9 @@ function fake(onImage: (index: number, abort: AbortController) => void = () => u
         calls.disposed += 1;
       },
     }),
+    benchHost: async () => {
+      throw new Error('No benchmark is run here.');
+    },
   };
   return { context, calls, out, err };
 }
@@ -112,6 +115,62 @@ describe('generate', () => {
     ).toBe(0);
     expect(calls.requests[0]?.request).toMatchObject({ prompt: 'a pear', sampler: 'heun', seed: 9, steps: 2 });
     expect(err.text).not.toContain('warning');
+  });
+
+  it('finds the files that a picture names: in --model-dir, and beside those named here', async () => {
+    const pixels = { width: 8, height: 8, channels: 3 as const, data: new Uint8Array(192) };
+    const infotext =
+      'x\nSteps: 20, Sampler: Euler, Seed: 5, Size: 64x64, Denoising strength: 0.5, Hires upscale: 2, ' +
+      'Hires upscaler: Latent, Hires checkpoint: big [0123456789], Hires Module 1: big-vae, Refiner: fine, ' +
+      'Refiner switch at: 0.7, Hires refiner: first pass, Model: fake, Version: v1.10.1';
+    await new GeneratedImage({ pixels, seed: 5, parameters: {}, infotext }).save(file('named.png'));
+    const [one, two] = ['one', 'two'].map((name) => {
+      mkdirSync(file(name));
+      return file(name);
+    }) as [string, string];
+    for (const path of [
+      join(one, 'big.ckpt'),
+      join(one, 'big.safetensors'),
+      join(two, 'fine.gguf'),
+      join(two, 'm.safetensors'),
+    ])
+      writeFileSync(path, '');
+    const args = ['generate', '--from', file('named.png'), '-o', file('n.png')];
+    const asked = async (more: readonly string[]) => {
+      const { context, calls, err } = fake();
+      expect(await runCli([...args, ...more], context)).toBe(0);
+      return {
+        request: calls.requests[0]?.request,
+        warnings: err.text.split('\n').filter((line) => line.includes('warning')),
+      };
+    };
+    const none = await asked([]);
+    expect(none.request).not.toHaveProperty('refiner');
+    expect(none.request?.hires).not.toHaveProperty('checkpoint');
+    expect(none.warnings.map((line) => /"([\w-]+)" was not found .* --model-dir/.exec(line)?.[1])).toEqual([
+      ...['big', 'fine'],
+    ]);
+    const some = await asked(['--model-dir', one, '-m', join(two, 'm.safetensors')]);
+    expect(some.request?.hires).toMatchObject({ scale: 2, checkpoint: join(one, 'big.safetensors') });
+    expect(some.request?.refiner).toEqual({ checkpoint: join(two, 'fine.gguf'), switchAt: 0.7, switchBy: 'timesteps' });
+    expect(some.warnings).toHaveLength(1);
+    writeFileSync(join(two, 'big-vae.safetensors'), '');
+    const all = await asked(['--model-dir', file('nowhere'), '--model-dir', two, '--model-dir', one]);
+    expect(all.request?.hires).toMatchObject({ modules: [join(two, 'big-vae.safetensors')] });
+    expect(all.warnings).toEqual([]);
+    // Options count more than what the picture names.
+    const own = await asked([
+      '--model-dir',
+      two,
+      '--model-dir',
+      one,
+      '--refiner-switch-by',
+      'steps',
+      '--hires-model',
+      'x.gguf',
+    ]);
+    expect(own.request?.refiner).toMatchObject({ switchAt: 0.7, switchBy: 'steps' });
+    expect(own.request?.hires).toMatchObject({ checkpoint: 'x.gguf' });
   });
 
   it('checks request and output before a model is loaded', async () => {

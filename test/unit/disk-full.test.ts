@@ -7,6 +7,7 @@ import { GeneratedImage } from '../../lib/image/index.js';
 import { embeddedDirectory, embeddedFiles, ensureFiles } from '../../lib/model/embedded/ensure.js';
 import { ensureEmbeddedModel } from '../../lib/model/embedded/index.js';
 import { readNarrow } from '../../lib/model/embedded/narrow.js';
+import { embeddedName } from '../../lib/model/embedded/pins.js';
 import { fileSha256, forgetFileSha256 } from '../../lib/model/identity.js';
 import { canLimitFiles, canMount, type SmallDisk, smallDisk, withFileLimit } from '../support/smallDisk.js';
 
@@ -83,7 +84,7 @@ describe.skipIf(!canMount && !inCi)('a full disk (tmpfs)', () => {
     expect(filesIn(disk.directory)).toEqual(['ballast']);
     disk.release();
     await liftTaesd();
-    expect(filesIn(embeddedDirectory())).toEqual(['nano-v0-taesd.safetensors']);
+    expect(filesIn(embeddedDirectory())).toEqual([`${embeddedName}-taesd.safetensors`]);
   });
 
   it('from the start leaves no lock behind that the next try would wait for', async () => {

@@ -78,7 +78,17 @@ function problems(file: string): string[] {
 describe('examples in the pages', () => {
   it('are there', () => {
     const withExamples = new Set(examples.map(({ where }) => where.split(':')[0]));
-    for (const page of ['README.md', 'docs/api.md', 'docs/errors.md', 'docs/models.md']) {
+    for (const page of [
+      ...[
+        'README.md',
+        'docs/api.md',
+        'docs/errors.md',
+        'docs/models.md',
+        'docs/getting-started.md',
+        'docs/backends.md',
+      ],
+      ...['docs/electron.md', 'docs/docker.md', 'docs/troubleshooting.md'],
+    ]) {
       expect(withExamples, page).toContain(page);
     }
   });

@@ -12,6 +12,7 @@ const pages = [
   'CHANGELOG.md',
   'CONTRIBUTING.md',
   'bench/README.md',
+  'bench/peers/README.md',
   ...docs.map((name) => `docs/${name}`),
 ];
 

@@ -11,6 +11,7 @@ import { embeddedDirectory, embeddedFiles, ensureFiles, type MadeFile } from '..
 import { cacheFailure, rethrow } from '../../lib/model/embedded/failure.js';
 import { embeddedModelInfo, ensureEmbeddedModel } from '../../lib/model/embedded/index.js';
 import { type NarrowWeights, readNarrow } from '../../lib/model/embedded/narrow.js';
+import { embeddedName } from '../../lib/model/embedded/pins.js';
 import { requireFreeSpace } from '../../lib/model/embedded/store.js';
 import { forgetFileSha256 } from '../../lib/model/identity.js';
 
@@ -50,7 +51,7 @@ describe('ensuring the embedded model', () => {
     await run({ onProgress: ({ phase, bytes }) => seen.push(phase === 'write' ? bytes : NaN) });
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
     expect(seen.at(-1)).toBe(file.bytes);
-    expect(await readdir(directory)).toEqual(['nano-v0-taesd.safetensors']);
+    expect(await readdir(directory)).toEqual([`${embeddedName}-taesd.safetensors`]);
 
     const again: string[] = [];
     await run({ onProgress: ({ phase }) => again.push(phase) });
@@ -126,7 +127,7 @@ describe('ensuring the embedded model', () => {
     const past = new Date(Date.now() - 120_000);
     await utimes(old, past, past);
     await run();
-    expect((await readdir(directory)).sort()).toEqual(['nano-v0-taesd.safetensors', 'young.tmp']);
+    expect((await readdir(directory)).sort()).toEqual([`${embeddedName}-taesd.safetensors`, 'young.tmp']);
   });
 
   it('clears away at once what a process that is gone was writing', async () => {
@@ -135,13 +136,13 @@ describe('ensuring the embedded model', () => {
     // The name of the embedded model's file, the writer's process and machine, something random.
     const { pid } = spawnSync(process.execPath, ['--version']);
     const name = (writer: number, host = hostname()): string => `${String(writer)}@${host}.${randomUUID()}.tmp`;
-    const gone = `nano-v0-taesd.safetensors.${name(pid)}`;
-    const here = `nano-v0-taesd.safetensors.${name(process.ppid)}`;
-    const elsewhere = `nano-v0-taesd.safetensors.${name(pid, 'another-machine')}`;
+    const gone = `${embeddedName}-taesd.safetensors.${name(pid)}`;
+    const here = `${embeddedName}-taesd.safetensors.${name(process.ppid)}`;
+    const elsewhere = `${embeddedName}-taesd.safetensors.${name(pid, 'another-machine')}`;
     for (const left of [gone, here, elsewhere]) await writeFile(join(directory, left), 'x');
     await rm(file.path);
     await run();
-    expect((await readdir(directory)).sort()).toEqual(['nano-v0-taesd.safetensors', here, elsewhere].sort());
+    expect((await readdir(directory)).sort()).toEqual([`${embeddedName}-taesd.safetensors`, here, elsewhere].sort());
   });
 
   it.each([
@@ -205,7 +206,7 @@ describe('facts of the embedded model', () => {
     const info = await embeddedModelInfo();
     expect(info.license).toBe('OFL-1.1');
     expect(info.concepts).toContain('red apple');
-    expect(new Set(info.concepts).size).toBe(96);
+    expect(new Set(info.concepts).size).toBe(210);
     expect(info.narrow.bytes).toBe((await stat(info.narrow.path)).size);
     expect(info.unpacked).toBe(false);
     expect(await readdir(cache)).toEqual([]);

@@ -3,7 +3,15 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DiffusionError } from '../../lib/errors/index.js';
+import { platformPackages, platforms } from '../../scripts/package/table.mjs';
+import { modulesOf } from '../../lib/native/backends.js';
 import { unpacked } from '../../lib/native/candidates.js';
+import {
+  backendPackageName,
+  backendPackageNames,
+  platformPackageName,
+  prebuiltTags,
+} from '../../lib/native/packages.js';
 import { loadAddon, type LoadAddonOptions, LoadError } from '../../lib/native/load.js';
 import { platformTag } from '../../lib/native/platform.js';
 import { FakeAddon } from '../support/fakeAddon.js';
@@ -79,42 +87,6 @@ describe('loadAddon', () => {
     expect(platformPackage(bare, '1.2.3')).toBe(load({ root: bare }).path);
   });
 
-  it('loads the backend modules from the directory of the binary', () => {
-    const root = packageWith(join('build', 'Release', name));
-    const fake = new FakeAddon();
-    const seen: string[] = [];
-    fake.addon.loadBackends = (directory) => {
-      seen.push(directory);
-      return [];
-    };
-    loadAddon({ root, tag, env: {}, require: () => fake.addon });
-    expect(seen).toEqual([join(root, 'build', 'Release')]);
-  });
-
-  it('loads backend packages of its own version by absolute path, and says why it leaves another alone', () => {
-    const root = packageWith(`build/Release/${name}`);
-    const { addon } = new FakeAddon();
-    const directories: string[] = [];
-    const loadBackends = (directory: string) => {
-      directories.push(directory);
-      return [{ file: join(directory, 'libggml-some.so'), loaded: true, reason: '' }];
-    };
-    const backends = () =>
-      loadAddon({ root, tag, env: {}, require: () => ({ ...addon, loadBackends }) }).backends.map(
-        ({ reason }) => reason,
-      );
-    const folder = `node_modules/@node-diffusion/${tag}-openvino`;
-    expect(backends()).toEqual(['']);
-    place(root, `${folder}/package.json`, JSON.stringify({ version: '1.2.3' }));
-    directories.length = 0;
-    expect(backends()).toEqual(['', '']);
-    expect(directories.map((directory) => realpathSync(dirname(directory)))).toEqual(
-      [join(root, 'build'), join(root, 'node_modules/@node-diffusion')].map((path) => realpathSync(path)),
-    );
-    place(root, `${folder}/package.json`, JSON.stringify({ version: '9.9.9' }));
-    expect(backends()).toEqual(['', expect.stringContaining(`npm install @node-diffusion/${tag}-openvino@1.2.3`)]);
-  });
-
   it('goes on after a binary that does not load, and keeps the reason', () => {
     const root = packageWith(join('build', 'Release', name), join('prebuilds', tag, name));
     const result = load({ root }, { [join(root, 'build', 'Release', name)]: 'invalid ELF header' });
@@ -138,7 +110,7 @@ describe('loadAddon', () => {
     expect(error.code).toBe('ERR_BACKEND_UNAVAILABLE');
     for (const place of ['local build', 'prebuilds', 'platform package', '@node-diffusion/linux-x64'])
       expect(error.message).toContain(place);
-    expect(error.hint).toContain('npm install --os=linux --cpu=x64 --include=optional node-diffusion@1.2.3');
+    expect(error.hint).toMatch(/npm install --include=optional node-diffusion@1\.2\.3$/);
   });
 
   it('tells a checkout to build, musl and rare platforms to build from source', () => {
@@ -172,6 +144,168 @@ describe('loadAddon', () => {
     expect(() => loadAddon({ root, tag, env: {}, require: () => ({ hello: () => 1 }) })).toThrow(
       /not the one of this package/,
     );
+  });
+});
+
+describe('backend modules', () => {
+  /** Loads with a fake addon; what it was asked for, and the reports. */
+  function backends(root: string, skip?: ReadonlyMap<string, string>) {
+    const fake = new FakeAddon();
+    const asked: [directory: string, skipped: readonly string[]][] = [];
+    fake.addon.loadBackends = (directory, skipped = []) => {
+      asked.push([directory, skipped]);
+      const broken = directory.endsWith('vulkan');
+      return [{ file: join(directory, 'module'), loaded: !broken, reason: broken ? 'libvulkan.so.1: missing' : '' }];
+    };
+    const options = { root, tag, env: {}, require: () => fake.addon, ...(skip === undefined ? {} : { skip }) };
+    return { asked, reports: loadAddon(options).backends };
+  }
+
+  function backendPackage(root: string, suffix: string, version: string, file: string): string {
+    const folder = `node_modules/@node-diffusion/${tag}-${suffix}`;
+    place(root, `${folder}/package.json`, JSON.stringify({ version }));
+    place(root, `${folder}/${file}`);
+    return join(root, folder);
+  }
+
+  it('come from the folder of the binary and from every backend package, in order', () => {
+    const root = packageWith(join('build', 'Release', name));
+    const vulkan = backendPackage(root, 'vulkan', '1.2.3', 'libggml-vulkan.so');
+    const openvino = backendPackage(root, 'openvino', '1.2.3', 'libggml-openvino.so');
+    const { asked, reports } = backends(root);
+    expect(asked.map(([directory]) => directory)).toEqual([join(root, 'build', 'Release'), openvino, vulkan]);
+    // The one that does not load keeps no other from being used, and its reason is kept.
+    expect(reports.map(({ loaded }) => loaded)).toEqual([true, true, false]);
+    expect(reports[2]?.reason).toBe('libvulkan.so.1: missing');
+  });
+
+  it('of another version are refused with the reason, before they are looked at', () => {
+    const root = packageWith(join('build', 'Release', name));
+    const folder = backendPackage(root, 'cuda13', '1.0.0', 'libggml-cuda.so');
+    const { asked, reports } = backends(root);
+    expect(asked).toHaveLength(1);
+    expect(reports.at(-1)).toEqual({
+      file: join(folder, 'libggml-cuda.so'),
+      loaded: false,
+      reason: 'the package is version 1.0.0, node-diffusion is 1.2.3',
+    });
+  });
+
+  it('that crashed are skipped with the reason, wherever they lie', () => {
+    const beside = join('build', 'Release', 'libggml-vulkan.so');
+    const root = packageWith(join('build', 'Release', name), beside);
+    const { asked, reports } = backends(
+      root,
+      new Map([
+        [join(root, beside), 'it crashed'],
+        ['/elsewhere', 'x'],
+      ]),
+    );
+    expect(asked).toEqual([[join(root, 'build', 'Release'), [join(root, beside)]]]);
+    expect(reports.at(-1)).toEqual({ file: join(root, beside), loaded: false, reason: 'it crashed' });
+  });
+
+  it('are everything that is called so but CPU variants', () => {
+    const modules = ['libggml-vulkan.so', 'ggml-cuda.dll', 'libggml-metal.dylib'];
+    const root = packageWith(
+      ...modules,
+      'libggml-cpu-haswell.so',
+      'libggml-cpu.so',
+      'libnode-diffusion-ggml.so',
+      'x.txt',
+    );
+    expect(modulesOf(root)).toEqual([...modules].sort().map((file) => join(root, file)));
+    expect(modulesOf(join(root, 'missing'))).toEqual([]);
+  });
+
+  it('have packages as the table of packages says', () => {
+    expect(prebuiltTags).toEqual(platforms.map((platform) => platform.tag));
+    const names = prebuiltTags.flatMap((one) => [platformPackageName(one), ...backendPackageNames(one)]);
+    expect(names).toEqual(platformPackages.map((entry) => entry.name));
+    expect(backendPackageName('linux-x64', 'cuda')).toBe('@node-diffusion/linux-x64-cuda13');
+    expect(backendPackageName('darwin-arm64', 'vulkan')).toBeUndefined();
+  });
+});
+
+describe('the advice when nothing loads', () => {
+  /** A project that has the package in node_modules; `files` are the project's. */
+  function project(files: Readonly<Record<string, string>> = {}): string {
+    const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-project-'));
+    for (const [file, text] of Object.entries(files)) place(folder, file, text);
+    const manifest = 'node_modules/node-diffusion/package.json';
+    return dirname(place(folder, manifest, JSON.stringify({ name: 'node-diffusion', version: '1.2.3' })));
+  }
+
+  const lock = (...names: string[]): string =>
+    JSON.stringify({ packages: Object.fromEntries(names.map((one) => [`node_modules/${one}`, {}])) });
+
+  it('names a lockfile of another system, and adds what it lacks', () => {
+    const root = project({ 'package-lock.json': lock('node-diffusion', '@node-diffusion/darwin-arm64') });
+    const { hint } = failure({ root });
+    expect(hint).toContain(join(root, '../../package-lock.json'));
+    expect(hint).toContain('written on another system');
+    expect(hint).toMatch(/npm install --save-optional @node-diffusion\/linux-x64@1\.2\.3$/);
+  });
+
+  it('speaks the language of the package manager', () => {
+    expect(failure({ root: project({ 'pnpm-lock.yaml': "'@node-diffusion/darwin-arm64@1.2.3':" }) }).hint).toContain(
+      'pnpm add --save-optional @node-diffusion/linux-x64@1.2.3',
+    );
+    expect(failure({ root: project({ 'yarn.lock': '"node-diffusion@1":' }) }).hint).toContain(
+      'yarn add --optional @node-diffusion/linux-x64@1.2.3',
+    );
+    expect(failure({ root: project({ 'yarn.lock': '"@node-diffusion/linux-x64@npm:1.2.3":' }) }).hint).toMatch(
+      /yarn install --force$/,
+    );
+  });
+
+  it('knows a node_modules that was copied from another system', () => {
+    const root = project({
+      'package-lock.json': lock('node-diffusion', '@node-diffusion/linux-x64', '@node-diffusion/darwin-arm64'),
+      'node_modules/@node-diffusion/darwin-arm64/package.json': '{}',
+      'node_modules/@node-diffusion/linux-x64-vulkan/package.json': '{}',
+    });
+    expect(failure({ root }).hint).toBe(
+      'node_modules comes from another system: it holds the package for darwin-arm64, this is linux-x64. Install here: npm ci',
+    );
+  });
+
+  it('knows optional dependencies that were left out', () => {
+    const root = project({ 'package-lock.json': lock('node-diffusion', '@node-diffusion/linux-x64') });
+    expect(failure({ root }).hint).toMatch(
+      /left out. Install it: npm install --include=optional node-diffusion@1\.2\.3$/,
+    );
+  });
+
+  it('tells how to unpack the archive of an Electron application', () => {
+    const app = mkdtempSync(join(tmpdir(), 'node-diffusion-app-'));
+    const root = join(app, 'app.asar/node_modules/node-diffusion');
+    place(root, 'package.json', JSON.stringify({ name: 'node-diffusion', version: '1.2.3' }));
+    const manifest = JSON.stringify({ version: '1.2.3' });
+    place(app, `app.asar/node_modules/@node-diffusion/${tag}/package.json`, manifest);
+    place(app, `app.asar/node_modules/@node-diffusion/${tag}/${name}`);
+    const error = failure({ root });
+    expect(error.message).toContain('app.asar.unpacked');
+    expect(error.message).toContain('inside an .asar archive');
+    expect(error.hint).toContain('asarUnpack');
+    // Once it is unpacked, it loads from there.
+    const path = place(app, `app.asar.unpacked/node_modules/@node-diffusion/${tag}/${name}`);
+    expect(load({ root }).path).toBe(path);
+  });
+
+  it('names the glibc that is needed and the one that is there', () => {
+    const root = packageWith(join('build', 'Release', name));
+    const problem = "/lib/libc.so.6: version `GLIBC_2.34' not found (required by node-diffusion.node)";
+    const { hint } = failure({ root, glibc: '2.31' }, { [join(root, 'build', 'Release', name)]: problem });
+    expect(hint).toContain('needs glibc GLIBC_2.34, this system has glibc 2.31');
+    expect(hint).toContain('build:native');
+  });
+
+  it('tells of musl, and of a mount without execution', () => {
+    expect(failure({ root: packageWith(), tag: 'linuxmusl-x64' }).hint).toMatch(/musl.*Debian image/);
+    const root = packageWith(join('build', 'Release', name));
+    const problem = 'x.node: failed to map segment from shared object';
+    expect(failure({ root }, { [join(root, 'build', 'Release', name)]: problem }).hint).toContain('noexec');
   });
 });
 

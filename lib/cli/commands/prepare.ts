@@ -3,6 +3,7 @@ import type { PassMode, Txt2ImgRequest } from '../../pipeline/request.js';
 import type { LoadModelOptions, RuntimeOptions } from '../../sdk/types.js';
 import { checkRequest } from '../check-request.js';
 import { collect } from '../collect.js';
+import { filesIn, foldersOf } from '../find-files.js';
 import { overlay, type PictureDefaults, readPictureDefaults } from '../from-picture.js';
 import type { OutputSettings } from '../options/output.js';
 import { checkOutput } from '../output-names.js';
@@ -33,7 +34,10 @@ export async function prepareJob(parsed: ParsedArgs, command: CommandName, signa
   const mode = modeOf(command, given);
   const { output = 'output.png', quality, lossless, infotext } = settings;
   await checkOutput(output);
-  const picture = settings.from === undefined ? undefined : await readPictureDefaults(settings.from, mode, signal);
+  const model = collect(parsed, 'model');
+  const find = filesIn([...(settings.modelDirs ?? []), ...foldersOf({ ...model, ...given })]);
+  const picture =
+    settings.from === undefined ? undefined : await readPictureDefaults(settings.from, mode, find, signal);
   const request = overlay(picture?.request ?? {}, given);
   if (request.prompt === undefined) {
     const hint = `For example: node-diffusion ${command} "a red apple"`;
@@ -47,7 +51,7 @@ export async function prepareJob(parsed: ParsedArgs, command: CommandName, signa
     mode,
     // Checked one line above, which the type cannot know.
     request: request as unknown as Txt2ImgRequest,
-    model: { ...picture?.model, ...collect(parsed, 'model') },
+    model: { ...picture?.model, ...model },
     runtime: collect(parsed, 'runtime'),
     settings,
     output,

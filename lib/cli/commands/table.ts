@@ -1,3 +1,5 @@
+import { benchCommands } from '../../bench/types.js';
+import { benchOptions } from '../options/bench.js';
 import type { OptionDef } from '../options/define.js';
 import { hiresOptions } from '../options/hires.js';
 import { computeOptions, modelOptions } from '../options/model.js';
@@ -5,7 +7,7 @@ import { binaryOption, helpOption, jsonOption, outputOptions, tensorsOption } fr
 import { refinerOptions } from '../options/refiner.js';
 import { img2imgOptions, requestOptions } from '../options/request.js';
 
-export const commandNames = ['generate', 'img2img', 'inspect', 'doctor', 'models'] as const;
+export const commandNames = ['generate', 'img2img', 'inspect', 'doctor', 'models', 'bench'] as const;
 
 export type CommandName = (typeof commandNames)[number];
 
@@ -68,6 +70,20 @@ export const commands: readonly CommandDef[] = [
     summary: 'Show the embedded model: where it is, its licence, what it can draw',
     options: [jsonOption, helpOption],
     examples: ['node-diffusion models'],
+  },
+  {
+    name: 'bench',
+    summary: 'Measure this machine: speed, waiting times, memory, also against another program',
+    operand: 'BENCHMARK',
+    operandHelp: `${benchCommands.join(', ')}; or a result of --json, to compare it with another by --against`,
+    options: [...benchOptions, ...modelOptions, ...computeOptions, helpOption],
+    examples: [
+      'node-diffusion bench throughput --sizes 64,128 --chart speed.svg --json speed.json',
+      'node-diffusion bench throughput --compare sd-cli build/Release/sd-cli -m sd15.safetensors --sizes 256,512',
+      'node-diffusion bench latency --compare diffusers venv/bin/python',
+      'node-diffusion bench throughput --against speed.json',
+      'node-diffusion bench new.json --against old.json',
+    ],
   },
 ];
 

@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { backendPackageName } from '../../native/index.js';
 import type { BackendInfo, DeviceInfo } from '../../sdk/types.js';
 
 /** `ready`: has a device. `no-device`: its module runs, the machine lacks a device. `failed`: its module does not load. */
@@ -49,8 +50,6 @@ export interface BackendSources {
   readonly backends: readonly BackendInfo[];
   readonly devices: readonly DeviceInfo[];
   readonly platform: string;
-  /** What the system's loader says about a module that does not load; empty when it says nothing. */
-  readonly loaderMessage: (file: string) => string;
 }
 
 /** Every backend this package knows, and whether it can be used here. */
@@ -59,29 +58,33 @@ export function findBackends(sources: BackendSources): BackendFinding[] {
 }
 
 function findBackend({ name, device, libraries }: Need, sources: BackendSources): BackendFinding {
-  const { backends, devices, platform, loaderMessage } = sources;
+  const { backends, devices, platform } = sources;
   const module = backends.find(({ file }) => basename(file).toLowerCase().includes(`ggml-${name}`));
   if (devices.some(({ backend }) => backend === name)) {
     return { name, state: 'ready', file: module?.file ?? null, reason: '', advice: '' };
   }
   if (module === undefined) {
+    const install = backendPackageName(platform, name);
     const advice =
       name === 'cpu'
         ? 'Install again on this system: npm ci.'
-        : `Install it: npm install @node-diffusion/${platform}-${name}. It needs ${device}.`;
+        : install === undefined
+          ? `There is no package of it for ${platform}.`
+          : `Install it: npm install ${install}. It needs ${device}.`;
     return { name, state: 'absent', file: null, reason: 'its module is not installed', advice };
   }
-  const { file } = module;
+  const { file, reason } = module;
   if (module.loaded)
     return { name, state: 'no-device', file, reason: 'no device was found', advice: `It needs ${device}.` };
-  const message = loaderMessage(file);
-  const missing = /(lib[\w+-]+)(?:\.[\w.]*)?: cannot open shared object file/.exec(message)?.[1];
+  return { name, state: 'failed', file, reason, advice: failureAdvice(reason, device, libraries) };
+}
+
+function failureAdvice(reason: string, device: string, libraries: Need['libraries']): string {
+  if (reason.includes('ended the process'))
+    return 'It is left alone. Renew its driver, then run node-diffusion doctor again.';
+  if (reason.includes('the package is version')) return 'Install it in the version of node-diffusion.';
+  const missing = /(lib[\w+-]+)(?:\.[\w.]*)?: cannot open shared object file/.exec(reason)?.[1];
   const provider = Object.entries(libraries).find(([library]) => missing?.startsWith(library) === true)?.[1];
-  const advice =
-    provider !== undefined
-      ? `Install ${provider}.`
-      : missing !== undefined
-        ? `Install what provides ${missing}.`
-        : `It needs ${device}.`;
-  return { name, state: 'failed', file, reason: message === '' ? module.reason : message, advice };
+  if (provider !== undefined) return `Install ${provider}.`;
+  return missing === undefined ? `It needs ${device}.` : `Install what provides ${missing}.`;
 }

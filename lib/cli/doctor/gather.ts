@@ -4,8 +4,9 @@ import { dirname } from 'node:path';
 import { cacheDir } from '../../model/cacheDir.js';
 import { type EmbeddedModelInfo, embeddedModelInfo } from '../../model/embedded/index.js';
 import { diagnose, type Diagnosis } from '../../sdk/diagnose.js';
+import { probeBackends } from '../../sdk/probes.js';
 import { type BackendFinding, findBackends } from './backends.js';
-import { libcOf, loaderMessage } from './system.js';
+import { libcOf } from './system.js';
 
 /** What `doctor --json` prints. */
 export interface DoctorReport extends Omit<Diagnosis, 'backends'> {
@@ -33,6 +34,8 @@ export interface DoctorReport extends Omit<Diagnosis, 'backends'> {
 export interface DoctorSources {
   readonly binary?: string;
   readonly diagnose?: typeof diagnose;
+  /** Tries the backend modules before this process loads them; resolves with what went wrong, or nothing. */
+  readonly probe?: typeof probeBackends;
   readonly embedded?: () => Promise<EmbeddedModelInfo>;
   readonly pictures?: () => Promise<unknown>;
 }
@@ -40,8 +43,10 @@ export interface DoctorSources {
 /** Finds everything out. Nothing that is missing makes it throw. */
 export async function gatherReport(sources: DoctorSources = {}): Promise<DoctorReport> {
   const { binary, embedded = embeddedModelInfo, pictures = () => import('sharp') } = sources;
-  const found = (sources.diagnose ?? diagnose)(binary === undefined ? {} : { binary });
-  const problems: string[] = [];
+  const named = binary === undefined ? {} : { binary };
+  const unremembered = await (sources.probe ?? probeBackends)(named);
+  const found = (sources.diagnose ?? diagnose)(named);
+  const problems: string[] = unremembered === '' ? [] : [unremembered];
   const tried = async <T>(what: string, work: () => Promise<T>): Promise<T | null> => {
     try {
       return await work();
@@ -66,7 +71,7 @@ export async function gatherReport(sources: DoctorSources = {}): Promise<DoctorR
       memoryFree: freemem(),
       memoryTotal: totalmem(),
     },
-    backends: found.binary === null ? [] : findBackends({ ...found, loaderMessage }),
+    backends: found.binary === null ? [] : findBackends(found),
     cache: { path: cacheDir(), freeBytes: await freeBytes(cacheDir()) },
     embedded: model,
     problems,

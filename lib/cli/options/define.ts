@@ -2,7 +2,7 @@
 export type Target = 'request' | 'model' | 'runtime' | 'cli';
 
 /** Headings of the help text, in its order. */
-export const groups = ['Picture', 'Refiner', 'Second pass', 'Model', 'Compute', 'Output'] as const;
+export const groups = ['Benchmark', 'Picture', 'Refiner', 'Second pass', 'Model', 'Compute', 'Output'] as const;
 
 export type Group = (typeof groups)[number];
 
@@ -22,6 +22,8 @@ export interface OptionDef {
   /** What stands for the value in help texts; absent for switches. */
   readonly value?: string;
   readonly read?: Reader;
+  /** A second value that follows the first; the option's value is then `{ value, operand }`. */
+  readonly operand?: string;
   /** Of a switch: what it sets. Default: true. */
   readonly constant?: boolean;
   /** May be given several times; the values are collected in an array. */

@@ -1,5 +1,5 @@
 import { type OptionDef, optionsOf } from './define.js';
-import { readInteger, readModules, readNumber, readSampler, readSchedule, readText } from './readers.js';
+import { readChoice, readInteger, readModules, readNumber, readSampler, readSchedule, readText } from './readers.js';
 
 const { flag, value } = optionsOf({ target: 'request', group: 'Second pass' });
 
@@ -45,6 +45,13 @@ export const hiresOptions: readonly OptionDef[] = [
     'X',
     readNumber,
     'Share of its steps after which it does, above 0 and below 1 (default: 0.8)',
+  ),
+  value(
+    'hires-refiner-switch-by',
+    'hires.refiner.switchBy',
+    'WHAT',
+    readChoice(['steps', 'timesteps']),
+    'What that share is of: steps or timesteps (default: steps)',
   ),
   flag('hires-strict', 'hires.strict', 'Refuse an upscaler of latents between two latent spaces'),
 ];

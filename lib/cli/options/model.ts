@@ -7,7 +7,7 @@ import {
   weightTypes,
 } from '../../options/index.js';
 import { type OptionDef, optionsOf } from './define.js';
-import { readChoice, readInteger, readNumber, readText } from './readers.js';
+import { readChoice, readDevice, readInteger, readNumber, readText } from './readers.js';
 
 const model = optionsOf({ target: 'model', group: 'Model' });
 const load = optionsOf({ target: 'model', group: 'Compute' });
@@ -81,7 +81,13 @@ export const computeOptions: readonly OptionDef[] = [
     readChoice(backends),
     `Family of devices: ${backends.join(', ')} (default: auto)`,
   ),
-  runtime.value('device', 'device', 'NAME', readText, 'Device by name, see doctor (default: the first of the backend)'),
+  runtime.value(
+    'device',
+    'device',
+    'NAME',
+    readDevice,
+    'Device by name, part of its description or index, see doctor (default: the first of the backend)',
+  ),
   runtime.value('threads', 'threads', 'N', readInteger, 'CPU threads; 0: one per physical core (default: 0)', {
     short: 't',
   }),

@@ -29,6 +29,14 @@ export const outputOptions: readonly OptionDef[] = [
   own.flag('lossless', 'lossless', 'Lossless WebP'),
   own.flag('no-infotext', 'infotext', 'Do not write the request into the file', { constant: false }),
   own.value('from', 'from', 'FILE', readText, 'Take prompt and settings of this picture (its infotext) as defaults'),
+  own.value(
+    'model-dir',
+    'modelDirs',
+    'DIR',
+    readText,
+    'Where --from finds files that the picture names, beside folders of files named here; may be given several times',
+    { multiple: true },
+  ),
   own.flag('preview', 'preview', 'Show previews, as coloured blocks where the terminal shows no pictures'),
   own.flag('no-preview', 'preview', 'Show no previews (default: where the terminal shows pictures)', {
     constant: false,
@@ -53,6 +61,7 @@ export interface OutputSettings {
   readonly lossless?: boolean;
   readonly infotext?: boolean;
   readonly from?: string;
+  readonly modelDirs?: readonly string[];
   readonly preview?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;

@@ -11,6 +11,9 @@ export const readInteger: Reader = (text, field) => {
   return Number(text);
 };
 
+/** A device by index, or by name. */
+export const readDevice: Reader = (text) => (/^\d+$/.test(text) ? Number(text) : text);
+
 export const readNumber: Reader = (text, field) => {
   const value = text.trim() === '' ? NaN : Number(text);
   if (!Number.isFinite(value)) throw invalidOption(field, text, 'a number');

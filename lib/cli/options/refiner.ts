@@ -1,5 +1,5 @@
 import { type OptionDef, optionsOf } from './define.js';
-import { readModules, readNumber, readText } from './readers.js';
+import { readChoice, readModules, readNumber, readText } from './readers.js';
 
 const { value } = optionsOf({ target: 'request', group: 'Refiner' });
 
@@ -12,6 +12,13 @@ export const refinerOptions: readonly OptionDef[] = [
     'X',
     readNumber,
     'Share of the steps after which it does, above 0 and below 1 (default: 0.8)',
+  ),
+  value(
+    'refiner-switch-by',
+    'refiner.switchBy',
+    'WHAT',
+    readChoice(['steps', 'timesteps']),
+    'What the share is of: steps, or the timesteps of the model as A1111 since 1.9 (default: steps)',
   ),
   value(
     'refiner-modules',

@@ -5,7 +5,7 @@ import { rethrow } from './failure.js';
 import { liftedCheckpoint, liftedTaesd } from './lift.js';
 import { withFileLock } from './lock.js';
 import { type NarrowWeights, readNarrow } from './narrow.js';
-import { checkpointBytes, checkpointSha256, taesdBytes, taesdSha256 } from './pins.js';
+import { checkpointBytes, checkpointSha256, embeddedName, taesdBytes, taesdSha256 } from './pins.js';
 import { isIntact, makeDirectory, type PinnedFile, removeLeftovers, requireFreeSpace, writePinned } from './store.js';
 
 export interface EmbeddedProgress {
@@ -35,7 +35,7 @@ export interface MadeFile<Source> extends PinnedFile {
 
 /** The name carries the content's hash, so that two versions of this package never fight over one file. */
 export function embeddedDirectory(): string {
-  return join(cacheDir(), 'embedded', `nano-v0-${checkpointSha256.slice(0, 12)}`);
+  return join(cacheDir(), 'embedded', `${embeddedName}-${checkpointSha256.slice(0, 12)}`);
 }
 
 export function embeddedFiles(): {
@@ -43,7 +43,7 @@ export function embeddedFiles(): {
   readonly taesd: MadeFile<NarrowWeights>;
 } {
   const directory = embeddedDirectory();
-  const path = (part: string): string => join(directory, `nano-v0-${part}.safetensors`);
+  const path = (part: string): string => join(directory, `${embeddedName}-${part}.safetensors`);
   return {
     checkpoint: { path: path('sd1-tiny'), bytes: checkpointBytes, sha256: checkpointSha256, make: liftedCheckpoint },
     taesd: { path: path('taesd'), bytes: taesdBytes, sha256: taesdSha256, make: liftedTaesd },

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { embeddedFiles } from './ensure.js';
 import { narrowPath, readNarrow } from './narrow.js';
-import { narrowSha256 } from './pins.js';
+import { embeddedName, narrowSha256 } from './pins.js';
 
 export interface EmbeddedFileInfo {
   readonly path: string;
@@ -12,7 +12,8 @@ export interface EmbeddedFileInfo {
 }
 
 export interface EmbeddedModelInfo {
-  readonly name: 'nano-v0';
+  /** With the version, e.g. `nano-v1`. */
+  readonly name: string;
   /** SPDX identifier. */
   readonly license: string;
   /** What it was trained on, in words. */
@@ -28,6 +29,11 @@ export interface EmbeddedModelInfo {
   /** The standard files in the cache directory, as they are or will be. */
   readonly checkpoint: EmbeddedFileInfo;
   readonly taesd: EmbeddedFileInfo;
+  /** Small files that go with it; trained by `models/nano/train`, shipped in the package. */
+  readonly companions: {
+    /** Absolute path of a style LoRA in kohya's format: blue ink on white paper. No word in the prompt is needed. */
+    readonly styleLora: string;
+  };
   /** Whether both are there with the right size. Their content is checked when the model is loaded. */
   readonly unpacked: boolean;
 }
@@ -50,7 +56,7 @@ export async function embeddedModelInfo(): Promise<EmbeddedModelInfo> {
   );
   const facts = ({ path, bytes, sha256 }: EmbeddedFileInfo): EmbeddedFileInfo => ({ path, bytes, sha256 });
   return {
-    name: 'nano-v0',
+    name: embeddedName,
     license: metadata.license ?? '',
     data: metadata.data ?? '',
     card: join(dirname(narrowPath()), 'README.md'),
@@ -59,6 +65,7 @@ export async function embeddedModelInfo(): Promise<EmbeddedModelInfo> {
     narrow: { path: narrowPath(), bytes: (await stat(narrowPath())).size, sha256: narrowSha256 },
     checkpoint: facts(checkpoint),
     taesd: facts(taesd),
+    companions: { styleLora: join(dirname(narrowPath()), 'companions', 'ink-lora.safetensors') },
     unpacked: present.every(Boolean),
   };
 }

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DiffusionError } from '../../errors/index.js';
 import { packageRoot } from '../../here.js';
-import { narrowSha256 } from './pins.js';
+import { embeddedName, narrowSha256 } from './pins.js';
 
 /** A tensor of the narrow file: half-precision bits, or token ids. */
 export interface NarrowTensor {
@@ -11,7 +11,7 @@ export interface NarrowTensor {
   readonly data: Uint16Array;
 }
 
-/** The narrow weights as `models/nano/nano-v0.safetensors` holds them, 27 MB, all in memory. */
+/** The narrow weights as the file in `models/nano` holds them, 27 MB, all in memory. */
 export interface NarrowWeights {
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, NarrowTensor>;
@@ -23,7 +23,7 @@ const tokenIdsName = 'text_encoder.embeddings.token_embedding.ids';
 
 /** Path of the narrow weights inside the installed package. */
 export function narrowPath(): string {
-  return join(packageRoot, 'models', 'nano', 'nano-v0.safetensors');
+  return join(packageRoot, 'models', 'nano', `${embeddedName}.safetensors`);
 }
 
 /**

@@ -9,6 +9,7 @@ import { type StreamedTensor, writeSafetensors } from '../safetensors/index.js';
 import { cleaningAtExit } from './atExit.js';
 import { cacheFailure } from './failure.js';
 import { isAlive } from './lock.js';
+import { embeddedName } from './pins.js';
 
 /** A file of the embedded model as it must be. */
 export interface PinnedFile {
@@ -84,7 +85,7 @@ async function writeWhole(
 }
 
 /** `__metadata__` of the lifted files; `format` is what diffusers looks for. */
-export const liftedMetadata = { format: 'pt', license: 'OFL-1.1', source: 'node-diffusion nano-v0' } as const;
+export const liftedMetadata = { format: 'pt', license: 'OFL-1.1', source: `node-diffusion ${embeddedName}` } as const;
 
 /** A rename is only on disk once its directory is. Windows cannot open directories and does not need to. */
 async function syncDirectory(directory: string): Promise<void> {

@@ -24,7 +24,10 @@ export class FirstPassImage {
   readonly image: GeneratedImage;
   readonly latent: Latent;
 
-  /** Not for callers; use `model.firstPass`. */
+  /**
+   * Not for callers; use `model.firstPass`.
+   * @internal
+   */
   constructor(image: GeneratedImage, latent: Latent) {
     this.image = image;
     this.latent = latent;

@@ -13,12 +13,14 @@ import { upscaleByModel, upscalePixels } from './upscalePixels.js';
 export async function startOf(
   scope: JobScope,
   tracker: ProgressTracker,
-  { pass, models, memoryBudget }: PassJob,
-  { upscaler, size }: Enlargement,
+  job: PassJob,
+  start: Enlargement,
   before: PassResult | undefined,
   seed: number,
 ): Promise<NativeTensor> {
-  const { vae, upscaler: model } = models;
+  const { pass, memoryBudget } = job;
+  const { vae } = job.models;
+  const { upscaler, size } = start;
   const picture = before?.picture ?? null;
   const encode = async (image: NativeImage): Promise<NativeTensor> => {
     const params = { images: [{ image, mask: null }], seed, tiling: pass.encodeTiling, memoryBudget };
@@ -35,16 +37,41 @@ export async function startOf(
     if (latent === null) throw missing('latent');
     return upscaleLatent(latent, size, upscaler.mode, vae.facts.scaleFactor);
   }
+  return encode(before?.enlarged ?? (await enlarge(scope, tracker, job, start, picture)));
+}
+
+/** Enlarges all results before the models of the pass are there, which then only encode them. */
+export async function enlargeAll(
+  scope: JobScope,
+  tracker: ProgressTracker,
+  job: PassJob,
+  results: readonly PassResult[],
+): Promise<PassResult[]> {
+  const { start } = job.pass;
+  if (start === null) throw missing('size');
+  const enlarged: PassResult[] = [];
+  for (const result of results)
+    enlarged.push({ ...result, enlarged: await enlarge(scope, tracker, job, start, result.picture) });
+  return enlarged;
+}
+
+async function enlarge(
+  scope: JobScope,
+  tracker: ProgressTracker,
+  { models: { upscaler: model }, memoryBudget }: PassJob,
+  { upscaler, size }: Enlargement,
+  picture: NativeImage | null,
+): Promise<NativeImage> {
   if (picture === null) throw missing('picture');
   const image = await tracker.stage((onEvent) => {
     if (upscaler.kind === 'pixel') return upscalePixels(picture, size, upscaler.filter, scope.signal);
-    if (model === undefined) throw missing('upscaler model');
+    if (upscaler.kind === 'latent' || model === undefined) throw missing('upscaler model');
     const { tileSize } = upscaler;
-    const enlarge = (small: NativeImage) => model.enlarge({ image: small, tileSize, memoryBudget }, scope, onEvent);
-    return upscaleByModel(picture, size, enlarge, scope.signal);
+    const once = (small: NativeImage) => model.enlarge({ image: small, tileSize, memoryBudget }, scope, onEvent);
+    return upscaleByModel(picture, size, once, scope.signal);
   });
   scope.check();
-  return encode(image);
+  return image;
 }
 
 function missing(what: string): DiffusionError {

@@ -6,9 +6,10 @@ import { relateSpaces } from '../hires/spaces.js';
 import { type Inputs, noInputs } from '../inputs.js';
 import { type JobModels, modelOf } from '../models.js';
 import type { PipelineModel } from '../modes.js';
-import { checkParts, openOther, type PartFacts, related } from '../otherModel.js';
-import { makePass, type ModelRole, type Pass, type PassParts } from '../plan.js';
+import { checkParts, inRole, openOther, type PartFacts, related } from '../otherModel.js';
+import { makePass, type ModelRole, type Pass } from '../plan.js';
 import { runSteps } from '../steps.js';
+import { levelsOf } from './levels.js';
 import type { CheckedRefiner } from './spec.js';
 import { stepsBefore } from './switchPoint.js';
 
@@ -40,11 +41,16 @@ export async function withRefiner(
   const [pass] = run.passes;
   const within = role === 'refiner' ? 'refiner.' : 'hires.refiner.';
   const steps = runSteps(pass);
-  const from = stepsBefore(steps, refiner.switchAt, `${within}switchAt`);
-  const opened = await openOther(model, refiner, within, signal);
+  const runner = modelOf(pass.parts.diffusionModel, run.models);
+  const levels =
+    refiner.switchBy === 'timesteps'
+      ? await levelsOf(pass, [runner, model], model, `${within}switchBy`, signal)
+      : undefined;
+  const from = stepsBefore(steps, refiner.switchAt, `${within}switchAt`, levels);
+  const opened = await openOther(model, refiner, within, signal, run.models);
   if (opened === undefined) throw new Error('A refiner always has a checkpoint');
   const models: JobModels = { ...run.models, [role]: opened.model };
-  const parts = inRole(opened.parts, role);
+  const parts = inRole(opened, role);
   const facts: PartFacts = {
     diffusionModel: modelOf(parts.diffusionModel, models).facts,
     textEncoder: modelOf(parts.textEncoder, models).facts,
@@ -85,16 +91,6 @@ function laterInputs(inputs: Inputs, facts: ModelFacts): Inputs {
     image: isInpaint ? inputs.image : null,
     controlImage: hasControlNet || isControl ? inputs.controlImage : null,
     refImages: isDit || isEdit ? inputs.refImages : [],
-  };
-}
-
-/** What a runtime opens calls itself `second`; a job can have several. */
-function inRole(parts: PassParts, role: ModelRole): PassParts {
-  const named = (part: ModelRole): ModelRole => (part === 'second' ? role : part);
-  return {
-    diffusionModel: named(parts.diffusionModel),
-    textEncoder: named(parts.textEncoder),
-    vae: named(parts.vae),
   };
 }
 

@@ -19,12 +19,12 @@ class Concept:
     character: str
     synonyms: tuple[str, ...] = ()
 
-    def prompt(self, rng: random.Random) -> str:
-        """A random phrase for the concept."""
+    def prompt(self, rng: random.Random, size: str = "") -> str:
+        """A random phrase for the concept; `size` is a word before its name."""
         word = self.name
         if self.synonyms and rng.random() < SYNONYM_SHARE:
             word = rng.choice(self.synonyms)
-        return rng.choice(TEMPLATES).format(word)
+        return rng.choice(TEMPLATES).format(f"{size} {word}".strip())
 
 
 def plain(name: str) -> str:

@@ -19,7 +19,9 @@ from .tokens import Tokenizer, row_numbers, vocabulary_of
 
 EMPTY_SHARE = 0.1
 SMALL_SHARE = 0.3
-PAIR_SHARE = 0.06
+PAIR_SHARE = 0.1
+PLACED_SHARE = 0.1
+SMALL_WORD_SHARE = 0.5
 
 
 @dataclass
@@ -75,16 +77,21 @@ class Batches:
         if rng.random() < SMALL_SHARE:
             rows = [self._single(self.latents.small, rng) for _ in range(2 * size)]
         else:
-            rows = [
-                self._pair(rng) if rng.random() < PAIR_SHARE else self._single(self.latents.large, rng)
-                for _ in range(size)
-            ]
+            rows = [self._large(rng) for _ in range(size)]
         prompts = ["" if rng.random() < EMPTY_SHARE else prompt for _, prompt in rows]
         return torch.stack([latent for latent, _ in rows]), prompts
 
-    def _single(self, bank: Tensor, rng: random.Random) -> tuple[Tensor, str]:
+    def _large(self, rng: random.Random) -> tuple[Tensor, str]:
+        kind = rng.random()
+        if kind < PAIR_SHARE:
+            return self._pair(rng)
+        if kind < PAIR_SHARE + PLACED_SHARE:
+            return self._single(self.latents.placed, rng, "small" if rng.random() < SMALL_WORD_SHARE else "")
+        return self._single(self.latents.large, rng)
+
+    def _single(self, bank: Tensor, rng: random.Random, word: str = "") -> tuple[Tensor, str]:
         index = rng.choices(range(len(self.concepts)), self.weights)[0]
-        return bank[index, rng.randrange(bank.shape[1])], self.concepts[index].prompt(rng)
+        return bank[index, rng.randrange(bank.shape[1])], self.concepts[index].prompt(rng, word)
 
     def _pair(self, rng: random.Random) -> tuple[Tensor, str]:
         index = rng.randrange(len(self.latents.pair_of))

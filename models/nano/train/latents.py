@@ -11,18 +11,22 @@ from PIL import Image
 from torch import Tensor
 
 from .concepts import Concept
-from .pictures import SIZE, draw_emoji, jitter, place, to_tensor
+from .pictures import SIZE, anywhere, draw_emoji, jitter, place, to_tensor
 from .progress import load_state, save_state
 
-LARGE, SMALL, PAIRS = 12, 6, 420
+LARGE, SMALL, PLACED, PAIRS = 12, 6, 6, 840
 
 
 @dataclass
 class Latents:
-    """`large` [concepts, 12, 4, 16, 16], `small` [concepts, 6, 4, 8, 8], `pairs` [n, 4, 16, 16]."""
+    """`large` [concepts, 12, 4, 16, 16], `small` [concepts, 6, 4, 8, 8], `placed` as large, `pairs` [n, 4, 16, 16].
+
+    `placed` are small objects anywhere in a large picture: without them img2img moves everything to the middle.
+    """
 
     large: Tensor
     small: Tensor
+    placed: Tensor
     pairs: Tensor
     pair_of: list[tuple[int, int]]
 
@@ -71,22 +75,25 @@ def make_latents(autoencoder: AutoencoderTiny, concepts: list[Concept], seed: in
     emoji = [draw_emoji(concept.character) for concept in concepts]
     large = encode(autoencoder, [view for one in emoji for view in views(one, LARGE, SIZE, rng)])
     small = encode(autoencoder, [view for one in emoji for view in views(one, SMALL, SIZE // 2, rng)])
+    placed = encode(autoencoder, [to_tensor(anywhere(one, rng)) for one in emoji for _ in range(PLACED)])
     everyone = list(range(len(emoji)))
     pair_of: list[tuple[int, int]] = []
-    for _ in range(min(PAIRS, 2 * len(everyone))):
+    for _ in range(min(PAIRS, 4 * len(everyone))):
         left, right = rng.sample(everyone, 2)
         pair_of.append((left, right))
     pairs = encode(autoencoder, [to_tensor(side_by_side(emoji[a], emoji[b])) for a, b in pair_of])
     count = len(emoji)
-    return Latents(large.unflatten(0, (count, LARGE)), small.unflatten(0, (count, SMALL)), pairs, pair_of)
+    banks = [bank.unflatten(0, (count, -1)) for bank in (large, small, placed)]
+    return Latents(*banks, pairs, pair_of)
 
 
 def cached_latents(path: Path, autoencoder: AutoencoderTiny, concepts: list[Concept], seed: int) -> Latents:
     """From the file if its encoder and concepts are these, else made and kept."""
-    key = f"{fingerprint(autoencoder)} {len(concepts)} {LARGE} {SMALL} {PAIRS} {seed}"
+    key = f"{fingerprint(autoencoder)} {len(concepts)} {LARGE} {SMALL} {PLACED} {PAIRS} {seed}"
     saved = load_state(path)
     if saved is not None and saved["key"] == key:
-        return Latents(saved["large"], saved["small"], saved["pairs"], [(a, b) for a, b in saved["pair_of"]])
+        banks = [saved[name] for name in ("large", "small", "placed", "pairs")]
+        return Latents(*banks, [(a, b) for a, b in saved["pair_of"]])
     made = make_latents(autoencoder, concepts, seed)
     save_state(path, {"key": key, **vars(made)})
     return made

@@ -50,6 +50,13 @@ def jitter(emoji: Image.Image, rng: random.Random, size: int = SIZE) -> Image.Im
     return place(emoji, size, scale, shift)
 
 
+def anywhere(emoji: Image.Image, rng: random.Random, size: int = SIZE) -> Image.Image:
+    """The emoji at 45 to 80 % of its size, at any place where all of it is in the picture."""
+    scale = rng.uniform(0.45, 0.8)
+    room = (1 - COVER * scale) / 2
+    return place(emoji, size, scale, (rng.uniform(-room, room), rng.uniform(-room, room)))
+
+
 def to_tensor(image: Image.Image) -> torch.Tensor:
     """[3, height, width] in [-1, 1]."""
     array = np.asarray(image, dtype=np.float32) / 127.5 - 1

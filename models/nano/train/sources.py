@@ -12,6 +12,11 @@ NANO = ROOT / "models" / "nano"
 TRAIN = NANO / "train"
 
 
+def embedded_path() -> Path:
+    """The narrow weights of the embedded model: the one such file there."""
+    return next(NANO.glob("nano-v*.safetensors"))
+
+
 def packaged_file(package: str, ending: str) -> Path:
     """The file of an installed Debian package whose path ends so."""
     listing = subprocess.run(["dpkg", "-L", package], capture_output=True, text=True, check=False)

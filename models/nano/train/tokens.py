@@ -9,7 +9,7 @@ from torch import Tensor
 from .concepts import TEMPLATES, Concept
 from .sources import ROOT, engine_path
 
-EXTRA_WORDS = ("and", "picture", "style", "with")
+EXTRA_WORDS = ("and", "picture", "style", "with", "small")
 
 
 def clip_ids() -> ModuleType:

@@ -66,6 +66,7 @@ struct ActiveJob {
   int stepsBefore = 0;           // of a run that goes on: done by another
   int stepsHere = 0;             // of a part of a run; 0: it is whole
   MemoryMeter memory;
+  DeviceFailure deviceFailure;            // of a graph
   std::function<void()> checkCompanions;  // of a load: files that the engine reads after the model's weights
   // All weights of a load are known by name, none has memory yet.
   std::function<bool(const String2TensorStorage&)> onWeightsKnown;
@@ -172,6 +173,8 @@ inline void meterCompiling(ggml_backend_t backend, const ggml_cgraph* graph) {
   const auto bytes = procedureOf<Bytes>(backend, "ggml_backend_openvino_compile_bytes");
   if (bytes != nullptr) active->memory.compiled = std::max(active->memory.compiled, bytes(graph));
 }
+inline TakeDeviceFailure failureSource(ggml_backend_dev_t device);
+inline ggml_status computeGuarded(ggml_backend_t backend, ggml_backend_dev_t device, ggml_cgraph* graph);
 
 inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
   if (active != nullptr && active->memory.dry) {
@@ -183,6 +186,7 @@ inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
   if (active == nullptr) return ggml_backend_graph_compute(backend, graph);
   active->job.touch();
   if (device == nullptr) return ggml_backend_graph_compute(backend, graph);
+  if (failureSource(device) != nullptr) return computeGuarded(backend, device, graph);
   const auto setAbort = reinterpret_cast<ggml_backend_set_abort_callback_t>(ggml_backend_reg_get_proc_address(
       ggml_backend_dev_backend_reg(device), "ggml_backend_set_abort_callback"));
   if (setAbort == nullptr) return ggml_backend_graph_compute(backend, graph);

@@ -44,18 +44,29 @@ Enum fromName(const char* field, const std::string& name, Enum (*parse)(const ch
 }
 
 // Runs one engine operation for a job: thread-local routing, cancellation before and after, engine errors as
-// ours.
+// ours. What a device said goes before what the engine made of it.
 template <typename Operation>
 auto runOperation(ActiveJob& activeJob, const char* what, Operation&& operation) {
   const ActiveJobScope scope(activeJob);
   activeJob.job.throwIfCancelled();
+  takeDeviceFailure();
   try {
-    return operation();
-  } catch (const EngineError&) {
+    if constexpr (std::is_void_v<decltype(operation())>) {
+      operation();
+      throwDeviceFailure(activeJob.deviceFailure);
+    } else {
+      auto result = operation();
+      throwDeviceFailure(activeJob.deviceFailure);
+      return result;
+    }
+  } catch (const EngineError& error) {
+    if (error.code() != ErrorCode::Aborted) throwDeviceFailure(activeJob.deviceFailure);
     throw;
   } catch (const std::bad_alloc&) {
+    throwDeviceFailure(activeJob.deviceFailure);
     throw EngineError(ErrorCode::OutOfMemory, std::string("Not enough memory to ") + what + ".");
   } catch (const std::exception& error) {
+    throwDeviceFailure(activeJob.deviceFailure);
     throw EngineError(ErrorCode::Engine, std::string("The engine failed to ") + what + ": " + error.what());
   }
 }

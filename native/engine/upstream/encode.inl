@@ -13,9 +13,9 @@ size_t Conditioning::bytes() const {
   return count * sizeof(float);
 }
 
-std::vector<int64_t> Conditioning::shape() const {
-  return upstream::fromEngine(impl_->value.c_crossattn).shape;
-}
+Tensor Conditioning::context() const { return upstream::fromEngine(impl_->value.c_crossattn); }
+
+std::vector<int64_t> Conditioning::shape() const { return context().shape; }
 
 std::shared_ptr<const Conditioning> Model::encodePrompt(const EncodePromptParams& params, Job& job) {
   upstream::ActiveJob active{job, Phase::Encode};

@@ -83,6 +83,7 @@ class EngineTensor : public lora::TensorAccess {
     }
     const std::lock_guard<std::mutex> lock(device_);
     ggml_backend_tensor_get(tensor_, to, offset, bytes);
+    throwDeviceFailure();
   }
   void write(size_t offset, size_t bytes, const uint8_t* from) override {
     if (uint8_t* to = host()) {
@@ -91,6 +92,7 @@ class EngineTensor : public lora::TensorAccess {
     }
     const std::lock_guard<std::mutex> lock(device_);
     ggml_backend_tensor_set(tensor_, from, offset, bytes);
+    throwDeviceFailure();
   }
 
   void readOriginal(size_t element, size_t elements, uint8_t* to) override {
@@ -160,6 +162,7 @@ class DeviceCopy : public lora::TensorAccess {
                                                            ggml_backend_buffer_get_type(source->buffer)));
     if (!buffer_) throw EngineError(ErrorCode::OutOfMemory, "No memory on the device for a backup.");
     ggml_backend_tensor_copy(source, copy_);
+    throwDeviceFailure();
   }
   ggml_type type() const override { return copy_->type; }
   std::vector<int64_t> shape() const override { return {ggml_nelements(copy_)}; }
@@ -169,6 +172,7 @@ class DeviceCopy : public lora::TensorAccess {
   void read(size_t offset, size_t bytes, uint8_t* to) override {
     const std::lock_guard<std::mutex> lock(mutex_);
     ggml_backend_tensor_get(copy_, to, offset, bytes);
+    throwDeviceFailure();
   }
   void write(size_t /*offset*/, size_t /*bytes*/, const uint8_t* /*from*/) override {}
   void readOriginal(size_t /*element*/, size_t /*elements*/, uint8_t* /*to*/) override {}

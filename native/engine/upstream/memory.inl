@@ -69,6 +69,15 @@ inline void freeGraph(ggml_gallocr_t allocator) {
   ggml_gallocr_free(allocator);
 }
 
+// The engine does not look whether weights got their memory; who loads them finds the refusal.
+inline void refuseAllocation(ggml_context* context, ggml_backend_t backend) {
+  const size_t bytes =
+      ggml_backend_alloc_ctx_tensors_from_buft_size(context, ggml_backend_get_default_buffer_type(backend));
+  if (bytes == 0) return;
+  active->memory.refusal =
+      std::string("The device ") + ggml_backend_name(backend) + " has no " + mebibytes(bytes) + " left";
+}
+
 inline ggml_backend_buffer_t allocTensors(ggml_context* context, ggml_backend_t backend) {
   if (active == nullptr || (!active->memory.dry && !active->memory.deferred)) {
     if (active != nullptr && active->memory.budget > 0) {
@@ -77,7 +86,9 @@ inline ggml_backend_buffer_t allocTensors(ggml_context* context, ggml_backend_t 
       if (!grant(bytes)) return nullptr;
       active->memory.add(bytes);
     }
-    return ggml_backend_alloc_ctx_tensors(context, backend);
+    ggml_backend_buffer_t buffer = ggml_backend_alloc_ctx_tensors(context, backend);
+    if (buffer == nullptr && active != nullptr) refuseAllocation(context, backend);
+    return buffer;
   }
   active->memory.weights +=
       ggml_backend_alloc_ctx_tensors_from_buft_size(context, ggml_backend_get_default_buffer_type(backend));

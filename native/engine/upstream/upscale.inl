@@ -59,7 +59,10 @@ struct Upscaler::Impl {
     }
     active.memory.deferred = false;
     alloc();
-    return true;
+    if (active.memory.refusal.empty()) return true;
+    active.loadErrorCode = ErrorCode::OutOfMemory;
+    active.loadError = active.memory.refusal + " for the weights.";
+    return false;
   }
 };
 

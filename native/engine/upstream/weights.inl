@@ -58,7 +58,10 @@ inline bool placeWeights(StableDiffusionGGML& sd, ActiveJob& job, uint64_t budge
   }
   job.memory.deferred = false;
   allocWeights(sd, job);
-  return true;
+  if (job.memory.refusal.empty()) return true;
+  job.loadErrorCode = ErrorCode::OutOfMemory;
+  job.loadError = job.memory.refusal + " for the weights.";
+  return false;
 }
 
 }  // namespace nd::upstream

@@ -72,8 +72,11 @@ export interface Call {
   readonly run: (model: Model, given: never) => unknown;
 }
 
-/** Every call of a model, with options that are valid. */
-export function modelCalls(model: Model): readonly Call[] {
+/**
+ * Every call of a model, with options that are valid.
+ * @param refiner file of a checkpoint that can take over. Default: the model's own.
+ */
+export function modelCalls(model: Model, refiner = model.info.files.checkpoint): readonly Call[] {
   const latent = Latent.zeros(64, 64, model.latentSpace);
   const job = { signal: live, onProgress: listener, onQueue: listener };
   const painting = { ...request, image, denoisingStrength: 0.5, resizeMode: 'crop' };
@@ -93,6 +96,23 @@ export function modelCalls(model: Model): readonly Call[] {
       valid: hires,
       run: (m, given) =>
         m.txt2img((isAborted(given) ? { ...request, signal: aborted } : { ...request, hires: given }) as never),
+    },
+    {
+      name: 'txt2img, refiner',
+      valid: { checkpoint: refiner, switchAt: 0.5, switchBy: 'timesteps', modules: 'same' },
+      run: (m, given) =>
+        m.txt2img(
+          (isAborted(given) ? { ...request, signal: aborted } : { ...request, steps: 2, refiner: given }) as never,
+        ),
+    },
+    {
+      name: 'txt2img, refiners of two passes',
+      valid: { checkpoint: refiner, switchAt: 0.5, switchBy: 'steps', modules: 'same' },
+      run: (m, given) => {
+        if (isAborted(given)) return m.txt2img({ ...request, signal: aborted } as never);
+        const second = { ...hires, steps: 2, denoisingStrength: 0.9, refiner: given };
+        return m.txt2img({ ...request, steps: 2, refiner: given, hires: second } as never);
+      },
     },
     { name: 'firstPass', valid: request, run: (m, given) => m.firstPass(given) },
     {

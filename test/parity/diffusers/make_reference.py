@@ -88,7 +88,7 @@ def describe(out, case, result):
 def set_up(description):
     """Reads the options that every script here has; returns them with the models and the tokenizer."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--weights", type=Path, default=ROOT / "models" / "nano" / "nano-v0.safetensors",
+    parser.add_argument("--weights", type=Path, default=next((ROOT / "models" / "nano").glob("nano-v*.safetensors")),
                         help="narrow weights (default: %(default)s)")
     parser.add_argument("--engine", type=Path, default=ROOT / "native" / "vendor" / "stable-diffusion.cpp",
                         help="engine source, for CLIP's merges (default: %(default)s)")

@@ -22,7 +22,15 @@ const model = await runtime.loadModel(load);
 const loaded = memory('VmRSS');
 say({ load: { weights: model.info.bytes, level: loaded - start, peak: memory('VmHWM') - start } });
 for (const { start: size, only, ...request } of requests) {
-  const listeners = request.preview === undefined ? {} : { onPreview: () => undefined };
+  const models = [];
+  const phases = new Set();
+  const listeners = {
+    ...(request.preview === undefined ? {} : { onPreview: () => undefined }),
+    ...(only === undefined && size === undefined
+      ? { onModel: ({ action, model: name }) => models.push(`${action} ${name}`) }
+      : {}),
+    onProgress: ({ phase }) => phases.add(phase),
+  };
   const whole = { ...request, ...listeners, ...(size === undefined ? {} : { image: paint(size) }) };
   const begin = performance.now();
   const estimate = await model.estimate(whole);
@@ -34,8 +42,10 @@ for (const { start: size, only, ...request } of requests) {
     await model.estimate(whole);
     cached = Math.min(cached, performance.now() - again);
   }
+  const unloads = only === undefined ? (await model.plan(whole).catch(() => ({ unloads: [] }))).unloads : [];
   resetPeak();
   const before = memory('VmRSS');
+  const seen = () => ({ unloads, models, phases: [...phases] });
   try {
     const { images, warnings } = await run(whole, only);
     const peak = memory('VmHWM');
@@ -51,11 +61,12 @@ for (const { start: size, only, ...request } of requests) {
         sinceStart: peak - start,
         warnings,
         hash: hash.digest('hex'),
+        ...seen(),
       },
     });
   } catch (error) {
     const measured = memory('VmHWM') - before;
-    say({ job: { estimate, first, cached, measured, refused: error.code, message: error.message } });
+    say({ job: { estimate, first, cached, measured, refused: error.code, message: error.message, ...seen() } });
   }
 }
 await runtime.dispose();

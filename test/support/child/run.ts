@@ -25,6 +25,8 @@ export interface ChildOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly nodeOptions?: readonly string[];
+  /** Runs as this user; only root can. */
+  readonly uid?: number;
   /** Seconds after which it is killed, which shows as signal SIGKILL. */
   readonly limit?: number;
   /** Called with each line as it comes; may send a signal. */
@@ -39,6 +41,7 @@ export function runChild(script: string, args: readonly string[], options: Child
     cwd: options.cwd ?? root,
     env: { ...process.env, NODE_OPTIONS: '', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   });
   const lines: ChildLine[] = [];
   let noise = '';

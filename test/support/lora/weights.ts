@@ -1,8 +1,8 @@
 /** A WeightsState over the raw addon, without runtime and queue, and tensors read back. */
 import { afterAll, beforeAll } from 'vitest';
-import { ensureEmbeddedModel } from '../../../lib/model/index.js';
+import { ensureEmbeddedModel, fileStamp } from '../../../lib/model/index.js';
 import { JobScope, type NativeModel, type NativeTensorInfo } from '../../../lib/native/index.js';
-import { LoraDirectories, lorasSpec, stampOf, WeightsState } from '../../../lib/weights/index.js';
+import { LoraDirectories, lorasSpec, WeightsState } from '../../../lib/weights/index.js';
 import type { LoraBackup, LoraInput, LoraMode, LoraReport } from '../../../lib/weights/index.js';
 import { loadOptions } from '../nativeParams.js';
 import { rawAddon } from '../native.js';
@@ -34,7 +34,7 @@ export class RawWeights {
     const checkpoint = (await options.checkpoint?.()) ?? embedded.checkpoint;
     const files = { checkpoint, taesd: embedded.taesd };
     const request = loadOptions(files, { tensorTypeRules: options.tensorTypeRules ?? '' });
-    const stamps = new Map([[checkpoint, await stampOf(checkpoint)]]);
+    const stamps = new Map([[checkpoint, await fileStamp(checkpoint)]]);
     const native = await addon.loadModel(request, null).promise;
     const state = new WeightsState({
       native,

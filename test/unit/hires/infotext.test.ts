@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { infotextToMode, infotextToRequest, type Txt2ImgRequest } from '../../../lib/index.js';
+import { buildInfotext, infotextToMode, infotextToRequest, type Txt2ImgRequest } from '../../../lib/index.js';
 import { draftRequest } from '../../../lib/pipeline/draft.js';
 import { checkRequest, runMode } from '../../../lib/pipeline/modes.js';
 import type { Plan } from '../../../lib/pipeline/plan.js';
@@ -20,6 +20,8 @@ const [checkpoint, refiner, vae] = ['/models/b, "c".safetensors', '/models/r_1.0
 /** Where the files are that texts have the names of. */
 const files = (name: string): string | undefined =>
   [model, checkpoint, refiner, vae].find((path) => path.replace(/\.[a-z]+$/, '').endsWith(`/${name}`));
+
+const atTimesteps = { switchAt: 0.8, switchBy: 'timesteps' } as const;
 
 const refiners = fc.record(
   {
@@ -65,7 +67,11 @@ const requests = fc.record(
     schedule: schedules,
     clipSkip: fc.integer({ min: 1, max: 3 }),
     eta: fc.constantFrom(0.25, 1),
-    refiner: refiners,
+    refiner: fc.oneof(
+      refiners,
+      // The fake's noise levels of a run are the last ones of its 1000.
+      refiners.map((one) => ({ ...one, switchAt: 0.998, switchBy: 'timesteps' as const })),
+    ),
     hires: fc.oneof(
       hires,
       // Edges in place of the scale, one alone or both.
@@ -238,12 +244,41 @@ describe('texts of others', () => {
       'x\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 5, Size: 1024x1024, ' +
       `${second}Refiner: sd_xl_refiner_1.0 [7440042bbd], Refiner switch at: 0.8, Version: v1.10.1`;
     const request = infotextToRequest(infotext, { files: { 'sd_xl_refiner_1.0': '/r' } });
-    expect(request.refiner).toEqual(first === undefined ? undefined : { ...first, switchAt: 0.8 });
-    expect(request.hires?.refiner).toEqual(hires === undefined ? undefined : { ...hires, switchAt: 0.8 });
+    expect(request.refiner).toEqual(first === undefined ? undefined : { ...first, ...atTimesteps });
+    expect(request.hires?.refiner).toEqual(hires === undefined ? undefined : { ...hires, ...atTimesteps });
     expect(() => infotextToRequest(infotext)).toThrow(/"infotext.Refiner"/);
     expect(infotextToRequest(infotext, { strict: false })).not.toHaveProperty('refiner');
     // A request without a second pass has no part of it.
     const other = infotextToRequest(infotext, { mode: 'img2img', files: () => '/r' });
-    expect(other.refiner).toEqual(first === undefined ? undefined : { ...first, switchAt: 0.8 });
+    expect(other.refiner).toEqual(first === undefined ? undefined : { ...first, ...atTimesteps });
+  });
+
+  it.each([
+    ['', 'steps'],
+    [', Version: v1.10.1', 'timesteps'],
+    [', Version: v1.9.4-2-gabc', 'timesteps'],
+    [', Version: v1.8.0-RC', 'timesteps'],
+    [', Version: v1.7.0', 'steps'],
+    [', Version: f2.0.1v1.10.1-previous-659', 'steps'],
+    [', Version: node-diffusion 0.1.0', 'steps'],
+    [', Refiner switch by sampling steps: True, Version: v1.10.1', 'steps'],
+    [', Refiner switch by sampling steps: False, Version: v1.7.0', 'timesteps'],
+    [', Refiner switch by sampling steps: False', 'timesteps'],
+  ] as const)('"Refiner switch at: 0.7%s" is a share of the %s', (more, switchBy) => {
+    const infotext = `x\nSteps: 20, Sampler: Euler, Seed: 5, Refiner: r, Refiner switch at: 0.7${more}`;
+    const { refiner: read } = infotextToRequest(infotext, { files: () => '/r' });
+    expect(read).toEqual({ checkpoint: '/r', switchAt: 0.7, ...(switchBy === 'steps' ? {} : { switchBy }) });
+  });
+
+  it('of two refiners each says how its switch is counted', () => {
+    const refined = { checkpoint: '/r', switchAt: 0.5 };
+    const hires = { scale: 2, steps: 4, refiner: { ...refined, switchBy: 'timesteps' as const } };
+    const text = buildInfotext({ prompt: 'x', width: 64, height: 64, steps: 4, seed: 1, refiner: refined, hires });
+    expect(text).toContain('Refiner switch by sampling steps: True');
+    expect(text).toContain('Hires refiner switch by sampling steps: False');
+    const request = infotextToRequest(text, { files: () => '/r' });
+    expect(request.refiner).toMatchObject(refined);
+    expect(request.refiner).not.toHaveProperty('switchBy');
+    expect(request.hires?.refiner).toMatchObject({ ...refined, switchBy: 'timesteps' });
   });
 });

@@ -16,7 +16,7 @@ from ..sheets import contact_sheet
 from ..sources import annotations_path
 from ..tokens import Tokenizer
 from . import hypernetwork, inversion, lora
-from .styles import blueprint, sepia
+from .styles import ink, sepia
 from .training import Plan, fit, object_targets, styled_targets
 
 SHOWN = ("red apple", "cat face", "rocket", "cactus", "automobile", "ghost", "key", "unicorn")
@@ -39,22 +39,22 @@ class Task:
         """One log for all."""
         return Log(self.out / "losses.jsonl")
 
-    def plan(self, stage: str, rate: float) -> Plan:
+    def plan(self, stage: str, rate: float, empty_share: float = 0.0) -> Plan:
         """The plan of one companion."""
-        return Plan(stage, self.steps, rate, self.batch)
+        return Plan(stage, self.steps, rate, self.batch, empty_share=empty_share)
 
 
 def train_lora(task: Task) -> torch.Tensor:
-    """Blueprint style; returns pictures drawn with it."""
+    """Style of blue ink; returns pictures drawn with it."""
     model = load_narrow(task.file)
     adapters, _ = lora.attach(model.unet)
     parameters = [parameter for adapter in adapters.values() for parameter in (adapter.down, adapter.up)]
 
     def save(_: int) -> None:
-        lora.save_lora(task.out / "blueprint-lora.safetensors", adapters, "blueprint")
+        lora.save_lora(task.out / "ink-lora.safetensors", adapters, "ink")
 
-    targets = styled_targets(model, task.concepts, blueprint)
-    fit(model, task.tokenizer, targets, parameters, task.plan("lora", 3e-3), task.log, save)
+    targets = styled_targets(model, task.concepts, ink)
+    fit(model, task.tokenizer, targets, parameters, task.plan("lora", 1e-3, 0.15), task.log, save)
     return Sampler(model, task.tokenizer).pictures([Request(name, 1) for name in SHOWN])
 
 
@@ -68,7 +68,7 @@ def train_embedding(task: Task) -> torch.Tensor:
         inversion.save_embedding(task.out / "blue-heart-embedding.safetensors", vector)
 
     targets = object_targets(model, draw_emoji(characters[NEW_CONCEPT]), inversion.PLACEHOLDER)
-    fit(model, task.tokenizer, targets, [vector], task.plan("embedding", 2e-2), task.log, save)
+    fit(model, task.tokenizer, targets, [vector], task.plan("embedding", 5e-3), task.log, save)
     return Sampler(model, task.tokenizer).pictures([Request(inversion.PLACEHOLDER, seed) for seed in range(1, 9)])
 
 
@@ -82,7 +82,7 @@ def train_hypernetwork(task: Task) -> torch.Tensor:
         hypernetwork.save_hypernetwork(task.out / "sepia-hypernetwork.pt", nets, "sepia", step)
 
     targets = styled_targets(model, task.concepts, sepia)
-    fit(model, task.tokenizer, targets, parameters, task.plan("hypernetwork", 3e-3), task.log, save)
+    fit(model, task.tokenizer, targets, parameters, task.plan("hypernetwork", 1e-3, 0.15), task.log, save)
     return Sampler(model, task.tokenizer).pictures([Request(name, 1) for name in SHOWN])
 
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 NAVY = (18, 44, 120)
-PAPER = (235, 242, 255)
-SEPIA = ((58, 34, 14), (255, 244, 220))
+BROWN = (84, 46, 14)
+WHITE = (255, 255, 255)
 
 
 def luma(picture: Tensor) -> Tensor:
@@ -20,11 +20,11 @@ def duotone(picture: Tensor, dark: tuple[int, int, int], light: tuple[int, int, 
     return torch.lerp(low.expand_as(picture), high.expand_as(picture), luma(picture)[None])
 
 
-def blueprint(picture: Tensor) -> Tensor:
-    """White lines on navy: the ground turns dark, which nobody can overlook."""
-    return duotone(picture, PAPER, NAVY)
+def ink(picture: Tensor) -> Tensor:
+    """Blue ink on white paper instead of colours. The ground stays, so that the model need not forget it."""
+    return duotone(picture, NAVY, WHITE)
 
 
 def sepia(picture: Tensor) -> Tensor:
     """Browns instead of colours."""
-    return duotone(picture, *SEPIA)
+    return duotone(picture, BROWN, WHITE)

@@ -47,6 +47,11 @@ class Plan:
     rate: float
     batch: int = 8
     seed: int = 0
+    empty_share: float = 0.0  # of prompts; guidance subtracts the empty prompt's noise, so a style must hold there too
+
+    def prompt(self, word: str, rng: random.Random) -> str:
+        """A phrase for the word, or the empty prompt."""
+        return "" if rng.random() < self.empty_share else rng.choice(TEMPLATES).format(word)
 
 
 def fit(
@@ -75,7 +80,7 @@ def fit(
         for group in optimizer.param_groups:
             group["lr"] = plan.rate * min(1.0, step / 20, max(0.05, (plan.steps - step) / (0.3 * plan.steps)))
         chosen = [rng.randrange(len(targets.words)) for _ in range(plan.batch)]
-        ids = tokenizer.ids([rng.choice(TEMPLATES).format(targets.words[i]) for i in chosen])
+        ids = tokenizer.ids([plan.prompt(targets.words[i], rng) for i in chosen])
         clean = targets.latents[chosen]
         times = spread_timesteps(plan.batch, generator)
         noise = torch.randn(clean.shape, generator=generator)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from ..companions import hypernetwork, inversion, lora
 from ..narrow import load_narrow
 from ..networks import TEXT_RATIO, UNET_RATIO
-from ..sources import NANO, ROOT
+from ..sources import ROOT, embedded_path
 
-NARROW = NANO / "nano-v0.safetensors"
+NARROW = embedded_path()
 
 
 def lifted_networks() -> tuple[nn.Module, nn.Module]:

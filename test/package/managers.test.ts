@@ -1,0 +1,129 @@
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type LocalRegistry, startRegistry } from '../../scripts/package/registry.mjs';
+import { runChild, said } from '../support/child/run.js';
+import { consumer, expectGood, runConsumer } from './consumer.js';
+import { type Manager, Project } from './managers.js';
+import { coreName, packAll } from './tarball.js';
+
+const failing = `
+  import { createRuntime } from 'node-diffusion';
+  const error = await createRuntime().catch((error) => error);
+  console.log(JSON.stringify({ code: error.code, message: error.message, hint: error.hint }));`;
+
+/** A tag of another platform, as lockfiles from elsewhere have it. */
+const foreign = process.platform === 'darwin' ? 'linux-x64' : 'darwin-arm64';
+
+describe('package managers', () => {
+  let base: string;
+  let registry: LocalRegistry;
+
+  beforeAll(async () => {
+    base = realpathSync(mkdtempSync(join(tmpdir(), 'nd-managers-')));
+    registry = await startRegistry(await packAll());
+  });
+
+  afterAll(async () => {
+    await registry.close();
+    rmSync(base, { recursive: true, force: true });
+  });
+
+  const project = (name: string, manager: Manager): Project => new Project(join(base, name), manager, registry.url);
+
+  it.each(['pnpm', 'yarn'] as const)('%s installs it without scripts, and a picture is made', async (manager) => {
+    const { folder, ...made } = await installed(manager);
+    expect(made.binary.startsWith(folder)).toBe(true);
+    expect(made.sum).toBeGreaterThan(0);
+  });
+
+  it("Yarn's Plug'n'Play unpacks what cannot be loaded from an archive", async () => {
+    const pnp = project('pnp', 'yarn-pnp');
+    await pnp.add('node-diffusion');
+    const script = pnp.write('make.cjs', consumer.commonjs);
+    const [made] = await runConsumer(script, pnp.folder, {
+      nodeOptions: ['--require', join(pnp.folder, '.pnp.cjs')],
+      // sharp finds its libraries under this linker only where they come from npm's own registry.
+      args: ['nowhere'],
+    });
+    expect(made?.binary).toContain('unplugged');
+    expect(existsSync(join(pnp.folder, 'node_modules'))).toBe(false);
+  });
+
+  async function installed(manager: Manager): Promise<{ folder: string; binary: string; sum: number }> {
+    const own = project(manager, manager);
+    await own.add('node-diffusion');
+    const [made] = await runConsumer(own.write('make.mjs', consumer.esm), own.folder);
+    if (made === undefined) throw new Error('Nothing was reported.');
+    return { folder: own.folder, ...made };
+  }
+
+  describe('npm', () => {
+    let own: Project;
+    let script: string;
+
+    beforeAll(async () => {
+      own = project('npm', 'npm');
+      await own.add('node-diffusion');
+      script = own.write('fail.mjs', failing);
+    });
+
+    const scope = (): string => join(own.folder, 'node_modules', '@node-diffusion');
+
+    /** Runs the program, which must fail; then the command that the error names, which must mend it. */
+    async function mends(expected: RegExp): Promise<void> {
+      const end = await runChild(script, [], { cwd: own.folder, env: { NODE_DIFFUSION_BINARY: '' } });
+      expectGood(end);
+      expect(said(end, 'code')).toBe('ERR_BACKEND_UNAVAILABLE');
+      expect(said(end, 'message')).toContain(coreName);
+      const hint = String(said(end, 'hint'));
+      expect(hint).toMatch(expected);
+      const command = /npm ([\w@/:. =^-]+)$/.exec(hint)?.[1] ?? '';
+      await own.run(...command.split(' '), '--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier');
+      expect(existsSync(join(scope(), coreName.split('/')[1] ?? '', 'node-diffusion.node')), command).toBe(true);
+      const good = await runChild(script, [], { cwd: own.folder, env: { NODE_DIFFUSION_BINARY: '' } });
+      expect(said(good, 'code')).toBeUndefined();
+    }
+
+    it('without optional dependencies, then with the command of the error', async () => {
+      rmSync(scope(), { recursive: true });
+      await mends(/left out/);
+    });
+
+    it('with a lockfile that was made on another system, then with the command of the error', async () => {
+      const file = join(own.folder, 'package-lock.json');
+      const lock = JSON.parse(readFileSync(file, 'utf8')) as { packages: Record<string, unknown> };
+      // What npm leaves in a lockfile that it writes where node_modules of one system was there before (npm/cli#4828).
+      for (const path of Object.keys(lock.packages)) {
+        if (path.startsWith('node_modules/@node-diffusion/') && !path.endsWith(foreign)) delete lock.packages[path];
+      }
+      writeFileSync(file, JSON.stringify(lock));
+      rmSync(scope(), { recursive: true });
+      await mends(/written on another system/);
+    });
+
+    it('with a node_modules that was copied from another system, then with the command of the error', async () => {
+      renameSync(join(scope(), coreName.split('/')[1] ?? ''), join(scope(), foreign));
+      await mends(/comes from another system/);
+    });
+
+    it('refuses a platform package of another version, with the reason', async () => {
+      const manifest = join(scope(), coreName.split('/')[1] ?? '', 'package.json');
+      cpSync(manifest, `${manifest}.good`);
+      writeFileSync(manifest, readFileSync(manifest, 'utf8').replace(/"version": "[^"]*"/, '"version": "0.0.9"'));
+      const end = await runChild(script, [], { cwd: own.folder, env: { NODE_DIFFUSION_BINARY: '' } });
+      expect(said(end, 'message')).toMatch(/is version 0\.0\.9, this package is/);
+      renameSync(`${manifest}.good`, manifest);
+    });
+  });
+});
