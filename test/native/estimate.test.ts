@@ -1,39 +1,16 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { ensureEmbeddedModel, type MemoryEstimate } from '../../lib/index.js';
-import { describeEnd, runChild } from '../support/child/run.js';
+import { ensureEmbeddedModel } from '../../lib/index.js';
+import { type MemoryJob, memoryJobs } from '../support/memoryJobs.js';
 import { useScratch } from '../support/scratch.js';
 import { syntheticPart, writeTensors } from '../support/synthetic/index.js';
 
-// Each job runs in a process of its own with the compiled package: what earlier work left to the allocator would
-// otherwise hide what a job takes.
-
-interface Job {
-  readonly estimate: MemoryEstimate;
-  readonly first: number;
-  readonly cached: number;
-  /** Bytes of the process at the job's peak, above the level right before it. */
-  readonly measured: number;
-  /** The same above the level of the loaded model. */
-  readonly sinceLoad: number;
-  /** The same above the level when the runtime was made. */
-  readonly sinceStart: number;
-  readonly warnings: readonly { readonly code: string }[];
-  readonly hash: string;
-  readonly refused?: string;
-  readonly message?: string;
-}
+// Each job runs in a process of its own, see memoryJobs.
 
 const mib = 2 ** 20;
 const apple = { prompt: 'a red apple', steps: 1, cfgScale: 1, sampler: 'euler', seed: 1 };
 
-async function jobs(input: { runtime?: object; load?: object; requests: readonly object[] }): Promise<Job[]> {
-  const end = await runChild('memory.mjs', [JSON.stringify(input)], { limit: 300 });
-  if (end.code !== 0) throw new Error(describeEnd(end));
-  return end.lines.flatMap((line) => ('job' in line ? [line.job as Job] : []));
-}
-
-async function only(input: { runtime?: object; load?: object; request: object }): Promise<Job> {
-  const [job] = await jobs({ ...input, requests: [input.request] });
+async function only(input: { runtime?: object; load?: object; request: object }): Promise<MemoryJob> {
+  const [job] = await memoryJobs({ ...input, requests: [input.request] });
   if (job === undefined) throw new Error('The child told nothing');
   if (job.refused !== undefined) throw new Error(`${job.refused}: ${String(job.message)}`);
   return job;
@@ -114,7 +91,7 @@ describe('memoryLimit', () => {
     const request = { ...apple, width: 256, height: 256 };
     const free = await only({ request });
     const limit = Math.round(free.sinceStart - free.estimate.job * 0.25);
-    const [small, large, again, refused] = await jobs({
+    const [small, large, again, refused] = await memoryJobs({
       runtime: { memoryLimit: limit },
       requests: [
         { ...apple, width: 64, height: 64 },

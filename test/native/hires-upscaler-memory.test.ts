@@ -1,24 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createRuntime, type MemoryEstimate, type Txt2ImgRequest } from '../../lib/index.js';
-import { describeEnd, runChild } from '../support/child/run.js';
+import { createRuntime, type Txt2ImgRequest } from '../../lib/index.js';
+import { type MemoryJob, memoryJobs } from '../support/memoryJobs.js';
 import { threads } from '../support/native.js';
 import { useScratch } from '../support/scratch.js';
 import { writeUpscaler } from '../support/upscaler.js';
-
-// Each in a process of its own with the compiled package, as estimate.test.ts.
-
-interface Job {
-  readonly estimate: MemoryEstimate;
-  /** Bytes of the process at the job's peak, above the level right before it, and since the runtime was made. */
-  readonly measured: number;
-  readonly sinceStart: number;
-  readonly hash: string;
-  readonly unloads: readonly string[];
-  readonly models: readonly string[];
-  readonly phases: readonly string[];
-  readonly refused?: string;
-  readonly message?: string;
-}
 
 const mib = 2 ** 20;
 const scratch = useScratch(2 ** 25);
@@ -31,12 +16,8 @@ beforeAll(async () => {
   await writeUpscaler(upscaler, { scale: 4, weights: { seed: 5 } });
 });
 
-async function run(requests: readonly object[], memoryLimit?: number): Promise<Job[]> {
-  const input = { runtime: memoryLimit === undefined ? {} : { memoryLimit }, requests };
-  const end = await runChild('memory.mjs', [JSON.stringify(input)], { limit: 300 });
-  if (end.code !== 0) throw new Error(describeEnd(end));
-  return end.lines.flatMap((line) => ('job' in line ? [line.job as Job] : []));
-}
+const run = (requests: readonly object[], memoryLimit?: number): Promise<MemoryJob[]> =>
+  memoryJobs({ runtime: memoryLimit === undefined ? {} : { memoryLimit }, requests });
 
 describe('memoryLimit and a hires pass with an upscaler model', () => {
   it('holds where there is room for the model or for enlarging, not for both; the picture is the same', async () => {
