@@ -131,6 +131,7 @@ void Model::Impl::init(const LoadOptions& options, const sd_ctx_params_t& params
   growHeap(kTokenizerBytes);
   hasTaesd = upstream::usesTaesd(options);
   leftOut = active.leftOut = options.leftOut;
+  active.wideConvolutions = options.wideConvolutions;
   upstream::checkFiles(options.files);
   active.checkCompanions = [&] { upstream::checkControlNet(sd, options.files.controlNet); };
   const bool loaded = sd.init(&params);
