@@ -69,6 +69,7 @@ export function sanitizer(name) {
       ...kind.settings(reports, leaks),
       LD_PRELOAD: kind.runtimes.map(runtimeFile).join(' '),
       NODE_DIFFUSION_BINARY: join(output, 'node-diffusion.node'),
+      NODE_DIFFUSION_TEST_SLOWDOWN: '10',
     }),
     clearReports() {
       rmSync(reports, { recursive: true, force: true });
