@@ -146,6 +146,32 @@ export class MemoryLedger {
     });
   }
 
+  /** Takes a need without waiting for others that run; a shortage counts what they have taken. */
+  takeNow(need: Need): Reservation | Shortage {
+    const alone = this.shortage(need);
+    if (alone !== undefined) return alone;
+    const needed = totalOf(need);
+    const underLimit = this.#underLimit() - this.#reserved();
+    if (needed > underLimit) return { device: host, needed, available: Math.max(0, underLimit), byLimit: true };
+    for (const [device, bytes] of need) {
+      const available = Math.max(0, this.#available(device) - this.#reserved(device));
+      if (bytes > available) return { device, needed: bytes, available, byLimit: false };
+    }
+    return this.#take(need);
+  }
+
+  /** Counts bytes that stay, as weights do. The result gives them back; idempotent. */
+  keep(bytes: number): () => void {
+    this.#weights += bytes;
+    let kept = true;
+    return () => {
+      if (!kept) return;
+      kept = false;
+      this.#weights -= bytes;
+      this.#next();
+    };
+  }
+
   /** A reservation, a shortage, or undefined: wait. */
   #decide(need: Need): Reservation | Shortage | undefined {
     const shortage = this.shortage(need);
@@ -169,15 +195,9 @@ export class MemoryLedger {
       need,
       release: close,
       settle: (bytes) => {
-        this.#weights += bytes;
+        const leave = this.keep(bytes);
         close();
-        let kept = true;
-        return () => {
-          if (!kept) return;
-          kept = false;
-          this.#weights -= bytes;
-          this.#next();
-        };
+        return leave;
       },
     };
     this.#running.add(reservation);

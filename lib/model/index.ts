@@ -12,6 +12,7 @@ export {
 export {
   type ComponentName,
   type ElidedArray,
+  bytesOfType,
   type Metadata,
   type MetadataScalar,
   type MetadataValue,

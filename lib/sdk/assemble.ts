@@ -20,6 +20,7 @@ import {
   type PipelineModel,
 } from '../pipeline/index.js';
 import { type WeightsOptions, WeightsState } from '../weights/index.js';
+import { loraRoom } from './loraRoom.js';
 import { ModelTenant, type TenantInit } from './tenant.js';
 
 /** What a model is put together from. */
@@ -84,6 +85,7 @@ export function assemble(init: AssembleInit): Assembled {
     native,
     architecture: first.architecture,
     checkpoint: init.stamps,
+    room: loraRoom(ledger, init.facts),
   });
   const presence = new ModelTenant({
     name: first.name,
@@ -92,7 +94,7 @@ export function assemble(init: AssembleInit): Assembled {
     residency: init.residency,
     trim: async () => {
       cache.clear();
-      if (resident.loaded) await native.releaseBackups(true).promise;
+      if (resident.loaded) await weights.release();
     },
     log,
     holders: init.holders,

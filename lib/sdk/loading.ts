@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { DiffusionError } from '../errors/index.js';
 import {
   checkModelFiles,
@@ -175,10 +176,12 @@ async function takeOver(
 /** What decides how LoRAs reach the weights and what is kept in memory. */
 export function settingsOf(
   options: CheckedLoadOptions,
-  { loraDirectories: directories }: Pick<LoadContext, 'loraDirectories'>,
+  context: Pick<LoadContext, 'loraDirectories' | 'threads'>,
 ): Pick<AssembleInit, 'cacheBytes' | 'loras'> {
   const { loraMode: mode, loraBackup: backup, loraCacheBytes: cacheBytes } = options;
-  return { cacheBytes: options.conditioningCacheBytes, loras: { mode, backup, cacheBytes, directories } };
+  const threads = (options.threads ?? context.threads) || availableParallelism();
+  const loras = { mode, backup, cacheBytes, threads, directories: context.loraDirectories };
+  return { cacheBytes: options.conditioningCacheBytes, loras };
 }
 
 /** Names what is in memory where: a part of keys of compiled graphs. */

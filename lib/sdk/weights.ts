@@ -51,5 +51,5 @@ function byDevice(components: PipelineModel['facts']['components'], backups: num
 }
 
 export async function releaseBackups(model: PipelineModel): Promise<number> {
-  return model.queue.enqueue('memory', {}, (scope) => scope.run(() => model.native.releaseBackups(true)));
+  return model.queue.enqueue('memory', {}, (scope) => model.weights.release(scope));
 }

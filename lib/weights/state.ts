@@ -13,6 +13,7 @@ import type { LoraDirectories } from './directories.js';
 import { type LoraFile, openLora } from './loraFile.js';
 import { type MappedLora, mapLora } from './mapping.js';
 import { planSet, type SetPlan } from './plan.js';
+import { keptBytes, type LoraRoom, needOf } from './room.js';
 import { type CheckedLora, resolveLoras } from './spec.js';
 import type { LoraTag } from './tags.js';
 import { type ComponentOf, componentOf, TensorIndex } from './tensorIndex.js';
@@ -23,6 +24,8 @@ export interface WeightsOptions {
   readonly backup: LoraBackup;
   /** Bytes of merged tensors to keep. */
   readonly cacheBytes: number;
+  /** Of a merge. */
+  readonly threads: number;
   readonly directories: LoraDirectories;
 }
 
@@ -31,6 +34,8 @@ export interface WeightsInit extends WeightsOptions {
   readonly architecture: string;
   /** Files of the model, with their stamps from before they were loaded. */
   readonly checkpoint: ReadonlyMap<string, string>;
+  /** Undefined: nobody counts. */
+  readonly room?: LoraRoom | undefined;
 }
 
 /** A set whose files are known by content. */
@@ -66,6 +71,8 @@ export class WeightsState {
   #report: LoraReport;
   #base: PreparedSet = emptySet;
   #textEncoderKey = '';
+  /** Ends the counting of what LoRAs have beside the weights. */
+  #leave: (() => void) | undefined;
 
   constructor(init: WeightsInit) {
     this.#init = init;
@@ -127,6 +134,8 @@ export class WeightsState {
 
   /** The weights were read anew: nothing is merged into them. The set of the model comes back with the next job. */
   reset(): void {
+    this.#leave?.();
+    this.#leave = undefined;
     this.#states = new Map();
     this.#runtimeKey = '';
     this.#current = keysOf(emptySet.key);
@@ -148,7 +157,7 @@ export class WeightsState {
   /**
    * Brings the weights to a set, or to the model's own. What throws has changed nothing.
    * @param parts those that the set is for; the others stay as they are. Default: all.
-   * @throws DiffusionError `ERR_LORA_INCOMPATIBLE`, `ERR_MODEL_CHANGED`, `ERR_MODEL_CORRUPT`.
+   * @throws DiffusionError `ERR_LORA_INCOMPATIBLE`, `ERR_MODEL_CHANGED`, `ERR_MODEL_CORRUPT`, `ERR_OUT_OF_MEMORY`.
    */
   async apply(
     wanted: PreparedSet | undefined,
@@ -171,7 +180,7 @@ export class WeightsState {
     const replaces = this.#runtimeKey !== runtimeKey;
     const verified = changes.length > 0 ? await this.#lookAtCheckpoint() : undefined;
     scope.check();
-    const { native, backup, cacheBytes } = this.#init;
+    const { native, backup, cacheBytes, threads } = this.#init;
     const request = { backup, verify: verified?.isNew ?? false, cacheBytes, files: plan.files } as const;
     let result = emptyResult;
     /** `commit` also when the result comes after an abort: the weights are then between two sets until the next job. */
@@ -185,24 +194,35 @@ export class WeightsState {
       result = { ...counts, seconds: result.seconds + seconds };
     };
     const before = this.#current;
-    if (replaces) {
-      const targets = mode === 'runtime' ? within.map(([, target]) => target) : [];
-      await run(
-        () => native.applyRuntime({ ...request, targets }, onEvent),
-        () => {
-          this.#runtimeKey = runtimeKey;
-        },
-      );
+    const files = set.loras.map(({ file }) => file);
+    const change = { mode, backup, cacheBytes, threads, targets: changes, changed: this.#states, files };
+    const end = this.#init.room?.take(needOf(change, await this.#tensorIndex(scope)));
+    try {
+      if (replaces) {
+        const targets = mode === 'runtime' ? within.map(([, target]) => target) : [];
+        await run(
+          () => native.applyRuntime({ ...request, targets }, onEvent),
+          () => {
+            this.#runtimeKey = runtimeKey;
+          },
+        );
+      }
+      if (changes.length > 0) {
+        await run(
+          () => native.applyWeights({ ...request, targets: [...changes, ...unchanged] }, onEvent),
+          () => {
+            this.#states = new Map(merged);
+            if (verified !== undefined) this.#stamps = verified.stamps;
+          },
+        );
+      }
+      await this.#count(scope);
+    } catch (error) {
+      // The native side may go on for a moment after an abort.
+      void scope.idle().then(end);
+      throw error;
     }
-    if (changes.length > 0) {
-      await run(
-        () => native.applyWeights({ ...request, targets: [...changes, ...unchanged] }, onEvent),
-        () => {
-          this.#states = new Map(merged);
-          if (verified !== undefined) this.#stamps = verified.stamps;
-        },
-      );
-    }
+    end?.();
     // Deltas at run time come and go together.
     const now = { ...(replaces ? keysOf('') : before) };
     for (const part of parts) now[part] = set.key;
@@ -210,6 +230,30 @@ export class WeightsState {
     if (parts.has('textEncoder')) this.#textEncoderKey = textEncoderKey(plan.targets);
     this.#report = this.#reportOf(mode, reason, plan, result);
     return this.#report;
+  }
+
+  /**
+   * Drops merged tensors that are kept, and backups whose originals the checkpoint still has.
+   * @param scope of the job that does it; without, nobody else works with the model.
+   * @returns bytes.
+   */
+  async release(scope?: JobScope): Promise<number> {
+    const bytes = await this.#run(scope, () => this.#init.native.releaseBackups(true));
+    await this.#count(scope);
+    return bytes;
+  }
+
+  /** Tells the room what is there now. */
+  async #count(scope: JobScope | undefined): Promise<void> {
+    const { room, native } = this.#init;
+    if (room === undefined) return;
+    const kept = keptBytes(await this.#run(scope, () => native.weightsMemory()));
+    this.#leave?.();
+    this.#leave = kept > 0 ? room.keep(kept) : undefined;
+  }
+
+  #run<T>(scope: JobScope | undefined, start: () => NativeJob<T>): Promise<T> {
+    return scope === undefined ? start().promise : scope.run(start);
   }
 
   async #plan(set: PreparedSet, scope: JobScope): Promise<SetPlan> {

@@ -66,7 +66,7 @@ export function fakePair(fake: FakeAddon, { second, parts, compile, keeps = true
       describe: () => ({ model: name }),
       identity: { weights: name, device: 'CPU', precision: '' },
       cacheBytes: 1e6,
-      loras: { mode: 'merge', backup: 'ram', cacheBytes: 0, directories: new LoraDirectories([]) },
+      loras: { mode: 'merge', backup: 'ram', cacheBytes: 0, threads: 1, directories: new LoraDirectories([]) },
       stamps: new Map(),
       ledger,
       residency,

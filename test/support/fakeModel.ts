@@ -46,6 +46,7 @@ export function fakePipeline(
     mode: 'auto',
     backup: 'file',
     cacheBytes: 0,
+    threads: 1,
     directories: new LoraDirectories(options.loraDirectories ?? []),
   });
   return {

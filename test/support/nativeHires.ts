@@ -35,7 +35,7 @@ export async function recompilingModel(files: NativeModelFiles): Promise<Recompi
     facts: () => facts,
     describe: () => ({ model: 'nano' }),
     identity: { weights: 'nano', device: 'CPU', precision: '' },
-    loras: { mode: 'merge', backup: 'file', cacheBytes: 0, directories: new LoraDirectories([]) },
+    loras: { mode: 'merge', backup: 'file', cacheBytes: 0, threads: 1, directories: new LoraDirectories([]) },
     ledger: new MemoryLedger({ limit: undefined, available: () => 2 ** 40, rss: () => 0 }),
     residency: new Residency(),
     openUpscaler: () => Promise.reject(new Error('no upscaler')),

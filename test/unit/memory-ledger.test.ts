@@ -73,6 +73,32 @@ describe('the ledger of a runtime', () => {
     granted(await book.reserve(on(1000))).release();
   });
 
+  it('gives at once what is free beside others, or tells what they have left', async () => {
+    const { book, level } = ledger();
+    const other = granted(await book.reserve(on(700)));
+    expect(book.takeNow(on(301))).toEqual({ device: 'CPU', needed: 301, available: 300, byLimit: true });
+    const mine = granted(book.takeNow(on(300)));
+    expect(book.takeNow(on(1))).toMatchObject({ available: 0 });
+    mine.release();
+    level.available = 900;
+    expect(book.takeNow(on(250))).toEqual({ device: 'CPU', needed: 250, available: 200, byLimit: false });
+    other.release();
+    granted(book.takeNow(on(900))).release();
+  });
+
+  it('counts what is kept without being asked for, once', async () => {
+    const { book, level } = ledger();
+    const leave = book.keep(400);
+    level.rss = 400;
+    expect(book.available('CPU')).toBe(600);
+    const waiting = book.reserve(on(601));
+    expect(await waiting).toMatchObject({ needed: 601, available: 600 });
+    level.rss = 0;
+    leave();
+    leave();
+    expect(book.available('CPU')).toBe(1000);
+  });
+
   it('refuses beyond the memory of a device', async () => {
     const { book, level } = ledger({ limit: 1e9 });
     level.available = 50;

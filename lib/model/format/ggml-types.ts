@@ -46,6 +46,14 @@ export const ggmlTypes: ReadonlyMap<number, GgmlType> = new Map([
   [40, type('nvfp4', 64, 36)],
 ]);
 
+const byName = new Map([...ggmlTypes.values()].map((one) => [one.name.toLowerCase(), one]));
+
+/** Bytes of a tensor of a type by its name; 4 an element for one that is not known. */
+export function bytesOfType(name: string, shape: readonly number[]): number {
+  const { blockSize, blockBytes } = byName.get(name.toLowerCase()) ?? { blockSize: 1, blockBytes: 4 };
+  return (shape.reduce((product, axis) => product * axis, 1) / blockSize) * blockBytes;
+}
+
 /** Types ggml once had and no longer reads, with what to do instead. */
 export const removedGgmlTypes: ReadonlyMap<number, string> = new Map([
   [4, 'q4_2'],

@@ -45,6 +45,7 @@ export class RawWeights {
       mode: options.mode ?? 'merge',
       backup: options.backup ?? 'file',
       cacheBytes: options.cacheBytes ?? 0,
+      threads: 1,
       directories: new LoraDirectories([]),
     });
     return new RawWeights(native, state, await native.tensors().promise);
