@@ -38,6 +38,9 @@ const pngSpec = { ...common, compression: integer({ min: 0, max: 9, default: 6 }
 const webpSpec = { ...common, quality, lossless: boolean({ default: false }) };
 const jpegSpec = { ...common, quality };
 
+/** Of all formats: each takes what it has. */
+export const saveSpec = { ...pngSpec, ...webpSpec };
+
 /** PNG with the infotext in a text chunk `parameters`, as A1111 writes it. */
 export async function encodePng(pixels: Pixels, infotext: string, given: PngOptions | undefined): Promise<Buffer> {
   const options = checkOptions('toPng', given, pngSpec);

@@ -1,7 +1,15 @@
 import { extname } from 'node:path';
 import { invalidOption } from '../errors/index.js';
-import { filePath } from '../options/index.js';
-import { encodeJpeg, encodePng, encodeWebp, type JpegOptions, type PngOptions, type WebpOptions } from './encode.js';
+import { checkOptions, filePath } from '../options/index.js';
+import {
+  encodeJpeg,
+  encodePng,
+  encodeWebp,
+  type JpegOptions,
+  type PngOptions,
+  saveSpec,
+  type WebpOptions,
+} from './encode.js';
 import { checkPixels, type Pixels, type RawImage } from './pixels.js';
 import { writeFileAtomic } from './write-file.js';
 
@@ -91,7 +99,8 @@ export class GeneratedImage implements RawImage {
         'Add one of these extensions.',
       );
     }
-    await writeFileAtomic(target, await encode(this, options), options.signal);
+    const checked = checkOptions('save', options, saveSpec);
+    await writeFileAtomic(target, await encode(this, checked), checked.signal);
     return target;
   }
 }

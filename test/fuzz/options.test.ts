@@ -4,6 +4,7 @@ import {
   buildInfotext,
   createRuntime,
   DiffusionError,
+  ensureEmbeddedModel,
   fileSha256,
   GeneratedImage,
   infotextToModel,
@@ -14,6 +15,7 @@ import {
   readInfotext,
   type Runtime,
 } from '../../lib/index.js';
+import { useScratch } from '../support/scratch.js';
 import { fakeModel, fakeRuntime, space, tinyCheckpoint, tinyUpscaler } from '../support/fakeModel.js';
 import { aborted, loadOptions, modelCalls } from './options/calls.js';
 import { affordable, settles } from './options/settle.js';
@@ -23,6 +25,8 @@ import { fuzzSettings } from './settings.js';
 const { seed, cases } = fuzzSettings('Option fuzz, fake addon', 300);
 const check = (property: fc.IAsyncProperty<unknown>, runs = cases): Promise<void> =>
   Promise.resolve(fc.assert(property, { seed, numRuns: runs, endOnFailure: true }));
+
+const scratch = useScratch(2 ** 20);
 
 describe('a model', async () => {
   const { runtime, model } = await fakeModel();
@@ -100,6 +104,9 @@ describe('a runtime', () => {
         // Without files it would unpack the embedded model.
         const named =
           typeof given === 'object' && given !== null && 'checkpoint' in given && given.checkpoint !== undefined;
+        await settles('estimateLoad', async () => {
+          if (named) await runtime.estimateLoad(given as never);
+        });
         await settles('loadModel', async () => {
           if (named) await (await runtime.loadModel(given as never)).dispose();
         });
@@ -121,6 +128,7 @@ describe('a runtime', () => {
       fc.asyncProperty(options(valid), options({ image }), async (given, request) => {
         await settles('loadUpscaler', async () => {
           const upscaler = await runtime.loadUpscaler(given as never);
+          await settles('upscaler.estimate', () => upscaler.estimate(request as never));
           await settles('upscale', () => upscaler.upscale(request as never));
           await upscaler.dispose();
         });
@@ -154,6 +162,41 @@ describe('functions', () => {
         await settles(name, () => call(value as never, other as never));
       }) as fc.IAsyncProperty<unknown>,
     );
+  });
+
+  it('pictures: encoding and saving', { timeout: 120_000 }, async () => {
+    const pixels = { width: 8, height: 8, channels: 3 as const, data: new Uint8Array(192) };
+    const image = new GeneratedImage({ pixels, seed: 1, parameters: { prompt: 'x', seed: 1 }, infotext: 'x' });
+    const valid = { infotext: true, quality: 50, compression: 1, lossless: false, signal: undefined };
+    const names = fc.constantFrom('a.png', 'b.webp', 'c.jpg', 'd.gif', '');
+    const seen = new Set<string>();
+    await check(
+      fc.asyncProperty(options(valid), names, wild, async (given, name, path) => {
+        const where = name === '' ? path : scratch.path(name);
+        if (typeof where !== 'string' || name !== '')
+          seen.add(await settles('save', () => image.save(where as never, given as never)));
+        await settles('toPng', () => image.toPng(given as never));
+        await settles('toWebp', () => image.toWebp(given as never));
+        await settles('toJpeg', () => image.toJpeg(given as never));
+      }) as fc.IAsyncProperty<unknown>,
+      Math.min(cases, 200),
+    );
+    expect([...seen].sort()).toEqual(['ERR_INVALID_OPTION', 'ok']);
+  });
+
+  it('ensureEmbeddedModel', async () => {
+    const seen = new Set<string>();
+    await check(
+      fc.asyncProperty(options({ signal: aborted, onProgress: () => undefined }), async (given) => {
+        // Nothing is written: every signal that is one is aborted.
+        const stopped =
+          typeof given === 'object' && given !== null && !('signal' in given && given.signal !== undefined);
+        const list = stopped ? { ...given, signal: aborted } : given;
+        if (list === undefined) return;
+        seen.add(await settles('ensureEmbeddedModel', () => ensureEmbeddedModel(list as never)));
+      }) as fc.IAsyncProperty<unknown>,
+    );
+    expect([...seen].sort()).toEqual(['ERR_INVALID_OPTION', 'aborted']);
   });
 
   it('buildInfotext: near-valid', async () => {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { checkOptions, func, optional, signal } from '../../options/index.js';
 import { cacheDir } from '../cacheDir.js';
 import type { StreamedTensor } from '../safetensors/index.js';
 import { rethrow } from './failure.js';
@@ -20,6 +21,11 @@ export interface EnsureEmbeddedOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: EmbeddedProgress) => void) | undefined;
 }
+
+const ensureSpec = {
+  signal: optional(signal()),
+  onProgress: optional(func<(progress: EmbeddedProgress) => void>()),
+} as const;
 
 /** The lifted files: absolute paths and SHA-256, lower-case hex. */
 export interface EmbeddedModelFiles {
@@ -60,7 +66,8 @@ export function embeddedFiles(): {
  */
 export async function ensureEmbeddedModel(options: EnsureEmbeddedOptions = {}): Promise<EmbeddedModelFiles> {
   const { checkpoint, taesd } = embeddedFiles();
-  await ensureFiles(embeddedDirectory(), [checkpoint, taesd], () => readNarrow(), options);
+  const checked = checkOptions('ensureEmbeddedModel', options, ensureSpec);
+  await ensureFiles(embeddedDirectory(), [checkpoint, taesd], () => readNarrow(), checked);
   const sha256 = { checkpoint: checkpoint.sha256, taesd: taesd.sha256 };
   return { checkpoint: checkpoint.path, taesd: taesd.path, sha256 };
 }

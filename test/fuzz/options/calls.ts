@@ -60,6 +60,17 @@ export const hires: Readonly<Record<string, unknown>> = {
   strict: true,
 };
 
+/** Every field of a LoRA; nothing has this name. */
+const lora = {
+  name: 'none',
+  path: undefined,
+  weight: 0.5,
+  unetWeight: 1,
+  textEncoderWeight: 0,
+  blockWeights: { IN01: 0.5 },
+  dyn: 4,
+};
+
 const image = { width: 64, height: 64, channels: 3, data: new Uint8Array(64 * 64 * 3) };
 const mask = { width: 64, height: 64, channels: 1, data: new Uint8Array(64 * 64).fill(255) };
 
@@ -197,6 +208,14 @@ export function modelCalls(model: Model, refiner = model.info.files.checkpoint):
       valid: { signal: live, onQueue: listener },
       run: (m, given) => m.countTokens('a red apple', given),
     },
+    { name: 'estimate', valid: { ...request, hires }, run: (m, given) => m.estimate(given) },
+    { name: 'loras.set options', valid: job, run: (m, given) => m.loras.set([], given) },
+    {
+      name: 'loras.set',
+      valid: lora,
+      run: (m, given) => (isAborted(given) ? m.loras.set([], { signal: aborted }) : m.loras.set([given])),
+    },
+    { name: 'weightsDigest', valid: { perTensor: true, signal: live }, run: (m, given) => m.weightsDigest(given) },
     { name: 'identity', valid: { signal: live }, run: (m, given) => m.identity(given) },
   ];
 }
@@ -220,6 +239,9 @@ export function loadOptions(checkpoint: string): Readonly<Record<string, unknown
     vaeDecodeOnly: false,
     taesdPreviewOnly: false,
     conditioningCacheBytes: 1000,
+    loraMode: 'merge',
+    loraBackup: 'ram',
+    loraCacheBytes: 1000,
     signal: live,
     onProgress: listener,
   };
