@@ -1,3 +1,4 @@
+export { invalidImage } from './invalid-image.js';
 export { type EncodeOptions, type JpegOptions, type PngOptions, type WebpOptions } from './encode.js';
 export { GeneratedImage, type GeneratedImageInit, type SaveOptions } from './generated-image.js';
 export {

@@ -203,6 +203,9 @@ describe('a bad request', () => {
     const mask = { width: 32, height: 64, channels: 1, data: new Uint8Array(64 * 64) };
     const odd = await failure(fixture.model.inpaint({ ...request, image, mask } as never));
     expect(odd).toMatchObject({ code: 'ERR_IMAGE_INVALID', field: 'mask.data' });
+    const other = { width: 32, height: 64, channels: 1, data: new Uint8Array(32 * 64).fill(255) } as const;
+    const shape = await failure(fixture.model.inpaint({ ...request, image, mask: other } as never));
+    expect(shape).toMatchObject({ code: 'ERR_IMAGE_INVALID', field: 'mask', given: '32x64' });
     const wide = await sharp({ create: { width: 60_000, height: 1, channels: 3, background: 'red' } })
       .png()
       .toBuffer();

@@ -30,8 +30,9 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-async function open(): Promise<Runtime> {
-  runtime = await createRuntime({ binary, isolation: 'process' });
+async function open(hangTimeout?: number): Promise<Runtime> {
+  const isolation = hangTimeout === undefined ? 'process' : ({ mode: 'process', hangTimeout } as const);
+  runtime = await createRuntime({ binary, isolation });
   return runtime;
 }
 
@@ -84,6 +85,31 @@ describe('after a crash', () => {
     order();
     expect(first(await waits)).toBe(3);
     expect(error.log.join('\n')).toContain('printed by the engine');
+  });
+});
+
+describe('an engine that hangs while its process still answers', () => {
+  it('is ended after the time without progress, and the next job has a fresh one', async () => {
+    const one = await open(1000);
+    const model = await one.loadModel({ checkpoint: tinyCheckpoint() });
+    using conditioning = await model.encodePrompt({ prompt: 'abc', negativePrompt: null });
+    order('hang in sample');
+    const begun = performance.now();
+    const error = await crash(model.sample({ conditioning, ...shape }));
+    expect(error.message).toContain('made no progress with a job for 1 s');
+    expect(performance.now() - begun).toBeGreaterThan(900);
+    order();
+    expect(first(await model.sample({ conditioning, ...shape }))).toBe(3);
+    expect(calls().filter((call) => call === 'start')).toHaveLength(2);
+  });
+
+  it('is left alone while its work grows, however long a job takes', async () => {
+    const one = await open(1000);
+    const model = await one.loadModel({ checkpoint: tinyCheckpoint() });
+    using conditioning = await model.encodePrompt({ prompt: 'abc', negativePrompt: null });
+    order('work in sample');
+    expect(first(await model.sample({ conditioning, ...shape }))).toBe(3);
+    expect(calls().filter((call) => call === 'start')).toHaveLength(1);
   });
 });
 

@@ -1,4 +1,4 @@
-import { type RawImage, resizeTo } from '../../image/index.js';
+import { invalidImage, type RawImage, resizeTo } from '../../image/index.js';
 import { invalidOption } from '../../errors/index.js';
 import type { NativeImage, NativeSize } from '../../native/index.js';
 import type { ResizeMode } from '../../options/index.js';
@@ -25,8 +25,9 @@ type Grey = RawImage & { readonly channels: 1 };
 /**
  * Brings picture and mask to the size they are painted in, in A1111's order: the mask is inverted, then blurred at its
  * own size; then the part to be painted is cut out and scaled, or both are scaled; then the masked part is filled.
- * @param mask of any size, 0 or 255.
- * @throws DiffusionError `ERR_INVALID_OPTION` when only the masked part is to be painted and there is none.
+ * @param mask in the proportions of the picture, 0 or 255.
+ * @throws DiffusionError `ERR_IMAGE_INVALID` for a mask of other proportions, `ERR_INVALID_OPTION` when only the masked part is
+ *   to be painted and there is none.
  */
 export async function prepareInpaint(
   image: Rgb,
@@ -36,6 +37,7 @@ export async function prepareInpaint(
   resizeMode: ResizeMode,
   signal?: AbortSignal,
 ): Promise<Prepared> {
+  checkProportions(image, mask);
   const marked = masking.invert ? { ...mask, data: mask.data.map((value) => 255 - value) } : mask;
   const placed =
     masking.area === 'only masked'
@@ -45,6 +47,15 @@ export async function prepareInpaint(
   const filled = masking.content === 'original' ? placed.image : await fillMasked(placed.image, placed.soft, signal);
   const { region, overlay } = placed;
   return { image: filled, mask: roundMask(placed.soft), region, overlay: masking.pasteBack ? overlay : null };
+}
+
+/** A smaller or larger mask of the same picture is one pixel off at most. */
+function checkProportions(image: NativeSize, mask: NativeSize): void {
+  const off = Math.abs(image.width * mask.height - image.height * mask.width);
+  if (off <= Math.max(image.width, image.height, mask.width, mask.height)) return;
+  const text = ({ width, height }: NativeSize): string => `${String(width)}x${String(height)}`;
+  const hint = 'Give a mask of the picture that is painted over, of its size or scaled with it.';
+  throw invalidImage('mask', text(mask), `the proportions of the picture (${text(image)})`, hint);
 }
 
 interface Placed {

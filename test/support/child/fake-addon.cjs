@@ -2,13 +2,20 @@
 // writes down every call. One process loads it to make shared memory, of which it has none; the other to work.
 const { appendFileSync, readFileSync } = require('node:fs');
 const process = require('node:process');
-const { setImmediate } = require('node:timers');
+const { setImmediate, setTimeout } = require('node:timers');
 
 const { calls, orders } = JSON.parse(process.env.ND_FAKE ?? '{}');
 const inEngine = process.connected && process.argv[1].endsWith('child.js');
 const ordered = (what) => inEngine && readFileSync(orders, 'utf8').split('\n').includes(what);
 const note = (what) => inEngine && appendFileSync(calls, `${what}\n`);
 const job = (work) => ({ promise: new Promise((resolve) => setImmediate(resolve)).then(work), cancel: () => undefined });
+/** A job of the engine's threads: they may hang, or work for long, while JavaScript goes on. */
+const watched = (work) => {
+  const began = Date.now();
+  if (ordered('hang in sample')) return { promise: new Promise(() => undefined), cancel: () => undefined, activity: () => 3 };
+  const wait = ordered('work in sample') ? new Promise((resolve) => setTimeout(resolve, 3000)) : undefined;
+  return { promise: Promise.resolve(wait).then(work), cancel: () => undefined, activity: () => Date.now() - began };
+};
 const die = (what) => ordered(what) && process.kill(process.pid, 'SIGKILL');
 
 const nothing = { graph: 0, work: 0 };
@@ -29,7 +36,7 @@ function model() {
       }),
     sigmas: ({ steps }) => job(() => Float32Array.from({ length: steps + 1 }, (_, i) => steps - i)),
     sample: ({ cond, latent }) =>
-      job(() => {
+      watched(() => {
         note(`sample ${cond.prompt}`);
         die('die in sample');
         // Large enough for shared memory, which this one does not have.
