@@ -39,6 +39,17 @@ describe('estimates against the kernel', () => {
   });
 });
 
+it.each([
+  ['four pictures of 256x256', { batchSize: 4 }],
+  ['previews by the VAE', { preview: { mode: 'vae', every: 1 } }],
+  ['previews by projection', { preview: { mode: 'projection', every: 1 } }],
+])('%s: within 15 %% of the measured peak', async (_, more) => {
+  const request = { ...apple, width: 256, height: 256, ...more };
+  const { estimate, sinceLoad, sinceStart } = await only({ request });
+  expectWithin(estimate.job, sinceLoad);
+  expectWithin(estimate.peak, sinceStart);
+});
+
 /** The embedded model with a full-size AutoencoderKL of random weights in place of its tiny coder. */
 describe('estimates of the full VAE against the kernel', () => {
   const scratch = useScratch(2 ** 28);
