@@ -111,6 +111,7 @@ describe('files that were valid', () => {
     const faults: string[] = [];
     let done = 0;
     let successes = 0;
+    let loads = 0;
     for (let from = 0; from < cases; from += batch) {
       const all = await Promise.all(Array.from({ length: Math.min(batch, cases - from) }, (_, i) => make(from + i)));
       let list = all;
@@ -123,18 +124,21 @@ describe('files that were valid', () => {
         const seen = new Set(end.lines.filter((line) => 'begin' in line).map((line) => line.begin));
         if (seen.size === 0) throw new Error(`The child did nothing: ${end.stderr}`);
         successes += end.lines.filter((line) => (line.inspected as Outcome | undefined)?.ok).length;
+        loads += end.lines.filter((line) => (line.loaded as Outcome | undefined)?.ok).length;
         done += end.lines.filter((line) => 'end' in line).length;
         list = list.filter(({ id }) => !seen.has(id));
       }
       await Promise.all(all.map(({ path }) => rm(path, { force: true })));
     }
     process.stdout.write(
-      `${String(done)} files judged, ${String(successes)} of them still readable, ${String(faults.length)} faults\n`,
+      `${String(done)} files judged, ${String(successes)} of them still readable, ${String(loads)} loaded, ${String(faults.length)} faults\n`,
     );
     expect(faults.join('\n')).toBe('');
     expect(done).toBe(cases);
     // Mutations that break every file, or none, would test nothing.
     expect(successes / cases).toBeGreaterThan(0.05);
     expect(successes / cases).toBeLessThan(0.8);
+    // What lies behind the check of the whole file is reached too.
+    expect(loads).toBeGreaterThan(cases / 400);
   });
 });

@@ -95,6 +95,14 @@ function convolutions(options: UpscalerOptions): Convolution[] {
   return list.filter(({ name }) => name !== leaveOut);
 }
 
+/** Names and shapes of {@link writeUpscaler}'s tensors under BasicSR's names. */
+export function upscalerTensors(scale: 2 | 4): { readonly name: string; readonly shape: readonly number[] }[] {
+  return convolutions({ scale, weights: 'nearest' }).flatMap(({ name, input, output }) => [
+    { name: `${name}.weight`, shape: [output, input, kernel, kernel] },
+    { name: `${name}.bias`, shape: [output] },
+  ]);
+}
+
 /** Names of the models published before BasicSR; the numbers are places in one long sequence of layers. */
 function oldName({ scale, blocks = 1 }: UpscalerOptions): (name: string) => string {
   const places: Readonly<Record<string, string>> = {
