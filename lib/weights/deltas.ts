@@ -148,7 +148,9 @@ function mainDelta(file: LoraFile, module: LoraModule, facts: ModuleFacts, place
   }
   const columns = columnsOf(tensor);
   const tensorRows = count(tensor.shape) / columns;
-  const whole = place.slice === undefined ? tensorRows : columns;
+  // The parts q, k and v are as high as the input is wide; what follows them, the MLP, is the rest.
+  const isRest = place.slice === 3;
+  const whole = place.slice === undefined ? tensorRows : isRest ? tensorRows - 3 * columns : columns;
   const shape = sizesOf(module, kind, columns, whole, tensorRows);
   if (shape?.columns !== columns) return undefined;
   const rowOffset = offsetOf(place, shape.rows, tensorRows, columns);
@@ -214,7 +216,6 @@ function sizesOf(
       return { rows: (one[0] ?? 0) * (two[0] ?? 0), columns: (one[1] ?? 0) * (two[1] ?? 0) };
     }
     case 'ia3':
-      return { rows: whole, columns };
     case 'oft':
     case 'boft':
       return { rows: whole, columns };
@@ -233,9 +234,7 @@ function sizesOf(
   }
 }
 
-/** Bound of the norm of OFT's blocks: alpha itself, as LyCORIS writes it; kohya's is per output row. */
+/** Bound of the norm of OFT's and BOFT's blocks: alpha for each output row, in LyCORIS and in kohya's OFT. 0: none. */
 function boundOf(file: LoraFile, module: LoraModule, rows: number): number {
-  const alpha = file.scalars.get(module.parts.get('alpha')?.name ?? '') ?? 0;
-  const trainer = file.metadata.ss_network_module;
-  return typeof trainer === 'string' && trainer.includes('networks.oft') ? alpha * rows : alpha;
+  return (file.scalars.get(module.parts.get('alpha')?.name ?? '') ?? 0) * rows;
 }

@@ -79,9 +79,14 @@ export class TensorIndex {
     return undefined;
   }
 
-  /** By a name that the engine has converted, e.g. `….qkv.weight.1`. */
-  converted(name: string): ModulePlace | undefined {
-    const [, stem = '', slice] = /^(.*?)(?:\.weight)?(?:\.(\d+))?$/.exec(name) ?? [];
+  /**
+   * By a name that the engine has converted, e.g. `….qkv.weight.1`. Its tables number all parts of a fused projection
+   * but the first.
+   * @param isFirst the module is such a first part when its tensor is a fused one.
+   */
+  converted(name: string, isFirst = false): ModulePlace | undefined {
+    const [, stem = '', number] = /^(.*?)(?:\.weight)?(?:\.(\d+))?$/.exec(name) ?? [];
+    const slice = number ?? (isFirst && /\.(?:qkv|linear1)$/.test(stem) ? '0' : undefined);
     return this.#place(stem, slice) ?? this.#place(`${stem}.0`, slice);
   }
 
