@@ -113,6 +113,35 @@ describe.each([
   });
 });
 
+it('a modulation that diffusers has the other way round', async () => {
+  const { weights } = fused;
+  const tensor = `${unet}final_layer.adaLN_modulation.1`;
+  const names = [`${tensor}.weight`, `${tensor}.bias`] as const;
+  const before = [await weights.numbers(names[0]), await weights.numbers(names[1])] as const;
+  const shape = [512, 256];
+  const [diff, bias] = [r(shape), r([512])];
+  const base = 'transformer.norm_out.linear';
+  const full = writeLora(scratch.path('swap.safetensors'), { [`${base}.diff`]: diff, [`${base}.diff_b`]: bias });
+  const factors = low({ shape, data: before[0] });
+  const plain = writeLora(
+    scratch.path('low.safetensors'),
+    Object.fromEntries(Object.entries(factors).map(([part, value]) => [`${base}.${part}`, value])),
+  );
+  const expected = (delta: ArrayLike<number>, of: Float64Array): number[] =>
+    [...of].map((value, index) => value + (delta[(index + of.length / 2) % of.length] ?? NaN));
+  const compare = async (name: string, exact: readonly number[]): Promise<void> => {
+    const { type } = weights.info(name);
+    for (const [index, value] of (await weights.numbers(name)).entries())
+      expect(Math.abs(value - (exact[index] ?? NaN))).toBeLessThanOrEqual(unitAt(type, exact[index] ?? NaN));
+  };
+  expect((await weights.set([{ path: full }])).files[0]).toMatchObject({ matched: 1, unmatchedKeys: [] });
+  await compare(names[0], expected(diff.data, before[0]));
+  await compare(names[1], expected(bias.data, before[1]));
+  expect((await weights.set([{ path: plain }])).files[0]).toMatchObject({ matched: 1, unmatchedKeys: [] });
+  await compare(names[0], expected(referenceDelta({ shape, data: before[0] }, factors, 'lora', 1), before[0]));
+  await weights.set([]);
+});
+
 it('biases of fused projections, and the bias of PEFT: alpha / rank of it', async () => {
   const { weights } = fused;
   const tensor = `${unet}single_blocks.0.linear1.bias`;
