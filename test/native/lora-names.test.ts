@@ -26,7 +26,10 @@ const models = [
 describe.each(models)('%s', (_, family, checkpoint) => {
   let native: NativeModel | undefined;
   beforeAll(async () => {
-    native = await rawAddon().loadModel(loadOptions({ checkpoint: await checkpoint() }, { mmap: true }), null).promise;
+    native = await rawAddon().loadModel(
+      loadOptions({ checkpoint: await checkpoint() }, { mmap: true, withoutVae: true }),
+      null,
+    ).promise;
   });
   afterAll(() => native?.dispose());
 
@@ -42,9 +45,9 @@ describe('one LoRA of the embedded model', () => {
     'input_blocks.0.0',
     'input_blocks.1.1.transformer_blocks.0.attn1.to_q',
     'input_blocks.3.0.op',
-    'middle_block.1.transformer_blocks.0.ff.net.0.proj',
+    'input_blocks.4.1.transformer_blocks.0.ff.net.0.proj',
     'output_blocks.4.0.in_layers.2',
-    'output_blocks.11.1.transformer_blocks.0.attn2.to_out.0',
+    'output_blocks.6.1.transformer_blocks.0.attn2.to_out.0',
     'time_embed.2',
   ];
   const texts = ['text_model.encoder.layers.0.self_attn.q_proj', 'text_model.encoder.layers.1.mlp.fc2'];
