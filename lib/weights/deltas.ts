@@ -63,9 +63,9 @@ export function deltasOf(
   const facts = factsOf(module);
   const deltas: ModuleDelta[] = [];
   const used = new Set<PartName>();
-  const main = weight === undefined ? undefined : mainDelta(file, module, facts, weight);
-  if (main !== undefined && facts.kind !== undefined) {
-    deltas.push(main);
+  const main = weight === undefined ? [] : inOrder(weight, mainDelta(file, module, facts, weight));
+  if (main.length > 0 && facts.kind !== undefined) {
+    deltas.push(...main);
     for (const part of parts.keys()) if (part !== 'diff_b' && part !== 'up_bias') used.add(part);
   }
   for (const part of ['diff_b', 'up_bias'] as const) {
@@ -73,13 +73,33 @@ export function deltasOf(
     if (tensor === undefined || bias === undefined) continue;
     const scale = part === 'up_bias' ? scaleOf(file, module, facts.rank) : 1;
     const columns = weight === undefined ? 0 : columnsOf(weight.tensor);
-    const delta = fullDelta(tensor, bias, columns, scale);
-    if (delta === undefined) continue;
-    deltas.push(delta);
-    used.add(part);
+    const found = inOrder(bias, fullDelta(tensor, bias, columns, scale));
+    deltas.push(...found);
+    if (found.length > 0) used.add(part);
   }
   const unused = [...parts].filter(([part]) => !used.has(part)).map(([, { name }]) => name);
   return { deltas, unused };
+}
+
+const bytesOf: Readonly<Record<string, number>> = { F32: 4, F16: 2, BF16: 2 };
+
+/** The delta; of a swapped place its two halves, each where it belongs. Kinds that mix rows are left out there. */
+function inOrder(place: Place, whole: ModuleDelta | undefined): ModuleDelta[] {
+  if (whole === undefined || place.isSwapped !== true) return whole === undefined ? [] : [whole];
+  const { delta } = whole;
+  const name = delta.kind === 'lora' ? 'up' : 'diff';
+  const part = delta.parts[name];
+  const bytes = bytesOf[part?.dtype ?? ''];
+  const rows = delta.rows / 2;
+  if (part === undefined || bytes === undefined || 'dora' in delta.parts || delta.rows !== whole.tensorRows) return [];
+  const shape = [rows, ...part.shape.slice(1)];
+  return [0, rows].map((rowOffset) => {
+    const offset = part.offset + (rows - rowOffset) * bytes * (count(part.shape) / delta.rows);
+    return {
+      ...whole,
+      delta: { ...delta, rowOffset, rows, parts: { ...delta.parts, [name]: { ...part, shape, offset } } },
+    };
+  });
 }
 
 function columnsOf({ shape }: NativeTensorInfo): number {
@@ -148,7 +168,9 @@ function mainDelta(file: LoraFile, module: LoraModule, facts: ModuleFacts, place
   }
   const columns = columnsOf(tensor);
   const tensorRows = count(tensor.shape) / columns;
-  const whole = place.slice === undefined ? tensorRows : columns;
+  // The parts q, k and v are as high as the input is wide; what follows them, the MLP, is the rest.
+  const isRest = place.slice === 3;
+  const whole = place.slice === undefined ? tensorRows : isRest ? tensorRows - 3 * columns : columns;
   const shape = sizesOf(module, kind, columns, whole, tensorRows);
   if (shape?.columns !== columns) return undefined;
   const rowOffset = offsetOf(place, shape.rows, tensorRows, columns);
@@ -214,7 +236,6 @@ function sizesOf(
       return { rows: (one[0] ?? 0) * (two[0] ?? 0), columns: (one[1] ?? 0) * (two[1] ?? 0) };
     }
     case 'ia3':
-      return { rows: whole, columns };
     case 'oft':
     case 'boft':
       return { rows: whole, columns };
@@ -233,9 +254,7 @@ function sizesOf(
   }
 }
 
-/** Bound of the norm of OFT's blocks: alpha itself, as LyCORIS writes it; kohya's is per output row. */
+/** Bound of the norm of OFT's and BOFT's blocks: alpha for each output row, in LyCORIS and in kohya's OFT. 0: none. */
 function boundOf(file: LoraFile, module: LoraModule, rows: number): number {
-  const alpha = file.scalars.get(module.parts.get('alpha')?.name ?? '') ?? 0;
-  const trainer = file.metadata.ss_network_module;
-  return typeof trainer === 'string' && trainer.includes('networks.oft') ? alpha * rows : alpha;
+  return (file.scalars.get(module.parts.get('alpha')?.name ?? '') ?? 0) * rows;
 }

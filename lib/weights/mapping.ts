@@ -57,6 +57,36 @@ export async function mapLora(
   };
 }
 
+/** Parts of diffusers names that hold an underscore of their own; underscores between parts stand for dots. */
+const words = [
+  ...['single_transformer_blocks', 'transformer_blocks', 'down_blocks', 'up_blocks', 'mid_block', 'noise_refiner'],
+  ...['context_refiner', 'feed_forward', 'adaLN_modulation', 'all_x_embedder', 'all_final_layer', 'cap_embedder'],
+  ...['time_text_embed', 'timestep_embedder', 'text_embedder', 'guidance_embedder', 'context_embedder', 'x_embedder'],
+  ...['pos_embed', 'time_embedding', 'add_embedding', 'time_emb_proj', 'linear_1', 'linear_2', 'norm1_context'],
+  ...['norm2_context', 'norm_added_q', 'norm_added_k', 'norm_out', 'norm_q', 'norm_k', 'ff_context', 'to_add_out'],
+  ...['to_out', 'to_q', 'to_k', 'to_v', 'add_q_proj', 'add_k_proj', 'add_v_proj', 'proj_mlp', 'proj_in', 'proj_out'],
+  ...['conv_in', 'conv_out', 'conv_norm_out', 'conv_shortcut'],
+];
+const underscores = new RegExp(`(${words.join('|')})|_`, 'g');
+const underscored = /^(?:lora|lycoris)_(?:unet_|transformer_(?!blocks_))?(?!te\d?_|vae_)/;
+
+/** Names that the engine's table has, but loses the underscore of when they come from a LoRA of a UNet. */
+const embeddings: readonly (readonly [RegExp, string])[] = [
+  [/\btime_embedding\.linear_1$/, 'time_embed.0'],
+  [/\btime_embedding\.linear_2$/, 'time_embed.2'],
+  [/\badd_embedding\.linear_1$/, 'label_emb.0.0'],
+  [/\badd_embedding\.linear_2$/, 'label_emb.0.2'],
+];
+
+/** A module's name with dots, as diffusers has it. */
+export function dotted(base: string): string {
+  if (!underscored.test(base)) return base;
+  return base.replace(underscored, '').replace(underscores, (_, word?: string) => word ?? '.');
+}
+
+/** The first of three parts that the tables leave without a number: `to_q` is `qkv`, `to_k` is `qkv.1`. */
+const firstOfFused = /[._](?:to_q|add_q_proj)$/;
+
 async function convert(
   bases: readonly string[],
   places: Map<string, ModulePlace>,
@@ -65,20 +95,21 @@ async function convert(
   scope: JobScope,
 ): Promise<void> {
   const plain = bases.map((base) => base.replace(/^base_model\.model\./, '').replace('.processor', ''));
-  const ending = '.lora_down.weight';
+  const withDots = plain.map(dotted);
   const forms: readonly (readonly string[])[] = [
     plain,
-    plain.map((base) => `unet.${base}`),
-    plain.map((base) => `transformer.${base}`),
+    withDots.map((base) => `unet.${base.replace(/^(?:unet|transformer|diffusion_model)\./, '')}`),
   ];
-  const converted = await scope.run(() => native.convertNames(forms.flat().map((base) => base + ending)));
+  // With the ending of a weight and not of a LoRA: some entries of the tables are whole names.
+  const converted = await scope.run(() => native.convertNames(forms.flat().map((base) => `${base}.weight`)));
   scope.check();
-  for (const [form] of forms.entries()) {
-    for (const [at, base] of bases.entries()) {
-      const name = converted[form * bases.length + at];
-      if (name === undefined || places.has(base)) continue;
-      const place = index.converted(name.replace(/\.lora_down(?:\.weight)?$/, ''));
-      if (place !== undefined) places.set(base, place);
-    }
+  const place = (base: string, found: ModulePlace | undefined): void => {
+    if (found !== undefined && !places.has(base)) places.set(base, found);
+  };
+  for (const [at, base] of bases.entries()) {
+    for (const [form] of forms.entries())
+      place(base, index.converted(converted[form * bases.length + at] ?? '', firstOfFused.test(base)));
+    const own = embeddings.find(([name]) => name.test(withDots[at] ?? ''))?.[1];
+    if (own !== undefined) place(base, index.own(`unet.${own}`));
   }
 }

@@ -166,7 +166,7 @@ export class WeightsState {
     parts: WeightParts = allParts,
   ): Promise<LoraReport> {
     const set = wanted ?? this.#base;
-    if (this.isCurrent(set, parts)) return this.#report;
+    if (this.isCurrent(set, parts)) return this.#nothingDone();
     const plan = await this.#plan(set, scope);
     const { mode, reason } = chooseMode(this.#init.mode, plan, await this.#tensorIndex(scope));
     const within = [...plan.targets].filter(([tensor]) => parts.has(componentOf(tensor)));
@@ -301,6 +301,11 @@ export class WeightsState {
       stamps.set(path, stamp);
     }
     return { stamps, isNew: [...stamps].some(([path, stamp]) => stamp !== this.#stamps.get(path)) };
+  }
+
+  /** Of a call that found the set in place: what was to be said of it has been said. */
+  #nothingDone(): LoraReport {
+    return Object.freeze({ ...this.#report, merged: 0, restored: 0, copied: 0, seconds: 0, warnings: [] });
   }
 
   #reportOf(

@@ -6,6 +6,8 @@ export type ComponentOf = 'textEncoder' | 'diffusionModel' | 'vae';
 export interface Place {
   readonly tensor: NativeTensorInfo;
   readonly slice: number | undefined;
+  /** The file has the second half of the rows first: diffusers keeps scale and shift the other way round. */
+  readonly isSwapped?: boolean;
 }
 
 /** Where a module of a LoRA belongs. */
@@ -49,6 +51,14 @@ export function blockOf(tensor: string): string {
   return kind === '' || kind === 'time_embed' || kind === 'label_emb' || kind === 'out' ? 'BASE' : `${kind}.${number}`;
 }
 
+/** Modulations of two rows for each input (those without a gate: the last layers) are swapped in diffusers. */
+function swapped(stem: string, place: ModulePlace | undefined): ModulePlace | undefined {
+  const [rows, columns = 0] = place?.weight?.tensor.shape ?? [];
+  if (place === undefined || !stem.endsWith('.adaLN_modulation.1') || rows !== 2 * columns) return place;
+  const swap = (one: Place | undefined): Place | undefined => one && { ...one, isSwapped: true };
+  return { weight: swap(place.weight), bias: swap(place.bias) };
+}
+
 /** Finds the tensors that modules of LoRA files mean. */
 export class TensorIndex {
   readonly #tensors: ReadonlyMap<string, NativeTensorInfo>;
@@ -79,10 +89,15 @@ export class TensorIndex {
     return undefined;
   }
 
-  /** By a name that the engine has converted, e.g. `….qkv.weight.1`. */
-  converted(name: string): ModulePlace | undefined {
-    const [, stem = '', slice] = /^(.*?)(?:\.weight)?(?:\.(\d+))?$/.exec(name) ?? [];
-    return this.#place(stem, slice) ?? this.#place(`${stem}.0`, slice);
+  /**
+   * By a name that the engine has converted, e.g. `….qkv.weight.1`. Its tables number all parts of a fused projection
+   * but the first.
+   * @param isFirst the module is such a first part when its tensor is a fused one.
+   */
+  converted(name: string, isFirst = false): ModulePlace | undefined {
+    const [, stem = '', number] = /^(.*?)(?:\.weight)?(?:\.(\d+))?$/.exec(name) ?? [];
+    const slice = number ?? (isFirst && /\.(?:qkv|linear1)$/.test(stem) ? '0' : undefined);
+    return swapped(stem, this.#place(stem, slice) ?? this.#place(`${stem}.0`, slice));
   }
 
   #place(stem: string, slice?: string): ModulePlace | undefined {

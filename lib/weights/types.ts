@@ -77,8 +77,9 @@ export interface LoraReport {
   readonly merged: number;
   readonly restored: number;
   readonly copied: number;
-  /** Of the change itself, without reading LoRA files. */
+  /** Of the change itself, without reading LoRA files; 0 when the set was in place. */
   readonly seconds: number;
+  /** What this call found; none when the set was in place. */
   readonly warnings: readonly string[];
 }
 

@@ -1,157 +1,67 @@
 import { describe, expect, it } from 'vitest';
-import { type Part, scalar, seeded, writeLora } from '../support/lora/files.js';
-import { type Parts, referenceDelta, type Weight } from '../support/lora/reference.js';
+import { type Case, cases, conv, linear, low, multiplier, r, special } from '../support/lora/cases.js';
+import { scalar, storedAs, writeLora } from '../support/lora/files.js';
+import { referenceDelta } from '../support/lora/reference.js';
 import { unitAt } from '../support/lora/stored.js';
-import { useRawWeights } from '../support/lora/weights.js';
+import { type RawWeights, useRawWeights } from '../support/lora/weights.js';
 import { useScratch } from '../support/scratch.js';
+import { writeSynthetic } from '../support/synthetic/index.js';
 
 // One model with every type in its own blocks.
 const fixture = useRawWeights({
-  tensorTypeRules: 'input_blocks\\.1\\.=f32,output_blocks\\.7\\.=bf16,input_blocks\\.4\\.=q8_0',
+  tensorTypeRules:
+    'input_blocks\\.1\\.=f32,output_blocks\\.7\\.=bf16,input_blocks\\.4\\.=q8_0,layers\\.0\\.self_attn\\.q_proj=q4_K',
 });
 const scratch = useScratch(64 * 2 ** 20);
+// A transformer that keeps projections in one tensor.
+const fused = useRawWeights({
+  load: { withoutTextEncoder: true, withoutVae: true },
+  checkpoint: async () => {
+    const path = scratch.path('flux.safetensors');
+    await writeSynthetic('flux-narrow', path, { seed: 5, only: (name) => name.startsWith(unet) });
+    return path;
+  },
+});
 
 const unet = 'model.diffusion_model.';
 const attention = (block: string): string => `${block}.1.transformer_blocks.0.attn1.to_q`;
-const random = seeded(7);
-const r = (shape: readonly number[], size = 0.1): Part => random(shape, size);
+const from = (module: string, block: string): string => module.replace('input_blocks.1.', `${block}.`);
 
-interface Case {
-  readonly kind: string;
-  /** Module by the model's own name, below the diffusion model. */
-  readonly module: string;
-  readonly parts: (weight: Weight) => Parts;
+/** What a module changes: the rows of a tensor, from the first of them; and its name in a file. */
+interface Place {
+  readonly weights: RawWeights;
+  readonly tensor: string;
+  readonly base: string;
+  readonly first?: number;
+  readonly rows?: number;
 }
 
-const linear = 'input_blocks.1.1.transformer_blocks.0.attn1.to_q';
-const conv = 'input_blocks.1.0.in_layers.2';
-const dim = (weight: Weight, axis: number): number => weight.shape[axis] ?? 1;
-
-const low = (weight: Weight, rank = 4): Parts => ({
-  'lora_up.weight': r([dim(weight, 0), rank]),
-  'lora_down.weight': r([rank, ...weight.shape.slice(1)]),
-  alpha: scalar(2),
-});
-
-const cases: readonly Case[] = [
-  { kind: 'lora', module: linear, parts: (weight) => low(weight) },
-  { kind: 'lora', module: conv, parts: (weight) => low(weight) },
-  {
-    kind: 'lora',
-    module: conv,
-    parts: (weight) => ({
-      'lora_up.weight': r([dim(weight, 0), 4, 1, 1]),
-      'lora_mid.weight': r([4, 4, 3, 3]),
-      'lora_down.weight': r([4, dim(weight, 1), 1, 1]),
-      alpha: scalar(4),
-    }),
-  },
-  {
-    kind: 'loha',
-    module: linear,
-    parts: (weight) => ({
-      hada_w1_a: r([dim(weight, 0), 3]),
-      hada_w1_b: r([3, dim(weight, 1)]),
-      hada_w2_a: r([dim(weight, 0), 3]),
-      hada_w2_b: r([3, dim(weight, 1)]),
-      alpha: scalar(1),
-    }),
-  },
-  {
-    kind: 'loha',
-    module: conv,
-    parts: (weight) => ({
-      hada_t1: r([3, 3, 3, 3]),
-      hada_w1_a: r([3, dim(weight, 0)]),
-      hada_w1_b: r([3, dim(weight, 1)]),
-      hada_t2: r([3, 3, 3, 3]),
-      hada_w2_a: r([3, dim(weight, 0)]),
-      hada_w2_b: r([3, dim(weight, 1)]),
-    }),
-  },
-  {
-    kind: 'lokr',
-    module: linear,
-    parts: (weight) => ({
-      lokr_w1: r([8, 4]),
-      lokr_w2: r([dim(weight, 0) / 8, dim(weight, 1) / 4]),
-      alpha: scalar(5),
-    }),
-  },
-  {
-    kind: 'lokr',
-    module: linear,
-    parts: (weight) => ({
-      lokr_w1_a: r([8, 2]),
-      lokr_w1_b: r([2, 4]),
-      lokr_w2_a: r([dim(weight, 0) / 8, 2]),
-      lokr_w2_b: r([2, dim(weight, 1) / 4]),
-      alpha: scalar(1),
-    }),
-  },
-  {
-    kind: 'lokr',
-    module: conv,
-    parts: (weight) => ({
-      lokr_w1: r([8, 4]),
-      lokr_t2: r([2, 2, 3, 3]),
-      lokr_w2_a: r([2, dim(weight, 0) / 8]),
-      lokr_w2_b: r([2, dim(weight, 1) / 4]),
-      alpha: scalar(1),
-    }),
-  },
-  { kind: 'full', module: linear, parts: (weight) => ({ diff: r(weight.shape, 0.01) }) },
-  { kind: 'full', module: conv, parts: (weight) => ({ diff: r(weight.shape, 0.01) }) },
-  { kind: 'ia3', module: linear, parts: (weight) => ({ weight: r([dim(weight, 0), 1]), on_input: scalar(0) }) },
-  { kind: 'ia3', module: linear, parts: (weight) => ({ weight: r([1, dim(weight, 1)]), on_input: scalar(1) }) },
-  {
-    kind: 'glora',
-    module: linear,
-    parts: (weight) => ({
-      'a1.weight': r([dim(weight, 1), 3]),
-      'a2.weight': r([3, dim(weight, 1)]),
-      'b1.weight': r([dim(weight, 0), 3]),
-      'b2.weight': r([3, dim(weight, 1)]),
-      alpha: scalar(2),
-    }),
-  },
-  { kind: 'oft', module: linear, parts: (weight) => ({ oft_blocks: r([dim(weight, 0) / 8, 8, 8], 0.02) }) },
-  {
-    kind: 'oft',
-    module: conv,
-    parts: (weight) => ({ oft_blocks: r([dim(weight, 0) / 8, 8, 8], 0.02) }),
-  },
-  { kind: 'boft', module: linear, parts: (weight) => ({ oft_blocks: r([3, dim(weight, 0) / 8, 8, 8], 0.02) }) },
-  { kind: 'lora', module: linear, parts: (weight) => ({ ...low(weight), dora_scale: r([1, dim(weight, 1)], 0.3) }) },
-  { kind: 'lora', module: linear, parts: (weight) => ({ ...low(weight), dora_scale: r([dim(weight, 0), 1], 0.3) }) },
-  {
-    kind: 'lora',
-    module: conv,
-    parts: (weight) => ({ ...low(weight), dora_scale: r([1, dim(weight, 1), 1, 1], 0.3) }),
-  },
-];
-
-const from = (module: string, block: string): string => module.replace('input_blocks.1.', `${block}.`);
-const multiplier = 0.7;
-
-/** Largest distance from the reference, in units of the type. */
-async function distance(kind: string, name: string, parts: (weight: Weight) => Parts): Promise<number> {
-  const { weights } = fixture;
-  const tensor = `${unet}${name}.weight`;
+/** Largest distance from the reference, in units of the type; and that nothing else has changed. */
+async function distance(entry: Case, { weights, tensor, base, first = 0, rows }: Place): Promise<number> {
   const { type, shape } = weights.info(tensor);
-  const weight = { shape, data: await weights.numbers(tensor) };
+  const all = await weights.numbers(tensor);
+  const [height = 1, ...inner] = shape;
+  const width = all.length / height;
+  const [begin, end] = [first * width, (first + (rows ?? height)) * width];
+  const weight = { shape: [rows ?? height, ...inner], data: all.slice(begin, end) };
   const before = await weights.bytes(tensor);
-  const made = parts(weight);
-  const base = `lora_unet_${name.replaceAll('.', '_')}`;
+  const { dtype = 'F32', keys = {} } = entry;
+  const made = entry.parts(weight);
   const path = writeLora(
     scratch.path('kind.safetensors'),
-    Object.fromEntries(Object.entries(made).map(([part, value]) => [`${base}.${part}`, value])),
+    Object.fromEntries(Object.entries(made).map(([part, value]) => [`${base}.${keys[part] ?? part}`, value])),
+    {},
+    dtype,
   );
-  const report = await weights.set([{ path, weight: multiplier }]);
+  const report = await weights.set([{ path, weight: multiplier, ...entry.input }]);
   expect(report.files[0]).toMatchObject({ matched: 1, unmatchedKeys: [], tensors: 1 });
-  expect(report.files[0]?.kinds).toContain(kind);
-  const after = await weights.numbers(tensor);
-  const delta = referenceDelta(weight, made, kind, multiplier);
+  expect(report.files[0]?.kinds).toContain(entry.kind);
+  const merged = await weights.numbers(tensor);
+  const [after, outside] = [merged.slice(begin, end), [...merged.slice(0, begin), ...merged.slice(end)]];
+  expect(outside).toEqual([...all.slice(0, begin), ...all.slice(end)]);
+  const stored = Object.fromEntries(Object.entries(made).map(([part, value]) => [part, storedAs(dtype, value)]));
+  const parts = entry.exact?.(stored) ?? stored;
+  const delta = referenceDelta(weight, parts, entry.reference ?? entry.kind, entry.strength ?? multiplier);
   let most = 0;
   let [moved, expected] = [0, 0];
   for (const [index, value] of after.entries()) {
@@ -175,18 +85,87 @@ describe.each([
   ['f16', 'output_blocks.6'],
 ])('%s', (type, block) => {
   // The engine keeps kernels of convolutions in 16 bits, whatever the type: they are tested once.
-  const here = cases
-    .map((entry, index) => ({ ...entry, index }))
+  const here = [...cases, ...special]
+    .map((entry, index) => ({ as: '', ...entry, index }))
     .filter(({ module }) => module === linear || type === 'f32');
   it.each(here)(
-    '$kind of $module ($index): within one unit in the last place of a reference in doubles',
-    async ({ kind, module, parts }) => {
-      const name = from(module, block);
-      const stored = module === conv ? 'f16' : type;
-      expect(fixture.weights.info(`${unet}${name}.weight`).type).toBe(stored);
-      expect(await distance(kind, name, parts)).toBeLessThanOrEqual(1);
+    '$kind of $module ($index, $as): within one unit in the last place of a reference in doubles',
+    async (entry) => {
+      const name = from(entry.module, block);
+      const tensor = `${unet}${name}.weight`;
+      expect(fixture.weights.info(tensor).type).toBe(entry.module === conv ? 'f16' : type);
+      const base = `lora_unet_${name.replaceAll('.', '_')}`;
+      expect(await distance(entry, { weights: fixture.weights, tensor, base })).toBeLessThanOrEqual(1);
     },
   );
+});
+
+describe.each([
+  ['single_transformer_blocks.1.attn.to_q', 'single_blocks.1.linear1', 0, 256],
+  ['single_transformer_blocks.1.attn.to_v', 'single_blocks.1.linear1', 512, 256],
+  ['single_transformer_blocks.1.proj_mlp', 'single_blocks.1.linear1', 768, 1024],
+  ['transformer_blocks.0.attn.add_k_proj', 'double_blocks.0.txt_attn.qkv', 256, 256],
+] as const)('%s, rows of %s', (module, name, first, rows) => {
+  const here = [...cases, ...special].filter((entry) => entry.module === linear && !entry.input?.blockWeights);
+  it.each(here.map((entry, index) => ({ as: '', ...entry, index })))('$kind ($index, $as)', async (entry) => {
+    const place = { weights: fused.weights, tensor: `${unet}${name}.weight`, base: `transformer.${module}` };
+    expect(await distance(entry, { ...place, first, rows })).toBeLessThanOrEqual(1);
+  });
+});
+
+it('a modulation that diffusers has the other way round', async () => {
+  const { weights } = fused;
+  const tensor = `${unet}final_layer.adaLN_modulation.1`;
+  const names = [`${tensor}.weight`, `${tensor}.bias`] as const;
+  const before = [await weights.numbers(names[0]), await weights.numbers(names[1])] as const;
+  const shape = [512, 256];
+  const [diff, bias] = [r(shape), r([512])];
+  const base = 'transformer.norm_out.linear';
+  const full = writeLora(scratch.path('swap.safetensors'), { [`${base}.diff`]: diff, [`${base}.diff_b`]: bias });
+  const factors = low({ shape, data: before[0] });
+  const plain = writeLora(
+    scratch.path('low.safetensors'),
+    Object.fromEntries(Object.entries(factors).map(([part, value]) => [`${base}.${part}`, value])),
+  );
+  const expected = (delta: ArrayLike<number>, of: Float64Array): number[] =>
+    [...of].map((value, index) => value + (delta[(index + of.length / 2) % of.length] ?? NaN));
+  const compare = async (name: string, exact: readonly number[]): Promise<void> => {
+    const { type } = weights.info(name);
+    for (const [index, value] of (await weights.numbers(name)).entries())
+      expect(Math.abs(value - (exact[index] ?? NaN))).toBeLessThanOrEqual(unitAt(type, exact[index] ?? NaN));
+  };
+  expect((await weights.set([{ path: full }])).files[0]).toMatchObject({ matched: 1, unmatchedKeys: [] });
+  await compare(names[0], expected(diff.data, before[0]));
+  await compare(names[1], expected(bias.data, before[1]));
+  expect((await weights.set([{ path: plain }])).files[0]).toMatchObject({ matched: 1, unmatchedKeys: [] });
+  await compare(names[0], expected(referenceDelta({ shape, data: before[0] }, factors, 'lora', 1), before[0]));
+  await weights.set([]);
+});
+
+it('biases of fused projections, and the bias of PEFT: alpha / rank of it', async () => {
+  const { weights } = fused;
+  const tensor = `${unet}single_blocks.0.linear1.bias`;
+  const before = await weights.numbers(tensor);
+  const [bias, diff] = [r([256]), r([1024])];
+  const base = 'transformer.single_transformer_blocks.0';
+  const path = writeLora(scratch.path('bias.safetensors'), {
+    [`${base}.attn.to_k.lora_A.weight`]: r([4, 256]),
+    [`${base}.attn.to_k.lora_B.weight`]: r([256, 4]),
+    [`${base}.attn.to_k.lora_B.bias`]: bias,
+    [`${base}.attn.to_k.alpha`]: scalar(2),
+    [`${base}.proj_mlp.diff_b`]: diff,
+  });
+  const report = await weights.set([{ path, weight: multiplier }]);
+  expect(report.files[0]).toMatchObject({ matched: 2, unmatchedKeys: [], tensors: 2 });
+  const { type } = weights.info(tensor);
+  for (const [index, value] of (await weights.numbers(tensor)).entries()) {
+    const own =
+      index >= 768 ? diff.data[index - 768] : index >= 256 && index < 512 ? (bias.data[index - 256] ?? NaN) / 2 : 0;
+    const exact = (before[index] ?? NaN) + multiplier * (own ?? NaN);
+    expect(Math.abs(value - exact)).toBeLessThanOrEqual(unitAt(type, exact));
+  }
+  await weights.set([]);
+  expect(await weights.numbers(tensor)).toEqual(before);
 });
 
 it('q8_0: within one step of the block', async () => {
@@ -213,6 +192,32 @@ it('q8_0: within one step of the block', async () => {
     }
   }
   await weights.set([]);
+});
+
+it('q4_K: within a step of the block, and half of one on average', async () => {
+  const { weights } = fixture;
+  const module = 'text_model.encoder.layers.0.self_attn.q_proj';
+  const tensor = `cond_stage_model.transformer.${module}.weight`;
+  const { type, shape } = weights.info(tensor);
+  expect(type).toBe('q4_K');
+  const data = await weights.numbers(tensor);
+  const parts = low({ shape, data });
+  const tensors = Object.entries(parts).map(([part, value]) => [`text_encoder.${module}.${part}`, value] as const);
+  await weights.set([{ path: writeLora(scratch.path('q4.safetensors'), Object.fromEntries(tensors)) }]);
+  const after = await weights.numbers(tensor);
+  const delta = referenceDelta({ shape, data }, parts, 'lora', 1);
+  for (let block = 0; block < after.length; block += 256) {
+    const exact = Array.from({ length: 256 }, (_, i) => (data[block + i] ?? NaN) + (delta[block + i] ?? NaN));
+    // 16 values over the span of each 32, zero among them. Spans are stored in 6 bits of the widest.
+    const spans = Array.from({ length: 8 }, (_, j) => exact.slice(32 * j, 32 * j + 32));
+    const step = Math.max(...spans.map((part) => Math.max(0, ...part) - Math.min(0, ...part))) / 15;
+    const errors = exact.map((value, i) => Math.abs((after[block + i] ?? NaN) - value));
+    expect(Math.max(...errors)).toBeLessThanOrEqual(1.25 * step);
+    expect(Math.sqrt(errors.reduce((sum, error) => sum + error * error, 0) / 256)).toBeLessThanOrEqual(0.5 * step);
+    expect(Math.max(...delta.slice(block, block + 256).map(Math.abs))).toBeGreaterThan(1.25 * step);
+  }
+  await weights.set([]);
+  expect(await weights.numbers(tensor)).toEqual(data);
 });
 
 it('biases, norms and the order of two files', async () => {

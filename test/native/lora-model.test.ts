@@ -1,4 +1,5 @@
 import { rename, stat, utimes } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   createRuntime,
@@ -94,14 +95,21 @@ describe('model.loras', () => {
   });
 
   it('the same set again takes no time and touches nothing', async () => {
-    await loaded().loras.set([{ path: paths.style }]);
+    const first = await loaded().loras.set([{ path: paths.style }]);
+    const digest = await loaded().weightsDigest();
+    const nothing = { merged: 0, restored: 0, copied: 0, seconds: 0, warnings: [] };
     const again = async (): Promise<number> => {
       const started = performance.now();
-      await loaded().loras.set([{ path: paths.style, weight: 1 }]);
-      return performance.now() - started;
+      const report = await loaded().loras.set([{ path: paths.style, weight: 1 }]);
+      const took = performance.now() - started;
+      expect(report).toEqual({ ...first, ...nothing });
+      return took;
     };
     expect(await best(1, again, 20)).toBeLessThan(1);
+    expect(await loaded().weightsDigest()).toEqual(digest);
+    expect(loaded().loras.report).toEqual(first);
     await loaded().loras.set([]);
+    expect(await loaded().loras.set([])).toMatchObject({ ...nothing, tensors: 0, files: [] });
   });
 
   it('touches only what changes', async () => {
@@ -129,9 +137,11 @@ describe('model.loras', () => {
     const first = await loaded().weightsDigest();
     const { mtime, atime } = await stat(path);
     await utimes(path, atime, new Date(mtime.getTime() + 5000));
-    expect(await loaded().loras.set([{ path }])).toMatchObject({ merged: 9 });
+    // Touched, and so read again; found to be the same.
+    expect(await loaded().loras.set([{ path }])).toMatchObject({ merged: 0, restored: 0, copied: 0, tensors: 9 });
+    expect(await loaded().weightsDigest()).toEqual(first);
     await rename(writeLora(scratch.path('next.safetensors'), style(6)), path);
-    await loaded().loras.set([{ path }]);
+    expect(await loaded().loras.set([{ path }])).toMatchObject({ merged: 9 });
     expect(await loaded().weightsDigest()).not.toEqual(first);
     await loaded().loras.set([]);
   });
@@ -160,9 +170,17 @@ describe('model.loras', () => {
       ...style(7),
       'unknown.lora_up.weight': seedOf([2, 2], 1),
     });
+    const told: string[] = [];
+    const listen = ({ message }: Error): number => told.push(message);
+    process.on('warning', listen);
     const report = await loaded().loras.set([{ path }]);
     expect(report.files[0]).toMatchObject({ modules: 10, matched: 9, unmatchedKeys: ['unknown.lora_up.weight'] });
     expect(report.warnings[0]).toContain('unknown.lora_up.weight');
+    // Once, however often the set is asked for.
+    expect(await loaded().loras.set([{ path }])).toMatchObject({ files: report.files, warnings: [] });
+    await setImmediate();
+    process.off('warning', listen);
+    expect(told.filter((message) => message.includes('unknown.lora_up.weight'))).toHaveLength(1);
     await loaded().loras.set([]);
   });
 });

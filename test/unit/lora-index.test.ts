@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { NativeTensorInfo } from '../../lib/native/index.js';
 import { blockFactors } from '../../lib/weights/blocks.js';
 import { groupModules } from '../../lib/weights/keys.js';
+import { dotted } from '../../lib/weights/mapping.js';
 import { blockOf, TensorIndex } from '../../lib/weights/tensorIndex.js';
 
 const tensor = (name: string, shape: readonly number[] = [8, 4]): NativeTensorInfo => ({ name, type: 'f16', shape });
@@ -41,6 +42,40 @@ describe('names of modules', () => {
     expect(places.map((place) => place?.weight?.tensor.name)).toEqual(Array(3).fill(`${clipG}.weight`));
     expect(places.map((place) => place?.weight?.slice)).toEqual([0, 1, 2]);
     expect(index.converted(`${flux}.weight.2`)?.weight).toMatchObject({ slice: 2 });
+  });
+
+  it('the first part of a fused tensor has no number in the tables', () => {
+    expect(index.converted(`${flux}.weight`, true)?.weight).toMatchObject({ slice: 0 });
+    expect(index.converted(`${flux}.weight`)?.weight?.slice).toBeUndefined();
+    expect(index.converted(`${unet}.weight`, true)?.weight?.slice).toBeUndefined();
+  });
+
+  it('a modulation without a gate is swapped under converted names only', () => {
+    const name = 'model.diffusion_model.final_layer.adaLN_modulation.1';
+    const other = 'model.diffusion_model.joint_blocks.0.x_block.adaLN_modulation.1';
+    const own = new TensorIndex([
+      tensor(`${name}.weight`),
+      tensor(`${name}.bias`, [8]),
+      tensor(`${other}.weight`, [24, 4]),
+    ]);
+    expect(own.converted(`${name}.weight`)).toMatchObject({ weight: { isSwapped: true }, bias: { isSwapped: true } });
+    expect(own.converted(`${other}.weight`)?.weight?.isSwapped).toBeUndefined();
+    expect(own.own(name)?.weight?.isSwapped).toBeUndefined();
+  });
+
+  it.each([
+    [
+      'lora_unet_down_blocks_0_attentions_1_transformer_blocks_0_attn1_to_out_0',
+      'down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_out.0',
+    ],
+    ['lora_transformer_single_transformer_blocks_3_norm_linear', 'single_transformer_blocks.3.norm.linear'],
+    ['lycoris_transformer_blocks_0_ff_context_net_0_proj', 'transformer_blocks.0.ff_context.net.0.proj'],
+    ['lora_transformer_transformer_blocks_0_norm1_context_linear', 'transformer_blocks.0.norm1_context.linear'],
+    ['lora_unet_noise_refiner_1_attention_to_out_0', 'noise_refiner.1.attention.to_out.0'],
+    ['lora_te1_text_model_final', 'lora_te1_text_model_final'],
+    ['transformer.proj_out', 'transformer.proj_out'],
+  ])('%s with dots', (base, name) => {
+    expect(dotted(base)).toBe(name);
   });
 
   it('weights, biases and scales of norms', () => {

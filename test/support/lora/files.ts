@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { numberToHalf } from '../../../lib/model/embedded/half.js';
+import { halfToNumber, numberToHalf } from '../../../lib/model/embedded/half.js';
 
 /** A matrix or kernel of a synthetic LoRA: f32 values, the first dimension slowest. */
 export interface Part {
@@ -27,18 +27,35 @@ export function scalar(value: number): Part {
   return { shape: [], data: Float32Array.of(value) };
 }
 
+export type LoraType = 'F32' | 'F16' | 'BF16';
+
+/** Upper half of a 32-bit float. */
+function brainHalf(value: number): number {
+  return (new Uint32Array(Float32Array.of(value).buffer)[0] ?? 0) >>> 16;
+}
+
+/** What is left of a part in a file of the type. */
+export function storedAs(type: LoraType, { shape, data }: Part): Part {
+  if (type === 'F32') return { shape, data };
+  if (type === 'F16') return { shape, data: data.map((value) => halfToNumber(numberToHalf(value))) };
+  return {
+    shape,
+    data: data.map((value) => new Float32Array(Uint32Array.of(brainHalf(value) << 16).buffer)[0] ?? NaN),
+  };
+}
+
 /** Writes a safetensors file of 32-bit floats, or of 16-bit ones. */
 export function writeLora(
   path: string,
   tensors: Readonly<Record<string, Part>>,
   metadata: Readonly<Record<string, string>> = {},
-  dtype: 'F32' | 'F16' = 'F32',
+  dtype: LoraType = 'F32',
 ): string {
   const header: Record<string, unknown> = { __metadata__: metadata };
   let offset = 0;
   const stored = Object.entries(tensors).map(([name, { shape, data }]) => ({
     ...{ name, shape },
-    data: dtype === 'F32' ? data : Uint16Array.from(data, numberToHalf),
+    data: dtype === 'F32' ? data : Uint16Array.from(data, dtype === 'F16' ? numberToHalf : brainHalf),
   }));
   for (const { name, shape, data } of stored) {
     header[name] = { dtype, shape, data_offsets: [offset, offset + data.byteLength] };

@@ -157,6 +157,15 @@ function plain(weight: Weight, parts: Parts, kind: string, alpha: number | undef
         ratio(a2.rows),
       );
     }
+    case 'glora, older order': {
+      const [a1, a2, b1, b2] = ['a2', 'a1', 'b2', 'b1'].map((name) => get(parts, `${name}.weight`)) as [
+        Part,
+        Part,
+        Part,
+        Part,
+      ];
+      return plain(weight, { 'a1.weight': a1, 'a2.weight': a2, 'b1.weight': b1, 'b2.weight': b2 }, 'glora', alpha);
+    }
     default:
       throw new Error(`The reference has no ${kind}`);
   }
@@ -196,9 +205,23 @@ function rotation(block: Float64Array, size: number): Float64Array {
   return multiply(m(plus), m(inverse)).data;
 }
 
+/** Q = B - B^T of all blocks, held to the norm alpha x outputs: `constraint` of LyCORIS and of kohya. */
+function bounded({ shape, data }: Part, most: number): Float64Array {
+  const size = shape.at(-1) ?? 1;
+  const skew = Float64Array.from(data, (value, index) => {
+    const [block, r, c] = [Math.floor(index / size / size), Math.floor(index / size) % size, index % size];
+    return value - (data[(block * size + c) * size + r] ?? NaN);
+  });
+  const norm = Math.sqrt(skew.reduce((sum, value) => sum + value * value, 0)) + 1e-8;
+  // `rotation` makes Q of what it is given.
+  return skew.map((value) => (value / 2) * (most > 0 && norm > most ? most / norm : 1));
+}
+
 function turned(weight: Weight, parts: Parts, multiplier: number): Float64Array {
   const given = get(parts, 'oft_blocks');
   const size = given.shape.at(-1) ?? 1;
+  const alpha = parts.alpha === undefined ? 0 : at(parts.alpha, 0);
+  const blocks = bounded(given, alpha * (weight.shape[0] ?? 1));
   const stages = given.shape.length === 4 ? (given.shape[0] ?? 1) : 1;
   const isButterfly = given.shape.length === 4;
   const rows = weight.shape[0] ?? 1;
@@ -215,7 +238,7 @@ function turned(weight: Weight, parts: Parts, multiplier: number): Float64Array 
     const next = new Float64Array(current.length);
     for (let block = 0; block < rows / size; block++) {
       const from = (stage * (rows / size) + block) * size * size;
-      const r = rotation(Float64Array.from(given.data.subarray(from, from + size * size)), size);
+      const r = rotation(blocks.subarray(from, from + size * size), size);
       for (let i = 0; i < size; i++)
         for (let j = 0; j < size; j++) {
           // diag-oft: einsum('k n m, k n ... -> k m ...'), boft: einsum('b i j, b j ... -> b i ...').
@@ -228,7 +251,11 @@ function turned(weight: Weight, parts: Parts, multiplier: number): Float64Array 
     }
     current = next;
   }
-  return current.map((value, index) => value - at(weight, index));
+  // Where implementations differ, at other multipliers than 1, the scale goes from 1 to the given one with it.
+  const scales = parts.rescale;
+  const scale = (index: number): number =>
+    scales === undefined ? 1 : 1 + multiplier * (at(scales, Math.floor(index / columns)) - 1);
+  return current.map((value, index) => value * scale(index) - at(weight, index));
 }
 
 /** `W (dora / |W|)`: norms over each output, or each input where `dora_scale` is [1, in, …]. */

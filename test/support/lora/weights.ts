@@ -1,7 +1,12 @@
 /** A WeightsState over the raw addon, without runtime and queue, and tensors read back. */
 import { afterAll, beforeAll } from 'vitest';
 import { ensureEmbeddedModel, fileStamp } from '../../../lib/model/index.js';
-import { JobScope, type NativeModel, type NativeTensorInfo } from '../../../lib/native/index.js';
+import {
+  JobScope,
+  type NativeLoadOptions,
+  type NativeModel,
+  type NativeTensorInfo,
+} from '../../../lib/native/index.js';
 import { LoraDirectories, lorasSpec, WeightsState } from '../../../lib/weights/index.js';
 import type { LoraBackup, LoraInput, LoraMode, LoraReport } from '../../../lib/weights/index.js';
 import { loadOptions } from '../nativeParams.js';
@@ -14,8 +19,9 @@ export interface RawOptions {
   readonly mode?: LoraMode;
   readonly backup?: LoraBackup;
   readonly cacheBytes?: number;
-  /** Makes a copy of the embedded model's checkpoint. */
+  /** Makes a copy of the embedded model's checkpoint, or another. */
   readonly checkpoint?: () => Promise<string>;
+  readonly load?: Partial<NativeLoadOptions>;
 }
 
 export class RawWeights {
@@ -33,9 +39,9 @@ export class RawWeights {
     const addon = rawAddon();
     const embedded = await ensureEmbeddedModel();
     const checkpoint = (await options.checkpoint?.()) ?? embedded.checkpoint;
-    const files = { checkpoint, taesd: embedded.taesd };
-    const { tensorTypeRules = '', wideConvolutions = false } = options;
-    const request = loadOptions(files, { tensorTypeRules, wideConvolutions });
+    const { tensorTypeRules = '', wideConvolutions = false, load = {} } = options;
+    const files = load.withoutVae === true ? { checkpoint } : { checkpoint, taesd: embedded.taesd };
+    const request = loadOptions(files, { tensorTypeRules, wideConvolutions, ...load });
     const stamps = new Map([[checkpoint, await fileStamp(checkpoint)]]);
     const native = await addon.loadModel(request, null).promise;
     const state = new WeightsState({
