@@ -30,10 +30,25 @@ inline void recover(ggml_backend_vk_context& context) {
   ggml_vk_graph_cleanup(&context);
 }
 
+// All operations share one layout of descriptors, and a set that an operation with many buffers has used
+// still names them when one with fewer uses it in the next graph. Vulkan allows that they are gone by then,
+// but Mesa's lavapipe 22.3 looks at every descriptor of a bound set. So there each graph gets sets of its
+// own.
+inline void renewDescriptors(ggml_backend_t backend) {
+  ggml_backend_vk_context& context = contextOf(backend);
+  if (context.device->properties.deviceType != vk::PhysicalDeviceType::eCpu) return;
+  ggml_backend_vk_synchronize(backend);
+  for (const vk::DescriptorPool& pool : context.descriptor_pools)
+    context.device->device.destroyDescriptorPool(pool);
+  context.descriptor_pools.clear();
+  context.descriptor_sets.clear();
+}
+
 inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
   ggml_backend_vk_context& context = contextOf(backend);
   if (refuseLost(context.device)) return GGML_STATUS_FAILED;
   try {
+    renewDescriptors(backend);
     return ggml_backend_vk_graph_compute(backend, graph);
   } catch (...) {
     const DeviceFailureKind kind = noteException(context.device);
