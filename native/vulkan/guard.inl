@@ -141,11 +141,26 @@ inline void clearBuffer(ggml_backend_buffer_t buffer, uint8_t value) {
   guarded(deviceOf(buffer), [&] { ggml_backend_vk_buffer_clear(buffer, value); });
 }
 
+// A device that is lost may still be at work with the memory; Vulkan promises that waiting for it ends.
+inline void freeBuffer(ggml_backend_buffer_t buffer) {
+  const vk_device device = deviceOf(buffer);
+  if (device && isLost(device)) {
+    try {
+      const std::lock_guard<std::mutex> lock(queue_mutex);
+      device->device.waitIdle();
+    } catch (const std::exception&) {
+      // That it is lost is known.
+    }
+  }
+  ggml_backend_vk_buffer_free_buffer(buffer);
+}
+
 inline ggml_backend_buffer_t allocBuffer(ggml_backend_buffer_type_t type, size_t size) {
   const vk_device device = static_cast<ggml_backend_vk_buffer_type_context*>(type->context)->device;
   ggml_backend_buffer_t buffer = nullptr;
   guarded(device, [&] { buffer = ggml_backend_vk_buffer_type_alloc_buffer(type, size); });
   if (buffer == nullptr) return nullptr;
+  buffer->iface.free_buffer = freeBuffer;
   buffer->iface.set_tensor = setTensor;
   buffer->iface.get_tensor = getTensor;
   buffer->iface.memset_tensor = memsetTensor;
