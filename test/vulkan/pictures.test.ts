@@ -89,7 +89,7 @@ describe('the backend vulkan', () => {
   it('a LoRA of a request changes its picture as on the CPU, and no other', async () => {
     const [ours, reference] = models();
     const plain = only(await ours.txt2img(tiny));
-    const request = { ...tiny, loras: [{ path: paths.style }] };
+    const request = { ...tiny, loras: [{ path: paths.style, weight: 4 }] }; // by far more than the device's rounding
     const changed = only(await ours.txt2img(request));
     const toReference = psnr(changed.data, only(await reference.txt2img(request)).data);
     const toPlain = psnr(changed.data, plain.data);
@@ -97,7 +97,7 @@ describe('the backend vulkan', () => {
       `with the LoRA: ${toReference.toFixed(1)} dB, to the picture without it ${toPlain.toFixed(1)} dB\n`,
     );
     expect(toReference).toBeGreaterThan(near);
-    expect(toReference).toBeGreaterThan(toPlain + 6); // the LoRA does more than the rounding
+    expect(toReference).toBeGreaterThan(toPlain + 6);
     expect(hashes(await ours.txt2img(tiny))).toEqual(hashes({ images: [plain] }));
   });
 
