@@ -2,6 +2,7 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { ceiling, compareVersions, dynamicSection, sections } from '../../scripts/package/elf.mjs';
 import { type LocalRegistry, startRegistry } from '../../scripts/package/registry.mjs';
 import { expectGood } from '../package/consumer.js';
 import { Project } from '../package/managers.js';
@@ -44,4 +45,15 @@ it('its package, installed beside the main one, is found and makes a picture', a
   expect(said(end, 'width')).toBe(64);
   const file = join(base, 'node_modules', name, 'libggml-vulkan.so');
   expect(said(end, 'backends')).toContainEqual(expect.objectContaining({ file, loaded: true }));
+
+  // What a driver brings, and beyond that what the core package needs.
+  const { needed, runpath } = dynamicSection(file);
+  const known = /^(?:lib(?:c|m|stdc\+\+|gcc_s|vulkan)\.so\.\d|ld-linux[\w-]*\.so\.\d|libnode-diffusion-ggml-base\.so)$/;
+  expect(needed).toContain('libvulkan.so.1');
+  expect(needed.filter((library) => !known.test(library))).toEqual([]);
+  expect(runpath).toEqual(['$ORIGIN']);
+  expect(sections(file)).not.toContain('symtab');
+  const core = join(base, 'node_modules', coreName, 'node-diffusion.node');
+  for (const family of ['GLIBC', 'GLIBCXX'] as const)
+    expect(compareVersions(ceiling([file], family), ceiling([core], family)), family).toBeLessThanOrEqual(0);
 });
