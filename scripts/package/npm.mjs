@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { root } from '../tools/paths.mjs';
 
-const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
+/** Nothing but the packages: no scripts of theirs, no reports. */
+export const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
 
 /** This process's variables without those of an npm that started it: they would configure the npm that we start. */
 export function withoutNpm(env = process.env) {

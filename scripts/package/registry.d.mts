@@ -6,4 +6,6 @@ export interface LocalRegistry {
 }
 export function startRegistry(
   packed: readonly { readonly name: string; readonly path: string; readonly version: string }[],
+  /** `further`: packages of this checkout's node_modules that it serves as well, with what they need. */
+  options?: { readonly further?: readonly string[] },
 ): Promise<LocalRegistry>;

@@ -1,6 +1,7 @@
 /**
  * A package registry on this machine, for tests and measurements without a network: it has the tarballs of `pack:all`, empty
- * packages for the other platforms, and sharp with all that it needs as this checkout has it installed. Nothing else.
+ * packages for the other platforms, and sharp with all that it needs as this checkout has it installed, in the versions of
+ * its lockfile. Of further packages it has those that are named, in the same way.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -12,13 +13,17 @@ import { gzipSync } from 'node:zlib';
 import { root } from '../tools/paths.mjs';
 import { platformPackages } from './table.mjs';
 
-const modules = join(root, 'node_modules');
-
-/** Starts it; `packed` is what `packAll` made. Resolves with `{ url, asked, close }`; `asked` lists the paths asked for. */
-export async function startRegistry(packed) {
+/**
+ * Starts it; `packed` is what `packAll` made, `further` names installed packages. Resolves with `{ url, asked, close }`;
+ * `asked` lists the paths asked for.
+ */
+export async function startRegistry(packed, { further = [] } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'nd-registry-'));
-  const entries = [...packed.map(ours), ...empty(packed, folder), ...installed('sharp', folder)];
-  const packages = new Map(entries.map((entry) => [entry.manifest.name, entry]));
+  const seen = new Map();
+  for (const name of ['sharp', ...further]) installed(name, root, folder, seen);
+  const entries = [...packed.map(ours), ...empty(packed, folder), ...seen.values()];
+  const packages = new Map();
+  for (const entry of entries) packages.set(entry.manifest.name, [...(packages.get(entry.manifest.name) ?? []), entry]);
   // Yarn wants an answer for every optional dependency, whatever the platform.
   for (const { manifest } of entries) {
     const { optionalDependencies: optional = {} } = manifest;
@@ -28,10 +33,11 @@ export async function startRegistry(packed) {
   const server = createServer((request, response) => {
     const path = decodeURIComponent(request.url.split('?')[0].slice(1));
     asked.push(path);
-    if (path.startsWith('-/')) return sendFile(response, packages.get(path.slice(2).replace(/\.tgz$/, '')));
-    const entry = packages.get(path);
-    if (entry === undefined) return response.writeHead(404, { 'content-type': 'application/json' }).end('{}');
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(packument(entry, url)));
+    if (path.startsWith('-/')) return sendFile(response, entries[Number(/(\d+)\.tgz$/.exec(path)?.[1])]);
+    const versions = packages.get(path);
+    if (versions === undefined) return response.writeHead(404, { 'content-type': 'application/json' }).end('{}');
+    const tarball = (entry) => `${url}/-/${encodeURIComponent(path)}/${entries.indexOf(entry)}.tgz`;
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(packument(versions, tarball)));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${server.address().port}`;
@@ -49,10 +55,14 @@ function sendFile(response, entry) {
   createReadStream(entry.path).pipe(response);
 }
 
-function packument({ manifest, hashes }, url) {
-  const { name, version } = manifest;
-  const dist = { tarball: `${url}/-/${encodeURIComponent(name)}.tgz`, ...hashes };
-  return { name, 'dist-tags': { latest: version }, versions: { [version]: { ...manifest, dist } } };
+/** Latest is the first version that was found. Nobody minds: what has several is asked for by ranges. */
+function packument(entries, tarball) {
+  const { name, version } = entries[0].manifest;
+  const described = entries.map((entry) => [
+    entry.manifest.version,
+    { ...entry.manifest, dist: { tarball: tarball(entry), ...entry.hashes } },
+  ]);
+  return { name, 'dist-tags': { latest: version }, versions: Object.fromEntries(described) };
 }
 
 function entryOf(manifest, path) {
@@ -82,24 +92,34 @@ function empty(packed, folder) {
   });
 }
 
-/** A package of this checkout's node_modules and everything that it needs and that is there. */
-function installed(name, folder, seen = new Map()) {
-  const place = join(modules, name);
-  if (seen.has(name) || !existsSync(join(place, 'package.json'))) return [...seen.values()];
+/** Adds to `seen` a package that Node finds from the folder `from`, and everything that it needs and that is there. */
+function installed(name, from, folder, seen) {
+  const place = found(name, from);
+  if (place === undefined || seen.has(place)) return;
   const manifest = JSON.parse(readFileSync(join(place, 'package.json'), 'utf8'));
   for (const field of ['devDependencies', 'scripts']) delete manifest[field];
-  seen.set(name, entryOf(manifest, archive(place, folder, name)));
+  seen.set(place, entryOf(manifest, archive(place, folder, `${name}-${manifest.version}`)));
   for (const other of Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })) {
-    installed(other, folder, seen);
+    installed(other, place, folder, seen);
   }
-  return [...seen.values()];
 }
 
-/** Package managers strip the first folder of a tarball whatever its name. */
+/** Folder of a package, in the nearest node_modules of this checkout. */
+function found(name, from) {
+  const place = join(from, 'node_modules', name);
+  if (existsSync(join(place, 'package.json'))) return place;
+  return from === root ? undefined : found(name, dirname(from));
+}
+
+/** Package managers strip the first folder of a tarball whatever its name. Packages inside a package are packages of their own. */
 function archive(place, folder, name) {
   const path = join(folder, `${name.replace('/', '+')}.tgz`);
   const options = { maxBuffer: 1 << 30, stdio: ['ignore', 'pipe', 'inherit'] };
-  const tar = execFileSync('tar', ['-chf', '-', '-C', dirname(place), basename(place)], options);
+  const tar = execFileSync(
+    'tar',
+    ['-chf', '-', '--exclude=node_modules', '-C', dirname(place), basename(place)],
+    options,
+  );
   writeFileSync(path, gzipSync(tar, { level: 1 }));
   return path;
 }

@@ -21,3 +21,6 @@ export const cudaDir = join(root, 'native/vendor/cuda');
 
 /** Where Vulkan's headers, its loader to link with and the shader compiler are unpacked, absolute. */
 export const vulkanDir = join(root, 'native/vendor/vulkan');
+
+/** Where releases of Node are unpacked that tests run on, absolute. */
+export const nodesDir = join(root, '.cache/node');

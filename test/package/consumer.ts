@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type ChildEnd, describeEnd, runChild } from '../support/child/run.js';
+import { type ChildEnd, type ChildOptions, describeEnd, runChild } from '../support/child/run.js';
 import { expect } from 'vitest';
 
 /** Makes the smallest picture and says what it is made of and with. `import` and `require` are spelt by {@link consumer}. */
@@ -10,7 +10,7 @@ const body = `
   if (process.argv[2] !== 'nowhere') await images[0].save(process.argv[2] ?? 'out.png');
   const sum = [...images[0].data].reduce((total, value) => total + value, 0);
   await runtime.dispose();
-  report({ binary: runtime.binary, sum });`;
+  report({ binary: runtime.binary, sum, node: process.version });`;
 
 const report = 'const report = (value) => console.log(JSON.stringify(value));';
 
@@ -28,16 +28,23 @@ export const consumer = {
     } else {${body}}`,
 };
 
+/** What a consumer reports: its addon, the sum of its picture's bytes, its Node. */
+interface Made {
+  readonly binary: string;
+  readonly sum: number;
+  readonly node: string;
+}
+
 /** Runs a program of an installed project; it must end well and print nothing but what it reports. */
 export async function runConsumer(
   script: string,
   cwd: string,
-  options: { args?: readonly string[]; env?: NodeJS.ProcessEnv; uid?: number; nodeOptions?: readonly string[] } = {},
-): Promise<{ readonly binary: string; readonly sum: number }[]> {
+  options: Omit<ChildOptions, 'cwd' | 'limit' | 'onLine'> & { args?: readonly string[] } = {},
+): Promise<Made[]> {
   const { args = [join(cwd, 'out.png')], env = {}, ...rest } = options;
   const end = await runChild(script, args, { cwd, env: { NODE_DIFFUSION_BINARY: '', ...env }, ...rest });
   expectGood(end);
-  return end.lines as unknown as { binary: string; sum: number }[];
+  return end.lines as unknown as Made[];
 }
 
 export function expectGood(end: ChildEnd): void {

@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LocalRegistry, startRegistry } from '../../scripts/package/registry.mjs';
+import { nodeRelease } from '../../scripts/node-release.mjs';
 import { coreDependencies } from '../../scripts/package/table.mjs';
 import { type ChildEnd, describeEnd, root, runChild, said } from '../support/child/run.js';
 import { binary } from './binary.js';
+import { consumer, runConsumer } from './consumer.js';
 import { Project } from './managers.js';
 import { addTypes, coreName, packAll } from './tarball.js';
 
@@ -106,6 +108,22 @@ describe('the package, installed in a folder with a space and letters beyond ASC
     }
     expect(said(cjs, 'data')).toBe(said(esm, 'data'));
     expect(existsSync(join(folder, 'out.png'))).toBe(true);
+  });
+
+  // Of Node's own majors, as packages of npm (scripts/pins.mjs). Where npm cannot bring one, the test is skipped with the reason.
+  it.for([22, 24] as const)('makes the same picture on Node %i, through either door', async (major, { skip }) => {
+    const { program, missing } = await nodeRelease(major);
+    if (program === undefined) {
+      process.stdout.write(`Node ${String(major)}: skipped, ${missing}\n`);
+      skip(missing);
+      return;
+    }
+    const here = await runConsumer(project.write('here.mjs', consumer.esm), folder);
+    for (const script of [project.write('there.mjs', consumer.esm), project.write('there.cjs', consumer.commonjs)]) {
+      const there = await runConsumer(script, folder, { program });
+      expect(there).toEqual([{ ...here[0], node: expect.stringMatching(`^v${String(major)}\\.`) as string }]);
+      expect(there[0]?.binary).toBe(shipped);
+    }
   });
 
   it('has one DiffusionError for both doors', async () => {

@@ -2,12 +2,45 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LocalRegistry, startRegistry } from '../../scripts/package/registry.mjs';
 import { crashText, describeEnd, runChild, said } from '../support/child/run.js';
 import { consumer, expectGood, runConsumer } from './consumer.js';
 import { Project } from './managers.js';
 import { packAll } from './tarball.js';
+
+/** A server as people write it. */
+const server = `
+  import fastify from 'fastify';
+  import { createRuntime } from 'node-diffusion';
+  const runtime = await createRuntime({ backend: 'cpu', threads: 1 });
+  const model = await runtime.loadModel({ mmap: true });
+  const app = fastify();
+  app.get('/picture', async ({ query: { prompt, steps } }, reply) => {
+    const { images } = await model.txt2img({ prompt, width: 64, height: 64, steps: Number(steps), cfgScale: 1, seed: 1 });
+    return reply.type('image/png').send(await images[0].toPng());
+  });
+  app.setErrorHandler(({ code, message, field }, request, reply) =>
+    reply.status(code === 'ERR_INVALID_OPTION' ? 400 : 500).send({ code, field, message }));
+  app.addHook('onClose', () => runtime.dispose({ abort: true }));
+  process.once('SIGTERM', async () => {
+    await app.close();
+    console.log(JSON.stringify({ closed: true }));
+  });
+  console.log(JSON.stringify({ url: await app.listen({ host: '127.0.0.1', port: 0 }) }));`;
+
+interface Answer {
+  readonly status: number;
+  readonly type: string | null;
+  readonly body: Buffer;
+}
+
+async function ask(url: string): Promise<Answer> {
+  const response = await fetch(url);
+  const body = Buffer.from(await response.arrayBuffer());
+  return { status: response.status, type: response.headers.get('content-type'), body };
+}
 
 describe('an installed package', () => {
   let base: string;
@@ -19,7 +52,7 @@ describe('an installed package', () => {
     base = realpathSync(mkdtempSync(join(tmpdir(), 'nd-surroundings-')));
     // Another user must be able to read it.
     chmodSync(base, 0o755);
-    registry = await startRegistry(await packAll());
+    registry = await startRegistry(await packAll(), { further: ['fastify'] });
     project = new Project(join(base, 'project'), 'npm', registry.url);
     await project.add('node-diffusion');
     const [made] = await runConsumer(project.write('make.mjs', consumer.esm), project.folder);
@@ -52,6 +85,32 @@ describe('an installed package', () => {
   it('in two worker threads at once', async () => {
     const made = await runConsumer(project.write('worker.mjs', consumer.worker), project.folder);
     expect(made.map(({ sum }) => sum)).toEqual([expected, expected]);
+  });
+
+  it('in a server of fastify: it draws on request, closes on SIGTERM and ends with 0', async () => {
+    await project.add('fastify');
+    const asked: Promise<Answer>[] = [];
+    const end = await runChild(project.write('server.mjs', server), [], {
+      cwd: project.folder,
+      env: { NODE_DIFFUSION_BINARY: '' },
+      onLine: ({ url }, kill) => {
+        if (typeof url !== 'string') return;
+        const answers = [1, -1].map((steps) => ask(`${url}/picture?prompt=a%20red%20apple&steps=${String(steps)}`));
+        asked.push(...answers);
+        void Promise.allSettled(answers).then(() => {
+          kill('SIGTERM');
+        });
+      },
+    });
+    const [picture, refused] = await Promise.all(asked);
+    expectGood(end);
+    expect(said(end, 'closed')).toBe(true);
+    expect(picture).toMatchObject({ status: 200, type: 'image/png' });
+    const { data, info } = await sharp(picture?.body).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+    expect([info.width, info.height, info.channels]).toEqual([64, 64, 3]);
+    expect([...data].reduce((total, value) => total + value, 0)).toBe(expected);
+    expect(refused?.status).toBe(400);
+    expect(JSON.parse(String(refused?.body))).toMatchObject({ code: 'ERR_INVALID_OPTION', field: 'steps' });
   });
 
   it('in a node_modules that may not be written to, with a cache of its own', async () => {

@@ -11,6 +11,12 @@ const sizes: Readonly<Record<string, [number, number]>> = {
   lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q: [320, 320],
   lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q: [640, 640],
 };
+/**
+ * Least PSNR against the CPU backend, dB. Devices that can, lavapipe too, multiply and add in f16, whose unit is 5e-4: the UNet is
+ * off by about 1e-3 (parts.test.ts). Two steps begin at sigma 14.6, and a latent is off by sigma times the error of the
+ * UNet: 1.5e-2, which is 39 dB. precision.test.ts holds the arithmetic itself, in f32, to 50 dB.
+ */
+const near = 36;
 const bytes = Object.values(sizes).reduce((sum, [out, width]) => sum + 2 * out * width, 0); // f16
 
 describe('the backend vulkan', () => {
@@ -37,7 +43,7 @@ describe('the backend vulkan', () => {
     const image = only(await ours.txt2img(tiny));
     const db = psnr(image.data, only(await reference.txt2img(tiny)).data);
     process.stdout.write(`PSNR against the CPU backend: ${db.toFixed(1)} dB\n`);
-    expect(db).toBeGreaterThan(40);
+    expect(db).toBeGreaterThan(near);
     expect(hashes(await ours.txt2img(tiny))).toEqual(hashes({ images: [image] }));
   });
 
@@ -83,10 +89,15 @@ describe('the backend vulkan', () => {
   it('a LoRA of a request changes its picture as on the CPU, and no other', async () => {
     const [ours, reference] = models();
     const plain = only(await ours.txt2img(tiny));
-    const request = { ...tiny, loras: [{ path: paths.style }] };
+    const request = { ...tiny, loras: [{ path: paths.style, weight: 4 }] }; // by far more than the device's rounding
     const changed = only(await ours.txt2img(request));
-    expect(psnr(changed.data, plain.data)).toBeLessThan(40);
-    expect(psnr(changed.data, only(await reference.txt2img(request)).data)).toBeGreaterThan(40);
+    const toReference = psnr(changed.data, only(await reference.txt2img(request)).data);
+    const toPlain = psnr(changed.data, plain.data);
+    process.stdout.write(
+      `with the LoRA: ${toReference.toFixed(1)} dB, to the picture without it ${toPlain.toFixed(1)} dB\n`,
+    );
+    expect(toReference).toBeGreaterThan(near);
+    expect(toReference).toBeGreaterThan(toPlain + 6);
     expect(hashes(await ours.txt2img(tiny))).toEqual(hashes({ images: [plain] }));
   });
 

@@ -25,6 +25,8 @@ export interface ChildOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly nodeOptions?: readonly string[];
+  /** Another Node than this one, absolute. */
+  readonly program?: string;
   /** Runs as this user; only root can. */
   readonly uid?: number;
   /** Seconds after which it is killed, which shows as signal SIGKILL. */
@@ -37,7 +39,7 @@ export interface ChildOptions {
 export function runChild(script: string, args: readonly string[], options: ChildOptions = {}): Promise<ChildEnd> {
   requireDist();
   const path = existsSync(script) ? script : fileURLToPath(new URL(script, import.meta.url));
-  const child = spawn(process.execPath, [...(options.nodeOptions ?? []), path, ...args], {
+  const child = spawn(options.program ?? process.execPath, [...(options.nodeOptions ?? []), path, ...args], {
     cwd: options.cwd ?? root,
     env: { ...process.env, NODE_OPTIONS: '', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,0 +1,3 @@
+export function nodeRelease(
+  major: 22 | 24,
+): Promise<{ readonly program: string; readonly missing?: undefined } | { readonly program?: undefined; readonly missing: string }>;
