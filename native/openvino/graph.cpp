@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "ggml-backend.h"
+#include "buffer.h"
 #include "ggml-impl.h"
 
 namespace nd::openvino {
@@ -58,6 +59,7 @@ Graph::Graph(ggml_cgraph* graph) : graph_(graph) {
     hasher.value(computed(node));
     for (const ggml_tensor* source : node->src) hasher.value(source == nullptr ? -1 : ids_.at(source));
   }
+  findFactors();
   findResults();
   checkOrder();
   for (int i = 0; i < count; ++i) hasher.value(static_cast<bool>(results_[static_cast<size_t>(i)]));
@@ -96,6 +98,20 @@ void Graph::number(ggml_tensor* tensor, Hasher& hasher) {
   if (isWeight(tensor)) weights_.push_back(tensor);
   if (tensor->op == GGML_OP_NONE && tensor->data == nullptr && ggml_nelements(tensor) > 0)
     refusal_ = "a tensor has no memory";
+}
+
+void Graph::findFactors() {
+  for (const ggml_tensor* weight : weights_) {
+    const auto block = blockOf(rootOf(weight)->buffer);
+    if (block && block->holds(weight->data, ggml_nbytes(weight)) && ggml_is_contiguous(weight) &&
+        ggml_is_matrix(weight) &&
+        (weight->type == GGML_TYPE_F32 || ggml_get_type_traits(weight->type)->to_float != nullptr))
+      factors_.insert(weight);
+  }
+  for (const ggml_tensor* node : nodes_) {
+    for (int i = 0; i < GGML_MAX_SRC; ++i)
+      if (node->op != GGML_OP_MUL_MAT || i != 0) factors_.erase(node->src[i]);
+  }
 }
 
 // What nothing in the graph reads is read by somebody else, and so is what is written into memory that

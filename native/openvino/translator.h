@@ -53,7 +53,9 @@ struct Translation {
 
 class Translator {
  public:
-  Translator(const Graph& graph, int begin, int end) : graph_(graph), begin_(begin), end_(end) {}
+  // `adaptive`: weights that can be inputs are.
+  Translator(const Graph& graph, int begin, int end, bool adaptive)
+      : graph_(graph), begin_(begin), end_(end), adaptive_(adaptive) {}
   Translation run();
 
   // For rules: the value of a tensor that a node reads.
@@ -74,6 +76,7 @@ class Translator {
   const Graph& graph_;
   int begin_;
   int end_;
+  bool adaptive_;
   std::unordered_map<const ggml_tensor*, Value> values_;
   std::unordered_map<const ggml_tensor*, Value> forms_;
   ov::ParameterVector parameters_;
