@@ -32,15 +32,16 @@ class Block {
   Id content(const void* from, size_t bytes);
   void changed(const void* from, size_t bytes);
   // A tensor's values as f32, for graphs that have it as an input: its own memory where that is f32, else a
-  // copy that is made again at the first call after a change. Stays where it is as long as the block lives.
-  const float* unpacked(const ggml_tensor* tensor);
+  // copy. All who hold the copy share it: the first call after a change writes the new values into it. It
+  // goes with the last of them.
+  std::shared_ptr<const float> unpacked(const ggml_tensor* tensor);
   // Of such copies.
   uint64_t unpackedBytes();
 
  private:
   struct Unpacked {
     Id id;
-    std::vector<float> values;
+    std::weak_ptr<std::vector<float>> values;
   };
   struct Known {
     size_t bytes;

@@ -5,8 +5,10 @@
 
 #include <functional>
 #include <list>
+#include <map>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "compiler.h"
 
@@ -40,7 +42,7 @@ class ProgramCache {
   // compilation is waited for.
   std::shared_ptr<Program> get(const Graph& graph, const Settings& settings, const Watcher& watcher = {});
   // Programs that read from this memory are let go: its model is.
-  void forget(const Block* block);
+  void forget(Block* block);
   void clear();
   // Memory of what was compiled from weights in this block.
   uint64_t bytesOf(Block& block) const;
@@ -50,22 +52,42 @@ class ProgramCache {
     Id key;
     std::shared_ptr<Program> program;
   };
+  // What a graph is known by.
+  struct Keys {
+    Id structure;
+    Id exact;     // with the content of every weight
+    Id adaptive;  // with that of the weights that cannot be inputs
+    Id factors;   // content of those that can be, in any graph that reads the same
+    // Where the latter lie; null where there are none or the settings want them constant.
+    std::pair<const Block*, Id> place{nullptr, {}};
+    bool canAdapt() const { return place.first != nullptr; }
+  };
+  // Factors as they were when the first graph was made of them, and whether they have changed for a graph
+  // that was known.
+  struct History {
+    Id factors;
+    bool varied = false;
+  };
+
+  static Keys keysOf(const Graph& graph, const Settings& settings);
+  std::shared_ptr<Program> find(const Keys& keys);
   std::shared_ptr<Program> find(const Id& key);
   void keep(Entry entry, uint64_t bound);
-  const char* reasonFor(const Id& key, const Id& structure) const;
+  const char* reasonFor(const Keys& keys) const;
   uint64_t total() const;
-
   std::shared_ptr<Program> make(const Id& key, const Graph& graph, const Settings& settings, bool adaptive,
                                 Compilation& made);
-  bool isVariation(const Id& key, const Id& adaptiveKey) const;
-  void remember(const Id& key, const Id& structure, const Id& adaptiveKey);
+  bool varies(const Keys& keys) const;
+  void remember(const Keys& keys, bool adaptive);
 
   std::timed_mutex compiling_;
   mutable std::mutex mutex_;
   std::list<Entry> entries_;  // most recently used first
   std::set<Id> structures_;   // ever compiled, for the reason of a compilation
-  std::set<Id> keys_;
-  std::set<Id> bases_;  // adaptive keys, whether or not an adaptive program was made
+  std::set<Id> exact_;
+  std::set<Id> constant_;  // exact keys of those whose weights were all constants
+  std::set<Id> bases_;     // adaptive keys, whether or not an adaptive program was made
+  std::map<std::pair<const Block*, Id>, History> histories_;
 };
 
 }  // namespace nd::openvino

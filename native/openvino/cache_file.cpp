@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 constexpr char kMagic[8] = {'n', 'd', '-', 'g', 'r', 'a', 'p', 'h'};
 constexpr uint64_t kFormat = 1;
 constexpr size_t kPiece = size_t{1} << 20;
+constexpr uint64_t kAlignment = 64;  // of blobs, whose constants OpenVINO reads where they are
 constexpr const char* kTemporary = ".part-";
 
 std::string lastError() { return std::generic_category().message(errno); }
@@ -74,7 +75,7 @@ CacheFile readCacheFile(const fs::path& path, const Id& key, const Id& maker) {
   if (!file || std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0 || header.self != hashOf(header))
     throw CacheFileError("its header is damaged");
   if (header.format != kFormat || header.maker != maker)
-    throw CacheFileError("another version of OpenVINO or another processor made it");
+    throw CacheFileError("another version of this backend or of OpenVINO, or another processor, made it");
   std::error_code error;
   const uint64_t size = fs::file_size(path, error);
   if (header.key != key || error || size != sizeof(header) + header.blobBytes + header.descriptionBytes)
@@ -123,8 +124,10 @@ uint64_t CacheWriter::blob(const std::function<void(std::ostream&)>& write) {
   check("written");
   file_.seekp(0, std::ios::end);
   const auto bytes = static_cast<uint64_t>(file_.tellp() - start);
-  header_.blobBytes += bytes;
-  return bytes;
+  const std::string padding((kAlignment - bytes % kAlignment) % kAlignment, '\0');
+  file_.write(padding.data(), static_cast<std::streamsize>(padding.size()));
+  header_.blobBytes += bytes + padding.size();
+  return bytes + padding.size();
 }
 
 void CacheWriter::commit(const std::string& description) {

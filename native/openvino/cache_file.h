@@ -46,7 +46,7 @@ class CacheWriter {
   CacheWriter(const CacheWriter&) = delete;
   CacheWriter& operator=(const CacheWriter&) = delete;
 
-  // Gives the bytes that `write` has put into the stream.
+  // Gives the bytes of what `write` has put into the stream, with the padding after it.
   uint64_t blob(const std::function<void(std::ostream&)>& write);
   void commit(const std::string& description);
 

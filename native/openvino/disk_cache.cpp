@@ -3,12 +3,17 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
 #include <sstream>
 
 #include "cache_file.h"
 #include "compiler.h"
 #include "ggml-impl.h"
 #include "report.h"
+
+#if defined(__linux__)
+#include <dlfcn.h>
+#endif
 
 namespace nd::openvino {
 namespace {
@@ -17,9 +22,23 @@ namespace fs = std::filesystem;
 
 constexpr const char* kExtension = ".graph";
 
-// Two programs of one content are told apart by it no more than two processors are: what a file must be made
-// by.
+// Of this module: another one may translate the same graph in another way.
+Id ownContent() {
+  Hasher hasher;
+#if defined(__linux__)
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(&readProgram), &info) == 0) return {};
+  std::ifstream file(info.dli_fname, std::ios::binary);
+  std::vector<char> piece(size_t{1} << 20);
+  while (file.read(piece.data(), static_cast<std::streamsize>(piece.size())), file.gcount() > 0)
+    hasher.add(piece.data(), static_cast<size_t>(file.gcount()));
+#endif
+  return hasher.finish();
+}
+
+// What a file must have been made by: this module, this OpenVINO, this processor.
 Id makerOf(const Settings& settings) {
+  static const Id own = ownContent();
   std::string text = ov::get_openvino_version().buildNumber;
   try {
     text += '\n' + core().get_property(settings.device, ov::device::full_name);
@@ -38,6 +57,7 @@ Id makerOf(const Settings& settings) {
     text += has ? '1' : '0';
 #endif
   Hasher hasher;
+  hasher.value(own);
   hasher.add(text.data(), text.size());
   return hasher.finish();
 }

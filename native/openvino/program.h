@@ -23,8 +23,8 @@ struct Part {
   bool compiled = false;
   ov::CompiledModel model;
   ov::InferRequest request;
-  std::vector<int> inputs;          // tensors by id; weights among them where the program is adaptive
-  std::vector<const float*> bound;  // by input: memory of a weight that the request has already
+  std::vector<int> inputs;  // tensors by id; weights among them where the program is adaptive
+  std::vector<std::shared_ptr<const float>> bound;  // by input: a weight's values that the request reads
   std::vector<int> outputs;
   std::vector<Copy> copies;
 };
@@ -37,11 +37,13 @@ struct CpuNodes {
 class Program {
  public:
   ggml_status run(const Graph& graph, const CpuNodes& cpu);
+  // Unpacks the weights that are inputs, so that their memory is counted before the first run.
+  void bindWeights(const Graph& graph);
 
   std::vector<Part> parts;
   // Weights of matrix products are inputs: what they hold is no part of what was compiled.
   bool adaptive = false;
-  std::set<const Block*> blocks;  // it goes with any of them
+  std::set<Block*> blocks;  // it goes with any of them
   std::vector<SharedWeight> shared;
   std::vector<Id> sharedContent;  // at the time of compiling
   uint64_t bytes = 0;             // what it takes, measured when it was compiled

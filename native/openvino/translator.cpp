@@ -44,7 +44,7 @@ Value Translator::input(const ggml_tensor* tensor) {
 }
 
 Value Translator::constant(const ggml_tensor* tensor) {
-  if (!adaptive_ || !graph_.canBeInput(tensor)) return weightConstant(tensor, result_);
+  if (!isInput(tensor)) return weightConstant(tensor, result_);
   auto parameter = std::make_shared<ov::op::v0::Parameter>(ov::element::f32, shapeOf(tensor));
   parameters_.push_back(parameter);
   result_.inputs.push_back(graph_.idOf(tensor));

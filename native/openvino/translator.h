@@ -60,6 +60,8 @@ class Translator {
 
   // For rules: the value of a tensor that a node reads.
   Value value(const ggml_tensor* tensor);
+  // A weight that is an input of the compiled graph.
+  bool isInput(const ggml_tensor* weight) const { return adaptive_ && graph_.canBeInput(weight); }
   // The node belongs to this part, so that a rule may look through it.
   bool inside(const ggml_tensor* node) const;
   // A pattern's value for a node that has another form than the node's own.
