@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRuntime, type Model, type ModelEvent, type ProgressEvent, type Runtime } from '../../lib/index.js';
-import { lowRank, writeLora } from '../support/lora/files.js';
+import { lowRank, scalar, seeded, writeLora } from '../support/lora/files.js';
 import { edge, hashes, rejection, threads, tiny } from '../support/native.js';
 import { useScratch } from '../support/scratch.js';
 
 const scratch = useScratch(64 * 2 ** 20);
-const tensor = 'lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q';
+const block = 'lora_unet_input_blocks_1_1_';
 
 describe('what is compiled', () => {
   const lines: string[] = [];
@@ -15,8 +15,19 @@ describe('what is compiled', () => {
     if (model === undefined) throw new Error('The model was not loaded');
     return model;
   };
-  const style = (seed: number): string =>
-    writeLora(scratch.path(`${String(seed)}.safetensors`), lowRank({ [tensor]: [320, 320] }, { seed, size: 0.1 }));
+  /** Changes a matrix, and a kernel of one pixel as those of the usual trainers do, or with `wide` one of 3x3. */
+  const style = (seed: number, wide = false): string => {
+    const random = seeded(seed);
+    const matrix = lowRank({ [`${block}transformer_blocks_0_attn1_to_q`]: [320, 320] }, { seed, size: 0.1 });
+    const kernel = wide ? 'lora_unet_input_blocks_1_0_in_layers_2' : `${block}proj_in`;
+    const edges = wide ? [3, 3] : [1, 1];
+    return writeLora(scratch.path(`${String(seed)}-${String(wide)}.safetensors`), {
+      ...matrix,
+      [`${kernel}.lora_up.weight`]: random([320, 4, 1, 1], 0.1),
+      [`${kernel}.lora_down.weight`]: random([4, 320, ...edges], 0.1),
+      [`${kernel}.alpha`]: scalar(4),
+    });
+  };
   /** Compilations of one job, as its listener hears of them. */
   const compilations = async (request: Parameters<Model['txt2img']>[0]): Promise<ModelEvent[]> => {
     const events: ModelEvent[] = [];
@@ -79,6 +90,21 @@ describe('what is compiled', () => {
     expect(pictures.size).toBe(4);
     expect(await compilations(tiny)).toEqual([]);
     expect(hashes(await loaded().txt2img(tiny))).toEqual(plain);
+    // At other sizes sets are inputs from now on, and without one the weights are constants.
+    const other = { ...tiny, width: 2 * edge };
+    expect(await compilations({ ...other, loras: [{ path: style(3) }] })).toMatchObject([
+      { component: 'diffusionModel', reason: 'new size or network' },
+      { component: 'vae', reason: 'new size or network' },
+    ]);
+    expect(await compilations({ ...other, loras: [{ path: style(4) }] })).toEqual([]);
+  });
+
+  it('LoRAs of larger kernels compile the UNet for each set', async () => {
+    for (const seed of [5, 6]) {
+      const request = { ...tiny, loras: [{ path: style(seed, true) }] };
+      expect(await compilations(request)).toMatchObject([{ component: 'diffusionModel', reason: 'weights changed' }]);
+      expect(await compilations(request)).toEqual([]);
+    }
   });
 
   it('an abort while it compiles rejects at once, and no evaluation follows', async () => {
