@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { runChild } from '../tools/processes.mjs';
 import { sdCli } from '../tools/paths.mjs';
-import { goal, median, row } from '../tools/statistics.mjs';
-import { writeSyntheticLoras } from '../tools/shared.mjs';
+import { goal, median, row, writeSyntheticLoras } from '../tools/shared.mjs';
 import { removeFolder } from '../tools/synthetic.mjs';
 
 /** What has to be compiled, against a cold start: in a new process with a disk cache, and for new sets of LoRAs. */
