@@ -79,6 +79,8 @@ export {
   stepCacheModes,
   type WeightType,
   weightTypes,
+  type ConvolutionType,
+  convolutionTypes,
 } from './options/index.js';
 export {
   type BaseRequest,

@@ -16,28 +16,44 @@ import { Stop, entry, say, since } from './tools/say.mjs';
 import { sanitizer } from './tools/sanitizers.mjs';
 import { ctest, vitest } from './tools/testers.mjs';
 
-/** Native tests that make sense under a sanitizer: what measures time or memory, or compares files, is left out. */
+/** Native tests that make sense under a sanitizer: what measures time or memory, or runs in another process, is left out. */
 const nativeFiles = {
   asan: [
+    'bad-input',
+    'borrowed-parts',
     'cancel-load',
     'cancel.',
+    'concat',
+    'convolution-type',
+    'determinism',
     'dispose',
     'errors',
     'exits.',
+    'hires.',
+    'hires-upscaler.',
     'images',
     'img2img',
+    'inpaint',
+    'lora-',
     'lowlevel',
+    'measure-unloaded',
     'misuse',
+    'noise',
     'one-step',
     'options',
     'progress',
     'property',
+    'refiner',
+    'shapes',
+    'shared-models',
     'stream',
+    'tables',
+    'tokens',
     'two-models',
     'upscaler',
     'worker',
   ],
-  tsan: ['cancel.', 'dispose', 'progress', 'stream', 'two-models', 'worker'],
+  tsan: ['cancel.', 'dispose', 'progress', 'shared-models', 'stream', 'two-models', 'worker'],
 };
 
 /**

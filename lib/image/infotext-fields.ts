@@ -75,6 +75,7 @@ export interface InfotextModel {
   readonly rng?: EngineRng;
   readonly samplerRng?: EngineRng;
   readonly weightType?: string;
+  readonly convolutionType?: string;
   /** Both axes tile seamlessly (A1111's `Tiling`). */
   readonly circular?: boolean;
   /** Program and version: `node-diffusion 0.1.0`, `v1.10.1`. */
@@ -207,6 +208,7 @@ export const fieldsAfterSize: readonly Field[] = [
   json('tiling', 'VAE tiling'),
   json('sigmas', 'Sigmas'),
   textual('weightType', 'Weight type'),
+  textual('convolutionType', 'Convolution type'),
 ];
 
 /** Fields that are about the model and the program, not the request. */
@@ -218,6 +220,7 @@ export const modelNames: ReadonlySet<Field['name']> = new Set([
   'rng',
   'samplerRng',
   'weightType',
+  'convolutionType',
   'circular',
   'generator',
 ] satisfies (keyof InfotextModel)[]);

@@ -191,6 +191,8 @@ export interface NativeLoadOptions {
   readonly weightType: string;
   /** The engine's rule syntax: `regex=type,regex=type`. */
   readonly tensorTypeRules: string;
+  /** Kernels of convolutions as f32. */
+  readonly wideConvolutions: boolean;
   readonly mmap: boolean;
   readonly flashAttention: boolean;
   readonly diffusionConvDirect: boolean;

@@ -54,6 +54,8 @@ export {
   type WeightType,
   weightTypeAliases,
   weightTypes,
+  type ConvolutionType,
+  convolutionTypes,
 } from './samplers.js';
 export { didYouMean, editDistance, nearest, suggestOption } from './suggest.js';
 export { filePath, maxPromptLength, prompt, text, type TextOptions } from './text.js';

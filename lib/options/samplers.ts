@@ -87,6 +87,10 @@ export const weightTypes = [
 
 export type WeightType = (typeof weightTypes)[number];
 
+/** Types of the kernels of convolutions. */
+export const convolutionTypes = ['f16', 'f32'] as const;
+export type ConvolutionType = (typeof convolutionTypes)[number];
+
 /** Other spellings of weight types (PyTorch, diffusers). */
 export const weightTypeAliases: Readonly<Record<string, WeightType>> = {
   fp32: 'f32',

@@ -23,6 +23,7 @@ import {
   union,
   weightTypeAliases,
   weightTypes,
+  convolutionTypes,
 } from '../options/index.js';
 import type { ProgressEvent } from '../pipeline/index.js';
 import type { ModelFileOptions } from './types.js';
@@ -37,6 +38,7 @@ const spec = {
   ...files,
   weightType: optional(weightType),
   tensorTypeRules: optional(union([text(), recordOf(weightType)], (value) => (typeof value === 'string' ? 0 : 1))),
+  convolutionType: oneOf(convolutionTypes, { default: 'f16' }),
   mmap: off,
   flashAttention: off,
   diffusionConvDirect: off,
@@ -104,6 +106,7 @@ export function nativeLoadOptions(
     taesdPreviewOnly: options.taesdPreviewOnly,
     weightType: options.weightType ?? '',
     tensorTypeRules: rules(options.tensorTypeRules),
+    wideConvolutions: options.convolutionType === 'f32',
     mmap: options.mmap,
     flashAttention: options.flashAttention,
     diffusionConvDirect: options.diffusionConvDirect,

@@ -274,7 +274,7 @@ function giveUp({ native, forget }: LoadedNative): void {
 }
 
 export function captionOf(options: CheckedLoadOptions, { files, embedded, sha256 }: ResolvedFiles): InfotextModel {
-  const { rng, samplerRng, weightType, circular } = options;
+  const { rng, samplerRng, weightType, convolutionType, circular } = options;
   const both = typeof circular === 'object' ? circular.x && circular.y : circular === true;
   return {
     model: modelName(files, embedded),
@@ -283,6 +283,7 @@ export function captionOf(options: CheckedLoadOptions, { files, embedded, sha256
     rng: rng,
     ...(samplerRng === undefined || samplerRng === rng ? {} : { samplerRng: samplerRng }),
     ...(weightType === undefined ? {} : { weightType }),
+    ...(convolutionType === 'f16' ? {} : { convolutionType }),
     ...(both ? { circular: true } : {}),
     generator: `node-diffusion ${ownVersion()}`,
   };

@@ -1,5 +1,5 @@
 import type { LogSource } from '../native/index.js';
-import type { Prediction, Rng, Sampler, Schedule, WeightType } from '../options/index.js';
+import type { ConvolutionType, Prediction, Rng, Sampler, Schedule, WeightType } from '../options/index.js';
 import type { ModelDefaults } from '../pipeline/defaults.js';
 import type { ProgressEvent } from '../pipeline/events.js';
 import type { LoraBackup, LoraMode } from '../weights/index.js';
@@ -101,6 +101,12 @@ export interface LoadModelOptions extends ModelFileOptions {
   readonly weightType?: WeightType | undefined;
   /** Weight types by tensor name: `{ '^model\\.diffusion_model': 'q8_0' }`, or the engine's `regex=type,regex=type`. */
   readonly tensorTypeRules?: string | Readonly<Record<string, WeightType>> | undefined;
+  /**
+   * Type of the kernels of convolutions, to which what goes into them is rounded as well. `f32`: nothing is rounded, and
+   * nothing above 65504 overflows; kernels take twice the memory. A ControlNet keeps `f16`. Default: `f16`, whatever
+   * `weightType` says, as the engine does.
+   */
+  readonly convolutionType?: ConvolutionType | undefined;
   /** Map the files into memory rather than read them. Default: false. */
   readonly mmap?: boolean | undefined;
   /** Attention without the full score matrix: less memory, usually faster. Default: false. */

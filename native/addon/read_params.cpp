@@ -110,6 +110,7 @@ LoadOptions readLoadOptions(const Napi::Value& value) {
   options.taesdPreviewOnly = reader.flag("taesdPreviewOnly");
   options.weightType = reader.text("weightType");
   options.tensorTypeRules = reader.text("tensorTypeRules");
+  options.wideConvolutions = reader.flag("wideConvolutions");
   options.mmap = reader.flag("mmap");
   options.flashAttention = reader.flag("flashAttention");
   options.diffusionConvDirect = reader.flag("diffusionConvDirect");

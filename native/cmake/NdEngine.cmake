@@ -54,6 +54,16 @@ if(ND_VULKAN)
   nd_guard_vulkan()
 endif()
 
+# ggml's arithmetic is nine tenths of every run, and tens of times slower under a sanitizer. What hands it its work, its
+# threads, its barriers and its memory (ggml-cpu.c, ggml-base) stays instrumented.
+if(ND_SANITIZE AND NOT ND_SANITIZE_KERNELS AND NOT ND_CPU_ALL_VARIANTS)
+  foreach(source ops.cpp vec.cpp binary-ops.cpp unary-ops.cpp quants.c repack.cpp llamafile/sgemm.cpp
+                 arch/x86/quants.c arch/x86/repack.cpp)
+    set_property(SOURCE "${ND_ENGINE_DIR}/ggml/src/ggml-cpu/${source}" TARGET_DIRECTORY ggml-cpu
+                 APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=all -O3)
+  endforeach()
+endif()
+
 # glibc matches libraries by SONAME: with ggml's own names, another package's copy in the same process would be used.
 set_target_properties(ggml PROPERTIES OUTPUT_NAME "node-diffusion-ggml")
 set_target_properties(ggml-base PROPERTIES OUTPUT_NAME "node-diffusion-ggml-base")

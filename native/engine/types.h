@@ -100,6 +100,7 @@ struct LoadOptions {
   bool taesdPreviewOnly = false;
   std::string weightType;
   std::string tensorTypeRules;
+  bool wideConvolutions = false;  // kernels of convolutions, and with them what goes in, as f32, not f16
   bool mmap = false;
   bool flashAttention = false;
   bool diffusionConvDirect = false;

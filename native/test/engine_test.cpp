@@ -119,14 +119,9 @@ void twoModelsAtOnce(nd::Model& first) {
   CHECK(there == alone);
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-// An evaluation takes seconds there: one of each kind of memory, and of each way to evaluate twice a step.
-constexpr std::array handedOver{"heun", "dpm++2s_a", "dpm++2m", "ipndm", "er_sde"};
-#else
 constexpr std::array handedOver{"euler",         "euler_a",   "heun",          "dpm2",    "dpm++2s_a",
                                 "dpm++2m",       "dpm++2mv2", "ipndm",         "ipndm_v", "lcm",
                                 "ddim_trailing", "tcd",       "res_multistep", "res_2s",  "er_sde"};
-#endif
 
 // Whatever a sampler remembers of its steps, and whatever it draws: another model of the same weights that
 // goes on makes what one model makes.

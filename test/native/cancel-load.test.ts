@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRuntime, ensureEmbeddedModel, type ProgressEvent, type Runtime } from '../../lib/index.js';
-import { best } from '../support/best.js';
+import { best, slowdown } from '../support/best.js';
 import { loadOptions } from '../support/nativeParams.js';
 import { hashes, rawAddon, rejection, threads, tiny } from '../support/native.js';
 
@@ -15,6 +15,8 @@ beforeAll(async () => {
 afterAll(() => runtime.dispose({ abort: true }));
 
 const reading = ({ bytes }: { readonly bytes: number }): boolean => bytes > 0;
+/** Milliseconds. */
+const limit = 100 * slowdown;
 
 describe('abort while loading', () => {
   it('rejects with the reason within 100 ms, and the runtime loads again', async () => {
@@ -32,7 +34,7 @@ describe('abort while loading', () => {
       expect(runtime.models).toEqual([]);
       return took;
     };
-    expect(await best(100, abort)).toBeLessThan(100);
+    expect(await best(limit, abort)).toBeLessThan(limit);
 
     await using model = await runtime.loadModel(files);
     await using embedded = await runtime.loadModel();
@@ -71,6 +73,6 @@ describe('abort while loading', () => {
       expect(await rejection(job.promise)).toMatchObject({ code: 'ERR_ABORTED' });
       return performance.now() - at;
     };
-    expect(await best(100, cancel)).toBeLessThan(100);
+    expect(await best(limit, cancel)).toBeLessThan(limit);
   });
 });

@@ -7,3 +7,6 @@ export async function best(enough: number, measure: () => Promise<number>, attem
   for (let i = 0; i < attempts && smallest >= enough; i++) smallest = Math.min(smallest, await measure());
   return smallest;
 }
+
+/** How many times as long a bound of time is: more under a sanitizer (scripts/tools/sanitizers.mjs). */
+export const slowdown = Number(process.env.NODE_DIFFUSION_TEST_SLOWDOWN ?? 1);

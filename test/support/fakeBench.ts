@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll } from 'vitest';
 import type { BenchHost, BenchModel, BenchRuntime, FreshJob } from '../../lib/bench/types.js';
-import type { CliContext } from '../../lib/cli/context.js';
 import type { Versions } from '../../lib/index.js';
 import type { LoadModelOptions } from '../../lib/sdk/types.js';
+import { type CliRun, cliContext } from './cliContext.js';
 
 const versions: Versions = {
   ...{
@@ -21,12 +21,8 @@ const versions: Versions = {
 };
 const times = { encode: 1, sample: 20, decode: 3, total: 24 };
 
-export interface FakeBench {
+export interface FakeBench extends CliRun {
   readonly folder: string;
-  readonly context: CliContext;
-  readonly out: { text: string };
-  readonly err: { text: string };
-  readonly abort: AbortController;
   readonly loads: LoadModelOptions[];
   readonly fresh: FreshJob[];
   /** Requests of the model in memory. */
@@ -54,13 +50,11 @@ export function useFakeBench(): () => Promise<FakeBench> {
 }
 
 function fakeBench(folder: string): FakeBench {
-  const abort = new AbortController();
   const loads: LoadModelOptions[] = [];
   const fresh: FreshJob[] = [];
   const prompts: string[] = [];
-  const out = { text: '' };
-  const err = { text: '' };
-  const fake = { folder, out, err, abort, loads, fresh, prompts, disposed: 0 };
+  const run = cliContext({ benchHost: async () => host });
+  const fake = { ...run, folder, loads, fresh, prompts, disposed: 0 };
   const model: BenchModel = {
     info: {
       ...{ architecture: 'SD 1.x Tiny UNet', name: 'fake', sizeMultiple: 64, files: {} },
@@ -107,17 +101,7 @@ function fakeBench(folder: string): FakeBench {
     },
     cpuFeatures: () => ['AVX2'],
   };
-  const context: CliContext = {
-    stdout: { write: (text) => void (out.text += text), isTTY: false, columns: 80 },
-    stderr: { write: (text) => void (err.text += text), isTTY: false, columns: 80 },
-    env: {},
-    now: () => performance.now(),
-    interrupt: () => abort.signal,
-    createRuntime: () => Promise.reject(new Error('Benchmarks have a host of their own.')),
-    benchHost: async () => host,
-  };
   return Object.assign(fake, {
-    context,
     program(name: string, code: string) {
       const path = join(folder, name);
       writeFileSync(path, `#!${process.execPath}\n${code}`);

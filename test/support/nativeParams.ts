@@ -23,6 +23,7 @@ export function loadOptions(files: NativeModelFiles, change: Partial<NativeLoadO
     threads,
     taesdPreviewOnly: false,
     weightType: '',
+    wideConvolutions: false,
     tensorTypeRules: '',
     mmap: false,
     flashAttention: false,

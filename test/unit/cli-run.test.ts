@@ -2,7 +2,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { CliContext } from '../../lib/cli/context.js';
 import { exitCodeOf, exitCodes } from '../../lib/cli/exit-codes.js';
 import { outputNames } from '../../lib/cli/output-names.js';
 import { runCli } from '../../lib/cli/run.js';
@@ -10,6 +9,7 @@ import { DiffusionError, type ErrorCode } from '../../lib/errors/index.js';
 import { GeneratedImage, readInfotext } from '../../lib/image/index.js';
 import type { GenerateEvent, Txt2ImgRequest } from '../../lib/pipeline/index.js';
 import type { LoadModelOptions } from '../../lib/sdk/types.js';
+import { cliContext } from '../support/cliContext.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'nd-cli-'));
 afterAll(() => {
@@ -27,9 +27,6 @@ interface Calls {
 /** A model that paints 8x8 grey, saves nothing and counts what is asked of it. */
 function fake(onImage: (index: number, abort: AbortController) => void = () => undefined) {
   const calls: Calls = { loads: [], requests: [], disposed: 0 };
-  const abort = new AbortController();
-  const out = { text: '' };
-  const err = { text: '' };
   async function* stream(mode: string, request: Txt2ImgRequest): AsyncGenerator<GenerateEvent> {
     calls.requests.push({ mode, request });
     const images = request.batchSize ?? 1;
@@ -59,12 +56,7 @@ function fake(onImage: (index: number, abort: AbortController) => void = () => u
     inpaintStream: (request: Txt2ImgRequest) => stream('inpaint', request),
     dispose: async () => undefined,
   };
-  const context: CliContext = {
-    stdout: { write: (text) => void (out.text += text), isTTY: false, columns: 80 },
-    stderr: { write: (text) => void (err.text += text), isTTY: false, columns: 80 },
-    env: {},
-    now: () => performance.now(),
-    interrupt: () => abort.signal,
+  const { context, out, err, abort } = cliContext({
     createRuntime: async () => ({
       loadModel: async (options) => {
         calls.loads.push(options);
@@ -75,10 +67,7 @@ function fake(onImage: (index: number, abort: AbortController) => void = () => u
         calls.disposed += 1;
       },
     }),
-    benchHost: async () => {
-      throw new Error('No benchmark is run here.');
-    },
-  };
+  });
   return { context, calls, out, err };
 }
 

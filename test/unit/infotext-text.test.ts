@@ -321,6 +321,7 @@ describe('round trip', () => {
       rng: 'std_default',
       samplerRng: 'cuda',
       weightType: 'q8_0',
+      convolutionType: 'f32',
       circular: true,
     } as const;
     expect(infotextToModel(buildInfotext({ ...base, ...facts }))).toEqual(facts);

@@ -2,7 +2,10 @@ import type { LoadModelOptions } from '../../sdk/types.js';
 import type { HiresOptions, Img2ImgRequest, TilingOptions } from '../../pipeline/index.js';
 
 /** What sd-cli has of loading: files as paths, and the options that it knows too. */
-export type SdCliLoad = Omit<LoadModelOptions, 'signal' | 'onProgress' | 'conditioningCacheBytes' | 'vaeDecodeOnly'>;
+export type SdCliLoad = Omit<
+  LoadModelOptions,
+  'signal' | 'onProgress' | 'conditioningCacheBytes' | 'vaeDecodeOnly' | 'convolutionType'
+>;
 
 /** What sd-cli has of a second pass. It is the first's in everything else. */
 export type SdCliHires = Pick<HiresOptions, 'scale' | 'width' | 'height' | 'steps' | 'denoisingStrength'> & {

@@ -5,6 +5,7 @@ import {
   rngs,
   weightTypeAliases,
   weightTypes,
+  convolutionTypes,
 } from '../../options/index.js';
 import { type OptionDef, optionsOf } from './define.js';
 import { readChoice, readDevice, readInteger, readNumber, readText } from './readers.js';
@@ -51,6 +52,13 @@ export const modelOptions: readonly OptionDef[] = [
     'RULES',
     readText,
     "Weight types by tensor name: 'regex=type,regex=type'",
+  ),
+  model.value(
+    'convolution-type',
+    'convolutionType',
+    'TYPE',
+    readChoice(convolutionTypes),
+    'Kernels of convolutions: f16, f32, which rounds nothing (default: f16)',
   ),
   model.value(
     'prediction',

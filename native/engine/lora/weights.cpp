@@ -56,11 +56,14 @@ void Weights::runUnit(Change& change, size_t block) {
     streamCopy(change.known->bytes.data() + offset, bytesAt, bytes);
   } else {
     // Where it is the original already, nothing is copied.
-    if (!untouched) {
-      change.started[block] = 1;
-      original(change, block, bytesAt);
-    }
     change.started[block] = 1;
+    if (!untouched) {
+      // What nothing is added to goes around the caches: memory is written without being read first.
+      const bool streams = live != nullptr && !change.merger;
+      uint8_t* const to = streams ? scratch(bytes).data() : bytesAt;
+      original(change, block, to);
+      if (streams) streamCopy(to, live, bytes);
+    }
     if (change.merger)
       change.merger->mergeBlock(block * blockRows(change.shape),
                                 change.blockElements(block) / change.shape.columns, bytesAt);

@@ -71,6 +71,8 @@ struct ActiveJob {
   // All weights of a load are known by name, none has memory yet.
   std::function<bool(const String2TensorStorage&)> onWeightsKnown;
   LeftOut leftOut;
+  bool wideConvolutions =
+      false;  // of the model's weights, which are read first; a ControlNet's have memory by then
   uint64_t readBuffers = 0;  // of the reader threads of a load
   uint64_t mapped = 0;       // file bytes that a load maps
   std::string loadError;     // set by JobLoader, thrown after the engine has cleaned up

@@ -34,6 +34,7 @@ class JobLoader : public CheckedLoader {
     const auto companions = std::exchange(active->checkCompanions, nullptr);
     const auto weightsKnown = std::exchange(active->onWeightsKnown, nullptr);
     if (companions) companions();
+    if (std::exchange(active->wideConvolutions, false)) widenConvolutions(all);
     for (const auto& [name, storage] : get_tensor_storage_map()) {
       if (wanted.count(name) == 0) continue;
       active->sources->tensors[name] = storage;
@@ -86,6 +87,18 @@ class JobLoader : public CheckedLoader {
 
  private:
   bool named_ = false;
+
+  // The engine makes every kernel of a convolution an f16 tensor, and rounds what goes into it to that type
+  // as well. Only before the tensors have memory.
+  static void widenConvolutions(const std::map<std::string, ggml_tensor*>& all) {
+    for (const auto& [name, tensor] : all) {
+      if (tensor->type != GGML_TYPE_F16 || ggml_n_dims(tensor) < 3) continue;
+      tensor->type = GGML_TYPE_F32;
+      tensor->nb[0] = sizeof(float);
+      for (size_t axis = 1; axis < GGML_MAX_DIMS; ++axis)
+        tensor->nb[axis] = tensor->nb[axis - 1] * static_cast<size_t>(tensor->ne[axis - 1]);
+    }
+  }
 
   // Files need not have what is left out; what they have of it is remembered by name.
   std::map<std::string, ggml_tensor*> withoutLeftOut(const std::map<std::string, ggml_tensor*>& all) {

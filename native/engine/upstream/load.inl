@@ -131,9 +131,12 @@ void Model::Impl::init(const LoadOptions& options, const sd_ctx_params_t& params
   growHeap(kTokenizerBytes);
   hasTaesd = upstream::usesTaesd(options);
   leftOut = active.leftOut = options.leftOut;
+  active.wideConvolutions = options.wideConvolutions;
   upstream::checkFiles(options.files);
   active.checkCompanions = [&] { upstream::checkControlNet(sd, options.files.controlNet); };
-  if (!sd.init(&params)) upstream::throwLoadFailure(active);
+  const bool loaded = sd.init(&params);
+  sd.tensors.erase("alphas_cumprod");  // its memory was of the load, and the engine leaves the pointer
+  if (!loaded) upstream::throwLoadFailure(active);
   active.job.throwIfCancelled();
 }
 

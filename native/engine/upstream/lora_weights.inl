@@ -209,7 +209,7 @@ inline lora::Weights& weightsOf(StableDiffusionGGML& sd, const std::shared_ptr<S
   std::unordered_map<std::string, std::unique_ptr<lora::TensorAccess>> tensors;
   for (const auto& [name, storage] : sources->tensors) {
     const auto found = sd.tensors.find(name);
-    if (found == sd.tensors.end() || name == "alphas_cumprod") continue;  // that one is freed after the load
+    if (found == sd.tensors.end()) continue;
     tensors[name] = std::make_unique<EngineTensor>(
         found->second, storage, sources->files.at(storage.file_index), viewed.count(found->second) != 0);
   }

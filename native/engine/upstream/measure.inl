@@ -184,6 +184,7 @@ LoadMemory measureLoad(const LoadOptions& options, Job& job) {
   upstream::ActiveJob active{job, Phase::Load, options.device, options.deviceOptions};
   active.memory.dry = true;
   active.leftOut = options.leftOut;
+  active.wideConvolutions = options.wideConvolutions;
   return upstream::runOperation(active, "estimate the load", [&] {
     const MutedLog muted;
     StableDiffusionGGML sd;

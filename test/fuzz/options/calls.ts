@@ -207,6 +207,7 @@ export function loadOptions(checkpoint: string): Readonly<Record<string, unknown
     checkpoint,
     weightType: undefined,
     tensorTypeRules: undefined,
+    convolutionType: 'f32',
     mmap: true,
     flashAttention: false,
     maxVram: 0,

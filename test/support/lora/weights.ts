@@ -10,6 +10,7 @@ import { numbersOf } from './stored.js';
 
 export interface RawOptions {
   readonly tensorTypeRules?: string;
+  readonly wideConvolutions?: boolean;
   readonly mode?: LoraMode;
   readonly backup?: LoraBackup;
   readonly cacheBytes?: number;
@@ -33,7 +34,8 @@ export class RawWeights {
     const embedded = await ensureEmbeddedModel();
     const checkpoint = (await options.checkpoint?.()) ?? embedded.checkpoint;
     const files = { checkpoint, taesd: embedded.taesd };
-    const request = loadOptions(files, { tensorTypeRules: options.tensorTypeRules ?? '' });
+    const { tensorTypeRules = '', wideConvolutions = false } = options;
+    const request = loadOptions(files, { tensorTypeRules, wideConvolutions });
     const stamps = new Map([[checkpoint, await fileStamp(checkpoint)]]);
     const native = await addon.loadModel(request, null).promise;
     const state = new WeightsState({
