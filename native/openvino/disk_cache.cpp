@@ -166,10 +166,15 @@ std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Se
   if (!fs::exists(path, error) && !error) return nullptr;
   try {
     const ResidentGrowth growth;
-    const CacheFile file = readCacheFile(path, key, makerOf(settings));
-    std::shared_ptr<Program> program = build(file, settings);
+    std::shared_ptr<Program> program;
+    uint64_t blobs = 0;
+    {
+      const CacheFile file = readCacheFile(path, key, makerOf(settings));
+      program = build(file, settings);
+      blobs = file.blobs.get_byte_size();
+    }
     tieTo(graph, *program);
-    program->bytes = std::max<uint64_t>(file.blobs.get_byte_size(), growth.bytes());
+    program->bytes = std::max(blobs, growth.bytes());
     fs::last_write_time(path, fs::file_time_type::clock::now(), error);
     Report::instance().diskHits.fetch_add(1);
     return program;

@@ -142,6 +142,16 @@ void changingFactors(const Backends& backends, bool fromTheStart) {
   reference.net.set(reference.kernel, same);
   agree();
   CHECK(counter.compilations() == (fromTheStart ? 2 : 3));
+  // The unpacked copies go with the graphs that read them.
+  ggml_backend_reg_t registry = ggml_backend_reg_by_name("OpenVINO");
+  const auto bytesOf = reinterpret_cast<uint64_t (*)(ggml_backend_buffer_t)>(
+      ggml_backend_reg_get_proc_address(registry, "ggml_backend_openvino_buffer_bytes"));
+  const auto clear = reinterpret_cast<void (*)()>(
+      ggml_backend_reg_get_proc_address(registry, "ggml_backend_openvino_clear"));
+  CHECK(bytesOf(ours.kernel->buffer) > size_t{2} * 64 * 64 * sizeof(float));
+  clear();
+  CHECK(bytesOf(ours.kernel->buffer) == 0);
+  agree();
 }
 
 // A graph of another size over the first weight of a layer.

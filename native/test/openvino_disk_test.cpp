@@ -109,6 +109,34 @@ void readsWhatItWrote(const std::string& modules) {
   CHECK(threaded.since("compilations") == 1);
 }
 
+// A graph whose weights are inputs is read as well, and takes what they hold now.
+void readsInputs(const std::string& modules) {
+  const Folder folder("nd-openvino-inputs-");
+  const Cached cached(modules, folder.path);
+  Layer layer(cached, 18, 3);
+  const std::vector<float> plain = compute(layer);
+  const std::vector<uint8_t> original = layer.net.bytesOf(layer.weight);
+  const auto use = [&](size_t every) {
+    std::vector<uint8_t> bytes = original;
+    for (size_t i = 1; i < bytes.size(); i += 2 * every) bytes[i] ^= 0x80;
+    layer.net.set(layer.weight, bytes);
+  };
+  use(1);
+  const std::vector<float> first = compute(layer);
+  use(2);
+  const std::vector<float> second = compute(layer);
+  CHECK(relativeError(first, second) > 0.1);
+  CHECK(cached.since("compilations") == 2 && folder.files().size() == 2);
+  cached.forgetMemory();
+  use(1);
+  CHECK(compute(layer) == first);
+  use(2);
+  CHECK(compute(layer) == second);
+  layer.net.set(layer.weight, original);
+  CHECK(relativeError(compute(layer), plain) < 1e-5);
+  CHECK(cached.since("compilations") == 2 && cached.since("diskHits") == 1);
+}
+
 // Every way to spoil a file: it is compiled again, gives the same result, and the file is whole afterwards.
 void spoiled(const std::string& modules) {
   const Folder folder("nd-openvino-spoiled-");
@@ -230,6 +258,7 @@ int main(int count, char** arguments) {
   const std::string modules = count > 1 ? arguments[1] : ".";
   if (!Backends(modules).openvino) return 1;
   readsWhatItWrote(modules);
+  readsInputs(modules);
   spoiled(modules);
   exchanged(modules);
   withoutRoom(modules);
