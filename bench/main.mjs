@@ -13,13 +13,14 @@ import { isolation } from './suites/isolation.mjs';
 import { load } from './suites/load.mjs';
 import { lora } from './suites/lora.mjs';
 import { openvino } from './suites/openvino.mjs';
+import { openvinoStart } from './suites/openvino-start.mjs';
 import { startup } from './suites/startup.mjs';
 import { prepare } from './tools/input.mjs';
 import { readOptions, usage } from './tools/options.mjs';
 import { benchDir } from './tools/paths.mjs';
 import { busyWarning, describeMachine, formatSuite, makeRecord, missedGoals, recordText } from './tools/shared.mjs';
 
-const suites = [engine, startup, eventLoop, load, conditioning, isolation, lora, hires, openvino];
+const suites = [engine, startup, eventLoop, load, conditioning, isolation, lora, hires, openvino, openvinoStart];
 
 async function main() {
   const options = readOptions(process.argv.slice(2), suites);

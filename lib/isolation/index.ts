@@ -35,6 +35,7 @@ export async function openIsolated(
     tables: addon.tables,
     loadBackends: () => [...(facts?.backends ?? [])],
     devices: () => [...supervisor.devices],
+    describeBackend: () => '',
     cpuFeatures: () => ({ ...facts?.cpuFeatures }),
     setLogger: (level, logger) => {
       supervisor.setLogger(level, logger);

@@ -82,6 +82,8 @@ export interface NativeWeightsMemory {
   readonly cache: number;
   readonly loraFiles: number;
   readonly changedTensors: number;
+  /** By component: what a backend that compiles has compiled of its weights. Default: nothing. */
+  readonly compiled?: Readonly<Partial<Record<'textEncoder' | 'diffusionModel' | 'vae', number>>>;
 }
 
 export interface NativeTensorDigest extends NativeTensorInfo {

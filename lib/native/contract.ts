@@ -67,7 +67,20 @@ export interface NativePreviewEvent {
   readonly image: NativeImage;
 }
 
-export type NativeEvent = NativeProgressEvent | NativePreviewEvent;
+/** A graph was compiled before it ran. */
+export interface NativeCompileEvent {
+  readonly type: 'compile';
+  readonly component: 'textEncoder' | 'diffusionModel' | 'vae' | 'upscaler';
+  /** Why, or that it was in the disk cache. */
+  readonly reason: string;
+  readonly nodes: number;
+  /** Milliseconds that it took. */
+  readonly ms: number;
+  /** Memory that it takes. */
+  readonly bytes: number;
+}
+
+export type NativeEvent = NativeProgressEvent | NativePreviewEvent | NativeCompileEvent;
 
 export interface NativeJob<T> {
   readonly promise: Promise<T>;
@@ -324,6 +337,11 @@ export interface NativeAddon extends NativeMeasuring {
    */
   loadBackends(directory: string, skip?: readonly string[]): NativeBackendReport[];
   devices(): NativeDevice[];
+  /**
+   * What a loaded backend tells of the library behind it, JSON: for `openvino` its version and devices. Empty for others.
+   * It may start drivers.
+   */
+  describeBackend(name: string): string;
   /** CPU features of the chosen variant, e.g. `AVX2`, `FMA`. */
   cpuFeatures(): Record<string, boolean>;
   /**

@@ -41,6 +41,8 @@ export interface NativeGraphMemory {
   readonly graph: number;
   /** Work buffer of the CPU backend, which keeps the largest until the model goes. */
   readonly work: number;
+  /** What a backend that compiles would keep compiled for it, were it not there yet; an estimate. Default: 0. */
+  readonly compiled?: number;
 }
 
 export interface NativeJobMemory {

@@ -78,6 +78,9 @@ export interface ModelEvent {
   /** What the last compiled graph was made for, and the new one; of `compile`. */
   readonly before?: CompileKey | undefined;
   readonly after?: CompileKey | undefined;
+  /** Network that was compiled, and the memory that it takes compiled, bytes; of `compile` with the backend `openvino`. */
+  readonly component?: 'textEncoder' | 'diffusionModel' | 'vae' | 'upscaler' | undefined;
+  readonly bytes?: number | undefined;
   /** Milliseconds that it took. */
   readonly ms: number;
 }

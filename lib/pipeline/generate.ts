@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GeneratedImage } from '../image/index.js';
-import type { JobScope, NativeImage } from '../native/index.js';
+import type { JobScope, NativeCompileEvent, NativeImage } from '../native/index.js';
 import type { JobWarning } from './admission.js';
+import { tellCompilation } from './compilations.js';
 import type { Lease } from './conditioningCache.js';
 import type { Enter, EnterEnlarging } from './enter.js';
 import type { ImageEvent, ModelEvent, PromptWarning } from './events.js';
@@ -64,7 +65,11 @@ export async function generate(scope: JobScope, plan: Plan, job: GenerateJob): P
   const passes = plan.passes.map((pass, index) => passJob(pass, index, plan, job));
   const images: GeneratedImage[] = [];
   const count = plan.passes[0].seeds.length;
-  const tracker = new ProgressTracker(generateStages(passes, models, job.groups), count, listeners);
+  let current = passes[0];
+  const onCompile = (event: NativeCompileEvent): void => {
+    if (current !== undefined) tellCompilation(event, current, listeners.onModel);
+  };
+  const tracker = new ProgressTracker(generateStages(passes, models, job.groups), count, { ...listeners, onCompile });
   const leases: Lease[] = [];
   const warnings: PromptWarning[] = [];
   const check = async ({ pass, models: own }: PassJob, index: number): Promise<void> => {
@@ -86,6 +91,7 @@ export async function generate(scope: JobScope, plan: Plan, job: GenerateJob): P
     for (const [index, pass] of passes.entries()) if (known[index] === true) await check(pass, index);
     let results = job.starts ?? [];
     for (const [index, pass] of passes.entries()) {
+      current = pass;
       const before = known[index] === true ? undefined : () => check(pass, index);
       const apart = await job.enlarging(index, tracker);
       if (apart !== null) results = await enlargeAll(scope, tracker, { ...pass, ...apart }, results);

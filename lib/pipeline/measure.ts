@@ -80,6 +80,21 @@ export class MeasureCache {
     };
   }
 
+  /** A graph of a component was compiled for this size, so that the next job of it does not count it again. */
+  noteCompiled(component: 'textEncoder' | 'diffusionModel' | 'vae', { width, height }: NativeSize): void {
+    const without = (memory: NativeGraphMemory): NativeGraphMemory => ({ ...memory, compiled: 0 });
+    for (const [key, memory] of this.#entries) {
+      const params = JSON.parse(key) as NativeSize;
+      // Prompts are encoded at no size.
+      if (component === 'textEncoder') this.#entries.set(key, { ...memory, textEncoder: without(memory.textEncoder) });
+      if (params.width !== width || params.height !== height) continue;
+      if (component === 'diffusionModel') this.#entries.set(key, { ...memory, diffusion: without(memory.diffusion) });
+      const { preview, vaeEncode, vaeDecode } = memory;
+      const coders = { preview: without(preview), vaeEncode: without(vaeEncode), vaeDecode: without(vaeDecode) };
+      if (component === 'vae') this.#entries.set(key, { ...memory, ...coders });
+    }
+  }
+
   /** Each stage is remembered by itself; those that are not known are measured together. */
   async #stages(
     native: NativeModel,

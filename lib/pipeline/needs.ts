@@ -31,6 +31,8 @@ interface Stage {
   /** Host memory of the stage beside its graph. */
   readonly hostBytes: number;
   readonly work: number;
+  /** What stays when the stage has ended. */
+  readonly compiled?: number;
 }
 
 /** Puts what the engine's graphs take together with the pixels and latents around them. */
@@ -46,6 +48,7 @@ export function jobNeed(shape: JobShape, tilings: Tilings, measured: NativeJobMe
     peaks.set(device, Math.max(peaks.get(device) ?? 0, bytes));
   };
   let work = 0;
+  let compiled = 0;
   const { enlarge } = shape;
   // It comes first and has a backend of its own, whose work buffer stays.
   const beside = enlarge?.work ?? 0;
@@ -56,13 +59,15 @@ export function jobNeed(shape: JobShape, tilings: Tilings, measured: NativeJobMe
   }
   for (const stage of stages) {
     work = Math.max(work, stage.work); // the backend keeps the largest
+    compiled += stage.compiled ?? 0; // and all that it compiles
     const device = deviceOf(stage.component);
-    raise(host, images + overhead + beside + work + stage.hostBytes + (device === host ? stage.graph : 0));
-    if (device !== host) raise(device, stage.graph);
+    const graphs = stage.graph + compiled;
+    raise(host, images + overhead + beside + work + stage.hostBytes + (device === host ? graphs : 0));
+    if (device !== host) raise(device, graphs);
   }
   const part = (name: Stage['part']): number => {
     const stage = stages.find((entry) => entry.part === name);
-    return stage === undefined ? 0 : stage.graph + stage.hostBytes + stage.work;
+    return stage === undefined ? 0 : stage.graph + stage.hostBytes + stage.work + (stage.compiled ?? 0);
   };
   const previews = measured.preview.graph;
   let peak = 0;
@@ -109,6 +114,7 @@ function stagesOf(shape: JobShape, tilings: Tilings, measured: NativeJobMemory, 
       component: 'diffusionModel',
       graph: diffusion.graph + preview.graph,
       work: Math.max(diffusion.work, preview.work),
+      compiled: (diffusion.compiled ?? 0) + (preview.compiled ?? 0),
       hostBytes: latent * 12 + looks,
     });
   }

@@ -1,4 +1,4 @@
-import type { NativeEvent } from '../native/index.js';
+import type { NativeCompileEvent, NativeEvent } from '../native/index.js';
 import type { Phase, PreviewEvent, ProgressEvent } from './events.js';
 import { notify } from './listeners.js';
 
@@ -16,6 +16,8 @@ export interface Stage {
 export interface ProgressListeners {
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined;
   readonly onPreview?: ((event: PreviewEvent) => void) | undefined;
+  /** A graph was compiled before it ran. */
+  readonly onCompile?: ((event: NativeCompileEvent) => void) | undefined;
 }
 
 /** One job's progress: turns the addon's events of its stages into public ones. */
@@ -98,6 +100,10 @@ export class ProgressTracker {
         images: this.#images,
         preview,
       });
+      return;
+    }
+    if (event.type === 'compile') {
+      notify(this.#listeners.onCompile, event);
       return;
     }
     const { phase, step, total, secondsPerStep, bytes, totalBytes } = event;

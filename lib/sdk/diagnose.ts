@@ -2,6 +2,7 @@ import { DiffusionError } from '../errors/index.js';
 import { type Attempt, loadAddon, LoadError, ownVersion, platformTag } from '../native/index.js';
 import { checkOptions, filePath, optional } from '../options/index.js';
 import { listDevices } from './devices.js';
+import { type OpenvinoLibrary, openvinoLibrary } from './openvinoLibrary.js';
 import { knownCrashes } from './probes.js';
 import type { BackendInfo, DeviceInfo, Versions } from './types.js';
 
@@ -23,6 +24,8 @@ export interface Diagnosis {
   readonly devices: readonly DeviceInfo[];
   /** Instruction sets in use on the CPU. */
   readonly cpuFeatures: Readonly<Record<string, boolean>>;
+  /** Version and devices of OpenVINO; null without its module. */
+  readonly openvino: OpenvinoLibrary | null;
 }
 
 /** What `node-diffusion doctor` shows. Does not throw for a missing binary, that is one of its findings. */
@@ -42,6 +45,7 @@ export function diagnose(options: { readonly binary?: string | URL | undefined }
       backends,
       devices: listDevices(loaded),
       cpuFeatures: addon.cpuFeatures(),
+      openvino: openvinoLibrary(addon),
     };
   } catch (error) {
     if (!(error instanceof DiffusionError)) throw error;
@@ -55,6 +59,7 @@ export function diagnose(options: { readonly binary?: string | URL | undefined }
       backends: [],
       devices: [],
       cpuFeatures: {},
+      openvino: null,
     };
   }
 }

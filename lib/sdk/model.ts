@@ -211,7 +211,10 @@ export class Model {
     return weightsDigest(this.#pipeline, options);
   }
 
-  /** Bytes of the weights by device, and what LoRAs cost beside them: backups by policy, merged tensors, LoRA files. */
+  /**
+   * Bytes of the weights by device, and beside them: graphs compiled by OpenVINO, and what LoRAs cost: backups by policy,
+   * merged tensors that are kept, LoRA files.
+   */
   memory(): Promise<WeightsMemory> {
     return weightsMemory(this.#pipeline);
   }

@@ -22,6 +22,12 @@ Napi::Value loadBackendsJs(const Napi::CallbackInfo& info) {
   return toJs(info.Env(), loadBackends(info[0].As<Napi::String>().Utf8Value(), skip));
 }
 
+Napi::Value describeBackendJs(const Napi::CallbackInfo& info) {
+  if (!info[0].IsString())
+    throw makeError(info.Env(), ErrorCode::InvalidOption, "\"name\" must be a string.");
+  return Napi::String::New(info.Env(), describeBackend(info[0].As<Napi::String>().Utf8Value()));
+}
+
 Napi::Value devicesJs(const Napi::CallbackInfo& info) { return toJs(info.Env(), devices()); }
 
 Napi::Value cpuFeaturesJs(const Napi::CallbackInfo& info) {
@@ -127,6 +133,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("versions", toJs(env, versions()));
   exports.Set("tables", toJs(env, nameTables()));
   exports.Set("loadBackends", Napi::Function::New<loadBackendsJs>(env, "loadBackends"));
+  exports.Set("describeBackend", Napi::Function::New<describeBackendJs>(env, "describeBackend"));
   exports.Set("devices", Napi::Function::New<devicesJs>(env, "devices"));
   exports.Set("cpuFeatures", Napi::Function::New<cpuFeaturesJs>(env, "cpuFeatures"));
   exports.Set("setLogger", Napi::Function::New<setLogger>(env, "setLogger"));

@@ -87,6 +87,11 @@ void AsyncJob::onPreview(int step, Image image) {
   });
 }
 
+void AsyncJob::onCompilation(const Compilation& compilation) {
+  if (!hasListener_) return;
+  send([compilation](Napi::Env env, JsSide& side) { side.onEvent.Call({toJs(env, compilation)}); });
+}
+
 void AsyncJob::resolve(std::function<Napi::Value(Napi::Env)> value) {
   finish([value = std::move(value)](Napi::Env env, JsSide& side) {
     try {

@@ -38,6 +38,7 @@ class AsyncJob : public Job {
   Napi::Object handle(Napi::Env env, const std::shared_ptr<AsyncJob>& self) const;
   void onProgress(const Progress& progress) override;
   void onPreview(int step, Image image) override;
+  void onCompilation(const Compilation& compilation) override;
 
   // Settles the promise and closes the channel; nothing reaches JavaScript afterwards.
   void resolve(std::function<Napi::Value(Napi::Env)> value);

@@ -65,6 +65,17 @@ Napi::Value toJs(Napi::Env env, const Progress& progress) {
   return object;
 }
 
+Napi::Value toJs(Napi::Env env, const Compilation& compilation) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("type", "compile");
+  object.Set("component", compilation.component);
+  object.Set("reason", compilation.reason);
+  object.Set("nodes", compilation.nodes);
+  object.Set("ms", compilation.ms);
+  object.Set("bytes", number(env, compilation.bytes));
+  return object;
+}
+
 Napi::Value toJs(Napi::Env env, Image&& image) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("width", image.width);
@@ -123,6 +134,7 @@ Napi::Value toJs(Napi::Env env, const GraphMemory& memory) {
   Napi::Object entry = Napi::Object::New(env);
   entry.Set("graph", number(env, memory.graph));
   entry.Set("work", number(env, memory.work));
+  entry.Set("compiled", number(env, memory.compiled));
   return entry;
 }
 
@@ -188,6 +200,9 @@ Napi::Value toJs(Napi::Env env, const lora::WeightsMemory& memory) {
   object.Set("cache", static_cast<double>(memory.cache));
   object.Set("loraFiles", static_cast<double>(memory.loraFiles));
   object.Set("changedTensors", static_cast<double>(memory.changedTensors));
+  Napi::Object compiled = Napi::Object::New(env);
+  for (const auto& [component, bytes] : memory.compiled) compiled.Set(component, static_cast<double>(bytes));
+  object.Set("compiled", compiled);
   return object;
 }
 

@@ -21,6 +21,7 @@ class Job {
 
   virtual void onProgress(const Progress& progress) = 0;
   virtual void onPreview(int step, Image image) = 0;
+  virtual void onCompilation(const Compilation& /*compilation*/) {}
 
   // Different for every job of the process, never 0.
   uint64_t id() const noexcept { return id_; }

@@ -164,6 +164,15 @@ std::vector<Device> devices() {
   return list;
 }
 
+std::string describeBackend(const std::string& name) {
+  ggml_backend_reg_t registry = ggml_backend_reg_by_name(name.c_str());
+  if (registry == nullptr) return {};
+  const std::string wanted = "ggml_backend_" + name + "_describe";
+  const auto describe =
+      reinterpret_cast<const char* (*)()>(ggml_backend_reg_get_proc_address(registry, wanted.c_str()));
+  return describe == nullptr ? std::string() : describe();
+}
+
 Versions versions() {
 #if defined(__clang__)
   const std::string compiler = std::string("clang ") + __clang_version__;

@@ -37,6 +37,9 @@ struct Versions {
 std::vector<BackendReport> loadBackends(const std::string& directory,
                                         const std::vector<std::string>& skip = {});
 std::vector<Device> devices();
+// What a backend tells of the library behind it, JSON; empty for a backend that is not loaded or tells
+// nothing.
+std::string describeBackend(const std::string& name);
 Versions versions();
 
 }  // namespace nd

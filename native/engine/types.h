@@ -65,6 +65,15 @@ struct Tensor {
 
 enum class Phase { Load, Lora, Encode, Sample, Decode, Tile, Upscale };
 
+// A graph that the backend compiled before it ran it.
+struct Compilation {
+  std::string component;  // textEncoder, diffusionModel, vae, upscaler
+  std::string reason;
+  int nodes = 0;
+  double ms = 0;
+  uint64_t bytes = 0;  // that it takes
+};
+
 struct Progress {
   Phase phase = Phase::Load;
   int step = 0;
@@ -268,6 +277,7 @@ struct MeasureParams {
 struct GraphMemory {
   uint64_t graph = 0;
   uint64_t work = 0;
+  uint64_t compiled = 0;
 };
 
 struct JobMemory {

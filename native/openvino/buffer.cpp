@@ -114,6 +114,31 @@ void Block::changed(const void* from, size_t bytes) {
   while (at != known_.end() && at->first < offset + bytes) at = known_.erase(at);
 }
 
+std::shared_ptr<const float> Block::unpacked(const ggml_tensor* tensor) {
+  const auto* from = static_cast<const uint8_t*>(tensor->data);
+  if (tensor->type == GGML_TYPE_F32)
+    return {std::shared_ptr<void>(), static_cast<const float*>(tensor->data)};
+  const Id id = content(from, ggml_nbytes(tensor));
+  const std::lock_guard lock(mutex_);
+  Unpacked& known = unpacked_[static_cast<size_t>(from - base_)];
+  std::shared_ptr<std::vector<float>> values = known.values.lock();
+  if (!values || known.id != id) {
+    if (!values) values = std::make_shared<std::vector<float>>(static_cast<size_t>(ggml_nelements(tensor)));
+    ggml_get_type_traits(tensor->type)->to_float(from, values->data(), ggml_nelements(tensor));
+    known = {id, values};
+  }
+  return {values, values->data()};
+}
+
+uint64_t Block::unpackedBytes() {
+  const std::lock_guard lock(mutex_);
+  uint64_t bytes = 0;
+  for (const auto& [offset, copy] : unpacked_) {
+    if (const auto values = copy.values.lock()) bytes += values->size() * sizeof(float);
+  }
+  return bytes;
+}
+
 ggml_backend_buffer_type_t bufferType() {
   static ggml_backend_buffer_type type{
       {typeName, allocBuffer, alignment, nullptr, nullptr, isHost}, device(), nullptr};

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "ggml-backend-impl.h"
 #include "hash.h"
@@ -30,8 +31,18 @@ class Block {
   // Hash of a range; taken at the first call and after a change of any byte of it.
   Id content(const void* from, size_t bytes);
   void changed(const void* from, size_t bytes);
+  // A tensor's values as f32, for graphs that have it as an input: its own memory where that is f32, else a
+  // copy. All who hold the copy share it: the first call after a change writes the new values into it. It
+  // goes with the last of them.
+  std::shared_ptr<const float> unpacked(const ggml_tensor* tensor);
+  // Of such copies.
+  uint64_t unpackedBytes();
 
  private:
+  struct Unpacked {
+    Id id;
+    std::weak_ptr<std::vector<float>> values;
+  };
   struct Known {
     size_t bytes;
     Id id;
@@ -40,6 +51,7 @@ class Block {
   size_t bytes_;
   std::mutex mutex_;
   std::map<size_t, Known> known_;  // by offset; ranges are tensors, which do not overlap partly
+  std::map<size_t, Unpacked> unpacked_;
 };
 
 ggml_backend_buffer_type_t bufferType();

@@ -1,7 +1,9 @@
 #include "cache.h"
 
+#include <algorithm>
 #include <chrono>
 
+#include "disk_cache.h"
 #include "ggml-impl.h"
 #include "report.h"
 
@@ -20,26 +22,14 @@ uint64_t defaultBound() {
 #endif
 }
 
-Id structureOf(const Graph& graph, const Settings& settings) {
-  Hasher hasher;
-  hasher.value(graph.signature());
-  const std::string key = settings.key();
-  hasher.add(key.data(), key.size());
-  return hasher.finish();
-}
-
 Id contentOf(const ggml_tensor* weight) {
   const ggml_tensor* root = rootOf(weight);
-  if (const auto block = blockOf(root->buffer)) return block->content(weight->data, ggml_nbytes(weight));
+  const auto block = blockOf(root->buffer);
+  // A tensor that shows kept bytes lies elsewhere.
+  if (block && block->holds(weight->data, ggml_nbytes(weight)))
+    return block->content(weight->data, ggml_nbytes(weight));
   Hasher hasher;  // memory of somebody else's, which may change unseen
   hasher.add(weight->data, ggml_nbytes(weight));
-  return hasher.finish();
-}
-
-Id keyOf(const Id& structure, const Graph& graph) {
-  Hasher hasher;
-  hasher.value(structure);
-  for (const ggml_tensor* weight : graph.weights()) hasher.value(contentOf(weight));
   return hasher.finish();
 }
 
@@ -51,9 +41,17 @@ bool unchanged(const Program& program) {
   return true;
 }
 
-void logCompilation(const Graph& graph, const Program& program, const char* reason, double ms) {
-  GGML_LOG_INFO("openvino: compiled %d nodes in %.0f ms, %.1f MiB: %s\n", graph.nodes(), ms,
-                static_cast<double>(program.bytes) / (1024.0 * 1024.0), reason);
+uint64_t unpackedBytes(const Graph& graph) {
+  std::set<std::shared_ptr<Block>> blocks;
+  for (const ggml_tensor* weight : graph.weights()) blocks.insert(blockOf(rootOf(weight)->buffer));
+  uint64_t bytes = 0;
+  for (const auto& block : blocks) bytes += block ? block->unpackedBytes() : 0;
+  return bytes;
+}
+
+void logMade(const char* how, const Graph& graph, const Program& program, const Compilation& made) {
+  GGML_LOG_INFO("openvino: %s %d nodes in %.0f ms, %.1f MiB: %s\n", how, graph.nodes(), made.ms,
+                static_cast<double>(made.bytes) / (1024.0 * 1024.0), made.reason);
   if (program.uncovered == 0) return;
   GGML_LOG_WARN("openvino: %d of %d nodes are left to the CPU backend\n", program.uncovered,
                 program.uncovered + program.covered);
@@ -66,6 +64,41 @@ ProgramCache& ProgramCache::instance() {
   // Never destroyed: OpenVINO's own threads and libraries may be gone when the process's static objects are.
   static ProgramCache& cache = *std::make_unique<ProgramCache>().release();
   return cache;
+}
+
+ProgramCache::Keys ProgramCache::keysOf(const Graph& graph, const Settings& settings) {
+  Keys keys;
+  Hasher hasher;
+  hasher.value(graph.signature());
+  const std::string key = settings.key();
+  hasher.add(key.data(), key.size());
+  keys.structure = hasher.finish();
+  // In other precisions and on other devices OpenVINO would convert or copy such weights in every evaluation.
+  const bool adapts = settings.device == "CPU" && settings.precision == "f32";
+  Hasher exact = hasher;
+  Hasher adaptive = hasher;
+  Hasher factors;
+  Hasher places;
+  for (const ggml_tensor* weight : graph.weights()) {
+    const Id content = contentOf(weight);
+    exact.value(content);
+    const bool input = adapts && graph.canBeInput(weight);
+    adaptive.value(input ? Id() : content);
+    if (!input) continue;
+    factors.value(content);
+    places.value(weight->data);
+    if (!keys.canAdapt()) keys.place.first = blockOf(rootOf(weight)->buffer).get();
+  }
+  keys.exact = exact.finish();
+  keys.adaptive = adaptive.finish();
+  keys.factors = factors.finish();
+  keys.place.second = places.finish();
+  return keys;
+}
+
+std::shared_ptr<Program> ProgramCache::find(const Keys& keys) {
+  std::shared_ptr<Program> program = find(keys.exact);
+  return program || !keys.canAdapt() ? program : find(keys.adaptive);
 }
 
 std::shared_ptr<Program> ProgramCache::find(const Id& key) {
@@ -82,65 +115,124 @@ std::shared_ptr<Program> ProgramCache::find(const Id& key) {
   return nullptr;
 }
 
-const char* ProgramCache::reasonFor(const Id& key, const Id& structure) const {
+const char* ProgramCache::reasonFor(const Keys& keys) const {
   const std::lock_guard lock(mutex_);
-  if (keys_.count(key) != 0) return "it had left the cache";
-  return structures_.count(structure) != 0 ? "weights changed" : "new size or network";
+  if (exact_.count(keys.exact) != 0) return "it had left the cache";
+  return structures_.count(keys.structure) != 0 ? "weights changed" : "new size or network";
 }
 
+// Programs, and the weights that their inputs share.
 uint64_t ProgramCache::total() const {
   uint64_t bytes = 0;
-  for (const Entry& entry : entries_) bytes += entry.program->bytes;
+  std::set<Block*> blocks;
+  for (const Entry& entry : entries_) {
+    bytes += entry.program->bytes;
+    if (entry.program->adaptive) blocks.insert(entry.program->blocks.begin(), entry.program->blocks.end());
+  }
+  for (Block* block : blocks) bytes += block->unpackedBytes();
   return bytes;
 }
 
-void ProgramCache::keep(const Id& key, const std::shared_ptr<Program>& program, uint64_t bound) {
+void ProgramCache::keep(Entry entry, uint64_t bound) {
   const std::lock_guard lock(mutex_);
-  entries_.push_front({key, program});
-  constexpr size_t remembered = 10'000;
-  if (keys_.size() > remembered) keys_.clear();
-  if (structures_.size() > remembered) structures_.clear();
-  keys_.insert(key);
+  entries_.push_front(std::move(entry));
   while (entries_.size() > 1 && total() > bound) {
     entries_.pop_back();
     Report::instance().evictions.fetch_add(1);
   }
 }
 
-std::shared_ptr<Program> ProgramCache::get(const Graph& graph, const Settings& settings) {
-  const Id structure = structureOf(graph, settings);
-  const Id key = keyOf(structure, graph);
-  if (auto known = find(key)) {
+std::shared_ptr<Program> ProgramCache::get(const Graph& graph, const Settings& settings,
+                                           const Watcher& watcher) {
+  const Keys keys = keysOf(graph, settings);
+  if (auto program = find(keys)) {
     Report::instance().hits.fetch_add(1);
-    return known;
+    return program;
   }
-  const std::lock_guard one(compiling_);
-  if (auto known = find(key)) return known;
-  const char* reason = reasonFor(key, structure);
-  const auto start = std::chrono::steady_clock::now();
-  const std::shared_ptr<Program> program = compile(graph, settings);
-  const double ms =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  {
-    const std::lock_guard lock(mutex_);
-    structures_.insert(structure);
-  }
-  keep(key, program, settings.cacheBytes > 0 ? settings.cacheBytes : defaultBound());
-  Report::instance().compiled(ms, reason);
-  logCompilation(graph, *program, reason, ms);
+  std::unique_lock one(compiling_, std::defer_lock);
+  while (!one.try_lock_for(std::chrono::milliseconds(20))) watcher.check();
+  if (auto program = find(keys)) return program;
+  watcher.check();
+  Compilation made{reasonFor(keys), graph.nodes(), 0, 0};
+  const bool adaptive = keys.canAdapt() && (settings.weightInputs || varies(keys));
+  const Id& key = adaptive ? keys.adaptive : keys.exact;
+  const std::shared_ptr<Program> program = make(key, graph, settings, adaptive, made);
+  remember(keys, adaptive);
+  keep({key, program}, settings.cacheBytes > 0 ? settings.cacheBytes : defaultBound());
+  if (watcher.compiled) watcher.compiled(made);
+  watcher.check();
   return program;
 }
 
-void ProgramCache::forget(const Block* block) {
+// Where nothing but factors of products has changed it was a LoRA, and another will follow. Once that was so,
+// sets of LoRAs are no constants at other sizes either.
+bool ProgramCache::varies(const Keys& keys) const {
+  const std::lock_guard lock(mutex_);
+  if (constant_.count(keys.exact) != 0) return false;
+  if (bases_.count(keys.adaptive) != 0) return true;
+  const auto history = histories_.find(keys.place);
+  return history != histories_.end() && history->second.varied && history->second.factors != keys.factors;
+}
+
+void ProgramCache::remember(const Keys& keys, bool adaptive) {
+  const std::lock_guard lock(mutex_);
+  constexpr size_t remembered = 10'000;
+  for (std::set<Id>* ids : {&structures_, &exact_, &constant_, &bases_})
+    if (ids->size() > remembered) ids->clear();
+  structures_.insert(keys.structure);
+  exact_.insert(keys.exact);
+  if (!adaptive) constant_.insert(keys.exact);
+  bases_.insert(keys.adaptive);
+  if (!keys.canAdapt()) return;
+  History& history = histories_.try_emplace(keys.place, History{keys.factors, false}).first->second;
+  history.varied = history.varied || (adaptive && history.factors != keys.factors);
+}
+
+// Read from the disk, or compiled and written there.
+std::shared_ptr<Program> ProgramCache::make(const Id& key, const Graph& graph, const Settings& settings,
+                                            bool adaptive, Compilation& made) {
+  const auto start = std::chrono::steady_clock::now();
+  const uint64_t before = unpackedBytes(graph);
+  const auto measure = [&](const Program& program) {
+    made.ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    made.bytes = program.bytes + unpackedBytes(graph) - before;
+  };
+  if (auto program = readProgram(key, graph, settings)) {
+    program->bindWeights(graph);
+    made.reason = "it was in the disk cache";
+    measure(*program);
+    logMade("read", graph, *program, made);
+    return program;
+  }
+  GGML_LOG_INFO("openvino: compiling %d nodes: %s\n", made.nodes, made.reason);
+  std::shared_ptr<Program> program = compile(graph, settings, adaptive);
+  program->bindWeights(graph);
+  measure(*program);
+  Report::instance().compiled(made.ms, made.reason);
+  logMade("compiled", graph, *program, made);
+  writeProgram(key, *program, settings);
+  return program;
+}
+
+void ProgramCache::forget(Block* block) {
   std::list<Entry> gone;  // freed outside the lock
   const std::lock_guard lock(mutex_);
+  auto history = histories_.lower_bound({block, Id()});
+  while (history != histories_.end() && history->first.first == block) history = histories_.erase(history);
   for (auto at = entries_.begin(); at != entries_.end();) {
-    bool reads = false;
-    for (const SharedWeight& weight : at->program->shared) reads = reads || weight.block.get() == block;
+    const bool reads = at->program->blocks.count(block) != 0;
     const auto next = std::next(at);
     if (reads) gone.splice(gone.begin(), entries_, at);
     at = next;
   }
+}
+
+uint64_t ProgramCache::bytesOf(Block& block) const {
+  const std::lock_guard lock(mutex_);
+  uint64_t bytes = block.unpackedBytes();
+  for (const Entry& entry : entries_)
+    if (entry.program->blocks.count(&block) != 0) bytes += entry.program->bytes;
+  return bytes;
 }
 
 void ProgramCache::clear() {

@@ -26,20 +26,6 @@ uint64_t residentBytes() {
 #endif
 }
 
-ov::AnyMap configuration(const Settings& settings) {
-  const ov::element::Type precision = settings.precision == "bf16"  ? ov::element::bf16
-                                      : settings.precision == "f16" ? ov::element::f16
-                                                                    : ov::element::f32;
-  ov::AnyMap config{ov::hint::inference_precision(precision),
-                    ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY)};
-  if (settings.device == "CPU") {
-    config.insert(ov::num_streams(settings.streams > 0 ? settings.streams : 1));
-    config.insert(ov::hint::enable_cpu_pinning(false));
-    if (settings.threads > 0) config.insert(ov::inference_num_threads(settings.threads));
-  }
-  return config;
-}
-
 struct Plan {
   std::vector<Part> parts;
   std::vector<Translation> translations;  // of compiled parts, in their order
@@ -63,14 +49,14 @@ std::vector<Part> split(const Graph& graph, const std::map<int, std::string>& un
 }
 
 // Translates until every node has a place. Each round can only move nodes to the CPU, so it ends.
-Plan translate(const Graph& graph, std::map<int, std::string>& uncovered) {
+Plan translate(const Graph& graph, bool adaptive, std::map<int, std::string>& uncovered) {
   for (;;) {
     Plan plan;
     plan.parts = split(graph, uncovered);
     const size_t before = uncovered.size();
     for (const Part& part : plan.parts) {
       if (!part.compiled) continue;
-      plan.translations.push_back(Translator(graph, part.begin, part.end).run());
+      plan.translations.push_back(Translator(graph, part.begin, part.end, adaptive).run());
       uncovered.insert(plan.translations.back().uncovered.begin(), plan.translations.back().uncovered.end());
     }
     if (uncovered.size() == before) return plan;
@@ -126,13 +112,35 @@ ov::Core& core() {
   return instance;
 }
 
-std::shared_ptr<Program> compile(const Graph& graph, const Settings& settings) {
-  const uint64_t before = residentBytes();
+ov::AnyMap configuration(const Settings& settings) {
+  const ov::element::Type precision = settings.precision == "bf16"  ? ov::element::bf16
+                                      : settings.precision == "f16" ? ov::element::f16
+                                                                    : ov::element::f32;
+  ov::AnyMap config{ov::hint::inference_precision(precision),
+                    ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY)};
+  if (settings.device == "CPU") {
+    config.insert(ov::num_streams(settings.streams > 0 ? settings.streams : 1));
+    config.insert(ov::hint::enable_cpu_pinning(false));
+    if (settings.threads > 0) config.insert(ov::inference_num_threads(settings.threads));
+  }
+  return config;
+}
+
+ResidentGrowth::ResidentGrowth() : before_(residentBytes()) {}
+
+uint64_t ResidentGrowth::bytes() const {
+  const uint64_t now = residentBytes();
+  return now > before_ ? now - before_ : 0;
+}
+
+std::shared_ptr<Program> compile(const Graph& graph, const Settings& settings, bool adaptive) {
+  const ResidentGrowth growth;
   std::map<int, std::string> uncovered;
   if (!graph.refusal().empty()) refuseAll(graph, 0, graph.nodes(), graph.refusal(), uncovered);
-  Plan plan = translate(graph, uncovered);
-  while (!compileParts(graph, settings, plan, uncovered)) plan = translate(graph, uncovered);
+  Plan plan = translate(graph, adaptive, uncovered);
+  while (!compileParts(graph, settings, plan, uncovered)) plan = translate(graph, adaptive, uncovered);
   auto program = std::make_shared<Program>();
+  program->adaptive = adaptive;
   uint64_t constants = 0;
   for (Translation& translation : plan.translations) {
     constants += translation.constantBytes;
@@ -144,9 +152,10 @@ std::shared_ptr<Program> compile(const Graph& graph, const Settings& settings) {
   for (Part& part : plan.parts)
     if (!part.compiled || !part.outputs.empty() || !part.copies.empty())
       program->parts.push_back(std::move(part));
+  for (const ggml_tensor* weight : graph.weights())
+    if (const auto block = blockOf(rootOf(weight)->buffer)) program->blocks.insert(block.get());
   count(*program, graph, uncovered);
-  const uint64_t after = residentBytes();
-  program->bytes = std::max(constants, after > before ? after - before : 0);
+  program->bytes = std::max(constants, growth.bytes());
   return program;
 }
 

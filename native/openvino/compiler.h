@@ -10,9 +10,20 @@
 namespace nd::openvino {
 
 ov::Core& core();
+ov::AnyMap configuration(const Settings& settings);
+
+// How much the process has come to hold since this was made.
+class ResidentGrowth {
+ public:
+  ResidentGrowth();
+  uint64_t bytes() const;
+
+ private:
+  uint64_t before_;
+};
 
 // Never fails for what a graph contains: what OpenVINO does not take goes to the CPU parts. Throws where the
 // settings cannot be met (an unknown device).
-std::shared_ptr<Program> compile(const Graph& graph, const Settings& settings);
+std::shared_ptr<Program> compile(const Graph& graph, const Settings& settings, bool adaptive);
 
 }  // namespace nd::openvino

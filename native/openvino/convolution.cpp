@@ -8,8 +8,22 @@ namespace op = ov::op;
 
 size_t size(int64_t n) { return static_cast<size_t>(n); }
 
+// A convolution of single pixels whose kernel [OC, IC, 1, 1] is an input of the graph.
+Value pixelProduct(const Value& kernel, const Value& input) {
+  const ov::Shape from = kernel.get_shape();
+  const ov::Shape to = input.get_shape();
+  const Value pixels = reshape(input, {to[0], to[1], to[2] * to[3]});
+  const auto product =
+      std::make_shared<op::v0::MatMul>(reshape(kernel, {from[0], from[1]}), pixels, false, false);
+  return reshape(product, {to[0], from[0], to[2], to[3]});
+}
+
 // Parameters of CONV_2D and IM2COL come width first, OpenVINO's height first.
-Value convolve(const Value& input, const Value& kernel, const ggml_tensor* node) {
+Value convolve(Translator& translator, const ggml_tensor* node) {
+  const Value kernel = translator.value(node->src[0]);
+  const Value input = translator.value(node->src[1]);
+  // OpenVINO would bring such a kernel into its own order in every evaluation.
+  if (translator.isInput(node->src[0])) return pixelProduct(kernel, input);
   const auto param = [&](int i) { return static_cast<size_t>(intParam(node, i)); };
   const auto signedParam = [&](int i) { return static_cast<std::ptrdiff_t>(intParam(node, i)); };
   const ov::CoordinateDiff padding{signedParam(3), signedParam(2)};
@@ -68,8 +82,7 @@ Value convolutionOf(Translator& translator, const ggml_tensor* node) {
     return reshape(transpose(result, {1, 0, 2, 3, 4}), shapeOf(node));
   }
   if (intParam(columns, 6) == 0) return {};  // one dimension
-  const Value result =
-      convolve(translator.value(columns->src[1]), translator.value(columns->src[0]), columns);
+  const Value result = convolve(translator, columns);
   translator.remember(node, result);
   return reshape(transpose(result, {1, 0, 2, 3}), shapeOf(node));
 }
@@ -88,9 +101,7 @@ Value matMul(Translator& translator, const ggml_tensor* node) {
   return matMulOf(node, a, b);
 }
 
-Value conv2d(Translator& translator, const ggml_tensor* node) {
-  return convolve(translator.value(node->src[1]), translator.value(node->src[0]), node);
-}
+Value conv2d(Translator& translator, const ggml_tensor* node) { return convolve(translator, node); }
 
 Value conv2dDepthwise(Translator& translator, const ggml_tensor* node) {
   if (!ggml_is_contiguous(node)) uncovered(node, "channels come first");

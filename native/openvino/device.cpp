@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cache.h"
+#include "estimate.h"
 #include "ggml-impl.h"
 #include "report.h"
 
@@ -17,6 +18,9 @@ struct FreeBackend {
   void operator()(ggml_backend_t backend) const noexcept { ggml_backend_free(backend); }
 };
 
+// Told of each compilation of a backend, on the thread that computes.
+using CompileListener = void (*)(void* data, const char* reason, int nodes, double ms, uint64_t bytes);
+
 // A backend of the engine's: its settings, and ggml's CPU backend for what OpenVINO does not compute. One
 // thread.
 struct Context {
@@ -24,6 +28,8 @@ struct Context {
   std::unique_ptr<ggml_backend, FreeBackend> cpu;
   ggml_abort_callback abort = nullptr;
   void* abortData = nullptr;
+  CompileListener listener = nullptr;
+  void* listenerData = nullptr;
 };
 
 Context& contextOf(ggml_backend_t backend) { return *static_cast<Context*>(backend->context); }
@@ -63,13 +69,20 @@ ggml_status compute(ggml_backend_t backend, ggml_cgraph* given) {
   try {
     if (ggml_graph_n_nodes(given) == 0) return GGML_STATUS_SUCCESS;
     const Graph graph(given);
-    const std::shared_ptr<Program> program = ProgramCache::instance().get(graph, context.settings);
+    const Watcher watcher{cpu.aborted, [&](const Compilation& made) {
+                            if (context.listener != nullptr)
+                              context.listener(context.listenerData, made.reason, made.nodes, made.ms,
+                                               made.bytes);
+                          }};
+    const std::shared_ptr<Program> program = ProgramCache::instance().get(graph, context.settings, watcher);
     const ggml_status status = program->run(graph, cpu);
     Report& report = Report::instance();
     report.runs.fetch_add(1);
     report.coveredNodes.fetch_add(static_cast<uint64_t>(program->covered));
     report.uncoveredNodes.fetch_add(static_cast<uint64_t>(program->uncovered));
     return status;
+  } catch (const Aborted&) {
+    return GGML_STATUS_ABORTED;
   } catch (const std::bad_alloc&) {
     GGML_LOG_ERROR("openvino: failed to allocate memory for a graph\n");
     return GGML_STATUS_ALLOC_FAILED;
@@ -90,6 +103,11 @@ void setThreads(ggml_backend_t backend, int threads) { contextOf(backend).settin
 void setAbort(ggml_backend_t backend, ggml_abort_callback callback, void* data) {
   contextOf(backend).abort = callback;
   contextOf(backend).abortData = data;
+}
+
+void setListener(ggml_backend_t backend, CompileListener listener, void* data) {
+  contextOf(backend).listener = listener;
+  contextOf(backend).listenerData = data;
 }
 
 const char* deviceName(ggml_backend_dev_t /*device*/) { return "OpenVINO"; }
@@ -177,6 +195,12 @@ const char* describeJson() {
   return text.c_str();
 }
 
+// Of what was compiled from weights in this buffer.
+uint64_t bufferBytes(ggml_backend_buffer_t buffer) {
+  const std::shared_ptr<Block> block = blockOf(buffer);
+  return block ? ProgramCache::instance().bytesOf(*block) : 0;
+}
+
 void clearCache() { ProgramCache::instance().clear(); }
 
 const char* registryName(ggml_backend_reg_t /*registry*/) { return "OpenVINO"; }
@@ -187,8 +211,11 @@ void* procAddress(ggml_backend_reg_t /*registry*/, const char* name) {
   const std::string wanted = name;
   if (wanted == "ggml_backend_set_n_threads") return reinterpret_cast<void*>(setThreads);
   if (wanted == "ggml_backend_set_abort_callback") return reinterpret_cast<void*>(setAbort);
+  if (wanted == "ggml_backend_openvino_set_listener") return reinterpret_cast<void*>(setListener);
   if (wanted == "ggml_backend_openvino_report") return reinterpret_cast<void*>(reportJson);
   if (wanted == "ggml_backend_openvino_describe") return reinterpret_cast<void*>(describeJson);
+  if (wanted == "ggml_backend_openvino_compile_bytes") return reinterpret_cast<void*>(compiledBytes);
+  if (wanted == "ggml_backend_openvino_buffer_bytes") return reinterpret_cast<void*>(bufferBytes);
   if (wanted == "ggml_backend_openvino_clear") return reinterpret_cast<void*>(clearCache);
   return nullptr;
 }

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "buffer.h"
 #include "ggml-backend.h"
 #include "ggml-impl.h"
 
@@ -16,6 +17,25 @@ ggml_backend_buffer_usage usageOf(const ggml_tensor* tensor) {
 }
 
 bool computed(const ggml_tensor* node) { return (node->flags & GGML_TENSOR_FLAG_COMPUTE) != 0; }
+
+// Whether its first source may be an input of the compiled graph.
+bool readsFactor(const ggml_tensor* node) {
+  const ggml_tensor* weight = node->src[0];
+  switch (node->op) {
+    case GGML_OP_MUL_MAT:
+      return ggml_is_matrix(weight);
+    case GGML_OP_CONV_2D:
+    case GGML_OP_IM2COL: {
+      const int32_t* steps = node->op_params;  // strides, then paddings
+      return isPixelKernel(weight) && steps[0] == 1 && steps[1] == 1 && steps[2] == 0 && steps[3] == 0 &&
+             (node->op == GGML_OP_CONV_2D || steps[6] == 1);
+    }
+    case GGML_OP_RESHAPE:  // as the product reads it that follows IM2COL
+      return isPixelKernel(weight);
+    default:
+      return false;
+  }
+}
 
 }  // namespace
 
@@ -36,6 +56,8 @@ const ggml_tensor* ownerOf(const ggml_tensor* tensor) {
 bool isWeight(const ggml_tensor* tensor) {
   return tensor->op == GGML_OP_NONE && usageOf(tensor) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
 }
+
+bool isPixelKernel(const ggml_tensor* tensor) { return tensor->ne[0] == 1 && tensor->ne[1] == 1; }
 
 bool isOne(const ggml_tensor* tensor) {
   return tensor->op == GGML_OP_NONE && tensor->type == GGML_TYPE_F32 && ggml_nelements(tensor) == 1 &&
@@ -58,6 +80,7 @@ Graph::Graph(ggml_cgraph* graph) : graph_(graph) {
     hasher.value(computed(node));
     for (const ggml_tensor* source : node->src) hasher.value(source == nullptr ? -1 : ids_.at(source));
   }
+  findFactors();
   findResults();
   checkOrder();
   for (int i = 0; i < count; ++i) hasher.value(static_cast<bool>(results_[static_cast<size_t>(i)]));
@@ -96,6 +119,20 @@ void Graph::number(ggml_tensor* tensor, Hasher& hasher) {
   if (isWeight(tensor)) weights_.push_back(tensor);
   if (tensor->op == GGML_OP_NONE && tensor->data == nullptr && ggml_nelements(tensor) > 0)
     refusal_ = "a tensor has no memory";
+}
+
+void Graph::findFactors() {
+  for (const ggml_tensor* weight : weights_) {
+    const auto block = blockOf(rootOf(weight)->buffer);
+    if (block && block->holds(weight->data, ggml_nbytes(weight)) && ggml_is_contiguous(weight) &&
+        (ggml_is_matrix(weight) || isPixelKernel(weight)) &&
+        (weight->type == GGML_TYPE_F32 || ggml_get_type_traits(weight->type)->to_float != nullptr))
+      factors_.insert(weight);
+  }
+  for (const ggml_tensor* node : nodes_) {
+    for (int i = 0; i < GGML_MAX_SRC; ++i)
+      if (i != 0 || !readsFactor(node)) factors_.erase(node->src[i]);
+  }
 }
 
 // What nothing in the graph reads is read by somebody else, and so is what is written into memory that

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "ggml.h"
@@ -21,6 +22,8 @@ const ggml_tensor* rootOf(const ggml_tensor* tensor);
 // The nearest ancestor through views: a leaf or the node whose value is looked at.
 const ggml_tensor* ownerOf(const ggml_tensor* tensor);
 bool isWeight(const ggml_tensor* tensor);
+// A kernel of one pixel: a matrix.
+bool isPixelKernel(const ggml_tensor* tensor);
 // The engine's leaf that always holds 1.
 bool isOne(const ggml_tensor* tensor);
 
@@ -38,12 +41,16 @@ class Graph {
   bool isResult(int index) const { return results_[static_cast<size_t>(index)]; }
   const Id& signature() const { return signature_; }
   const std::vector<const ggml_tensor*>& weights() const { return weights_; }
+  // A weight that matrix products and convolutions of single pixels alone read, so that it may be an input of
+  // the compiled graph.
+  bool canBeInput(const ggml_tensor* weight) const { return factors_.count(weight) != 0; }
   // Empty, or why no part of the graph may be compiled.
   const std::string& refusal() const { return refusal_; }
   ggml_cgraph slice(int begin, int end) const;
 
  private:
   void number(ggml_tensor* tensor, Hasher& hasher);
+  void findFactors();
   void findResults();
   void checkOrder();
 
@@ -54,6 +61,7 @@ class Graph {
   std::unordered_map<const ggml_tensor*, int> indices_;
   std::vector<bool> results_;
   std::vector<const ggml_tensor*> weights_;
+  std::unordered_set<const ggml_tensor*> factors_;
   std::string refusal_;
   Id signature_;
 };

@@ -62,10 +62,35 @@ void Program::infer(Part& part, const Graph& graph) {
   }
 }
 
+void Program::bindWeight(Part& part, size_t input, const ggml_tensor* weight) {
+  part.bound.resize(part.inputs.size());
+  std::shared_ptr<const float> values = blockOf(rootOf(weight)->buffer)->unpacked(weight);
+  if (part.bound[input] == values) return;
+  // OpenVINO takes memory that it may write to, and only reads that of inputs.
+  part.request.set_input_tensor(
+      input, ov::Tensor(ov::element::f32, shapeOf(weight), const_cast<float*>(values.get())));
+  part.bound[input] = std::move(values);
+}
+
+void Program::bindWeights(const Graph& graph) {
+  if (!adaptive) return;
+  const std::lock_guard lock(mutex_);
+  for (Part& part : parts) {
+    for (size_t i = 0; i < part.inputs.size(); ++i) {
+      const ggml_tensor* tensor = graph.tensor(part.inputs[i]);
+      if (part.model && isWeight(tensor)) bindWeight(part, i, tensor);
+    }
+  }
+}
+
 void Program::inferModel(Part& part, const Graph& graph) {
   std::vector<Range> read;
   for (size_t i = 0; i < part.inputs.size(); ++i) {
     ggml_tensor* tensor = graph.tensor(part.inputs[i]);
+    if (isWeight(tensor)) {
+      bindWeight(part, i, tensor);
+      continue;
+    }
     const auto type = *elementType(tensor->type);
     if (ggml_is_contiguous(tensor)) {
       read.push_back(rangeOf(tensor));

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <vector>
 
 #include "ggml-backend.h"
@@ -22,7 +23,8 @@ struct Part {
   bool compiled = false;
   ov::CompiledModel model;
   ov::InferRequest request;
-  std::vector<int> inputs;  // tensors by id
+  std::vector<int> inputs;  // tensors by id; weights among them where the program is adaptive
+  std::vector<std::shared_ptr<const float>> bound;  // by input: a weight's values that the request reads
   std::vector<int> outputs;
   std::vector<Copy> copies;
 };
@@ -35,8 +37,13 @@ struct CpuNodes {
 class Program {
  public:
   ggml_status run(const Graph& graph, const CpuNodes& cpu);
+  // Unpacks the weights that are inputs, so that their memory is counted before the first run.
+  void bindWeights(const Graph& graph);
 
   std::vector<Part> parts;
+  // Weights of matrix products are inputs: what they hold is no part of what was compiled.
+  bool adaptive = false;
+  std::set<Block*> blocks;  // it goes with any of them
   std::vector<SharedWeight> shared;
   std::vector<Id> sharedContent;  // at the time of compiling
   uint64_t bytes = 0;             // what it takes, measured when it was compiled
@@ -47,6 +54,7 @@ class Program {
  private:
   static void infer(Part& part, const Graph& graph);
   static void inferModel(Part& part, const Graph& graph);
+  static void bindWeight(Part& part, size_t input, const ggml_tensor* weight);
   std::mutex mutex_;
 };
 

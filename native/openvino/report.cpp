@@ -36,7 +36,8 @@ std::string Report::json() {
   std::ostringstream text;
   text << "{\"compilations\":" << compilations_ << ",\"compileMs\":" << compileMs_
        << ",\"lastReason\":" << quoted(lastReason_) << ",\"hits\":" << hits << ",\"evictions\":" << evictions
-       << ",\"runs\":" << runs << ",\"coveredNodes\":" << coveredNodes
+       << ",\"diskHits\":" << diskHits << ",\"diskWrites\":" << diskWrites
+       << ",\"diskFailures\":" << diskFailures << ",\"runs\":" << runs << ",\"coveredNodes\":" << coveredNodes
        << ",\"uncoveredNodes\":" << uncoveredNodes << '}';
   return text.str();
 }

@@ -16,6 +16,9 @@ struct Report {
 
   std::atomic<uint64_t> hits{0};
   std::atomic<uint64_t> evictions{0};
+  std::atomic<uint64_t> diskHits{0};
+  std::atomic<uint64_t> diskWrites{0};
+  std::atomic<uint64_t> diskFailures{0};
   std::atomic<uint64_t> runs{0};
   std::atomic<uint64_t> coveredNodes{0};    // computed by OpenVINO, over all runs
   std::atomic<uint64_t> uncoveredNodes{0};  // computed by ggml's CPU backend

@@ -38,6 +38,12 @@ Settings Settings::parse(const char* text) {
       settings.streams = static_cast<int>(number(name, value));
     } else if (name == "cacheBytes") {
       settings.cacheBytes = number(name, value);
+    } else if (name == "weightInputs") {
+      settings.weightInputs = number(name, value) != 0;
+    } else if (name == "diskCache") {
+      settings.diskCache = value;
+    } else if (name == "diskCacheBytes") {
+      settings.diskCacheBytes = number(name, value);
     } else {
       throw std::invalid_argument("OpenVINO setting \"" + name + "\" is unknown");
     }

@@ -11,7 +11,10 @@ struct Settings {
   std::string precision = "f32";  // f32, bf16, f16: what inference computes in
   int threads = 0;                // 0: OpenVINO's own choice
   int streams = 1;
-  uint64_t cacheBytes = 0;  // bound of what is kept in memory; 0: half of the machine's memory
+  uint64_t cacheBytes = 0;    // bound of what is kept in memory; 0: half of the machine's memory
+  bool weightInputs = false;  // weights of matrix products are inputs from the first compilation on
+  std::string diskCache;      // directory of the disk cache; empty: none
+  uint64_t diskCacheBytes = uint64_t{4} << 30;
 
   static Settings parse(const char* text);  // null: defaults; throws std::invalid_argument
   // Whatever changes the compiled form.

@@ -43,7 +43,13 @@ Value Translator::input(const ggml_tensor* tensor) {
   return toComputeType(parameter);
 }
 
-Value Translator::constant(const ggml_tensor* tensor) { return weightConstant(tensor, result_); }
+Value Translator::constant(const ggml_tensor* tensor) {
+  if (!isInput(tensor)) return weightConstant(tensor, result_);
+  auto parameter = std::make_shared<ov::op::v0::Parameter>(ov::element::f32, shapeOf(tensor));
+  parameters_.push_back(parameter);
+  result_.inputs.push_back(graph_.idOf(tensor));
+  return parameter;
+}
 
 // Nodes of this part whose value the graph's user or a later part reads.
 std::vector<int> Translator::neededAfterwards() const {

@@ -53,11 +53,15 @@ struct Translation {
 
 class Translator {
  public:
-  Translator(const Graph& graph, int begin, int end) : graph_(graph), begin_(begin), end_(end) {}
+  // `adaptive`: weights that can be inputs are.
+  Translator(const Graph& graph, int begin, int end, bool adaptive)
+      : graph_(graph), begin_(begin), end_(end), adaptive_(adaptive) {}
   Translation run();
 
   // For rules: the value of a tensor that a node reads.
   Value value(const ggml_tensor* tensor);
+  // A weight that is an input of the compiled graph.
+  bool isInput(const ggml_tensor* weight) const { return adaptive_ && graph_.canBeInput(weight); }
   // The node belongs to this part, so that a rule may look through it.
   bool inside(const ggml_tensor* node) const;
   // A pattern's value for a node that has another form than the node's own.
@@ -74,6 +78,7 @@ class Translator {
   const Graph& graph_;
   int begin_;
   int end_;
+  bool adaptive_;
   std::unordered_map<const ggml_tensor*, Value> values_;
   std::unordered_map<const ggml_tensor*, Value> forms_;
   ov::ParameterVector parameters_;

@@ -185,6 +185,7 @@ export class FakeAddon {
       },
       loadBackends: () => [{ file: 'libcpu.so', loaded: true, reason: '' }],
       devices: () => [...(options.devices ?? [cpuDevice])],
+      describeBackend: () => '',
       cpuFeatures: () => ({ AVX2: true }),
       setLogger: (_level, logger) => {
         this.logger = logger;

@@ -34,6 +34,7 @@ const healthy: Diagnosis = {
   backends: [{ file: '/x/libggml-cpu-haswell.so', loaded: true, reason: '' }],
   devices: [cpu],
   cpuFeatures: { AVX2: true, AVX512: false },
+  openvino: { version: '2026.1', devices: [{ name: 'CPU', description: 'Some CPU', precisions: ['FP32', 'BF16'] }] },
 };
 
 const broken: Diagnosis = {
@@ -45,6 +46,7 @@ const broken: Diagnosis = {
   backends: [],
   devices: [],
   cpuFeatures: {},
+  openvino: null,
 };
 
 const pictures = async () => undefined;
@@ -94,6 +96,7 @@ describe('doctor', () => {
     expect(report).toMatchObject({ ok: true, problems: [], embedded: { name: embeddedName } });
     const text = reportText(report);
     for (const fact of ['v20.9.0', 'abc', 'def', 'AVX2', 'Some CPU', report.cache.path]) expect(text).toContain(fact);
+    for (const fact of ['OpenVINO 2026.1', 'FP32 BF16']) expect(text).toContain(fact);
     expect(text).not.toContain('AVX512');
     expect(text.trimEnd().endsWith('All is well.')).toBe(true);
   });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { chooseDevice } from '../../lib/sdk/devices.js';
 import { openvinoSettings } from '../../lib/sdk/openvino.js';
 import { failure } from '../support/native.js';
@@ -17,7 +17,26 @@ describe('the settings of OpenVINO', () => {
       ['device=CPU', 'precision=f32', 'streams=1', 'threads=3'].sort(),
     );
     const all = openvinoSettings({ device: 'GPU.1', precision: 'bf16', streams: 2, cacheSize: 5 }, 'openvino', 0);
+    const inputs = openvinoSettings({ device: 'CPU', precision: 'f32', streams: 1, weightInputs: true }, 'openvino', 0);
+    expect(inputs).toContain('weightInputs=1');
+    expect(all).not.toContain('weightInputs');
     expect(all.split('\n')).toEqual(expect.arrayContaining(['device=GPU.1', 'precision=bf16', 'cacheBytes=5']));
+  });
+
+  it('name the place of the disk cache only when it is wanted', () => {
+    expect(openvinoSettings({ device: 'CPU', precision: 'f32', streams: 1 }, 'openvino', 0)).not.toContain('diskCache');
+    vi.stubEnv('NODE_DIFFUSION_CACHE', '/some/where');
+    const lines = (size?: number): string[] => {
+      const given = { device: 'CPU', precision: 'f32', streams: 1, diskCache: true } as const;
+      return openvinoSettings(size === undefined ? given : { ...given, diskCacheSize: size }, 'openvino', 0).split(
+        '\n',
+      );
+    };
+    expect(lines()).toContain('diskCache=/some/where/openvino');
+    expect(lines(7)).toContain('diskCacheBytes=7');
+    vi.stubEnv('NODE_DIFFUSION_CACHE', '/some\nthreads=9');
+    expect(lines).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }) as Error);
+    vi.unstubAllEnvs();
   });
 
   it('are refused for another backend, and where a device is no name', async () => {

@@ -58,7 +58,7 @@ function addonLines({ binary, attempts }: DoctorReport): string[] {
   ];
 }
 
-function computeLines({ backends, devices }: DoctorReport): string[] {
+function computeLines({ backends, devices, openvino }: DoctorReport): string[] {
   const shown = backends.map(({ name, state, reason, advice }) =>
     row(name, state === 'ready' ? 'ready' : [`not available: ${reason}.`, advice].join(' ').trim()),
   );
@@ -66,12 +66,23 @@ function computeLines({ backends, devices }: DoctorReport): string[] {
     row(name, `${description} (${backend}), ${formatBytes(memoryFree)} free of ${formatBytes(memoryTotal)}`),
   );
   const none = row('', 'unknown without the addon');
+  const library =
+    openvino === null
+      ? []
+      : [
+          '',
+          `OpenVINO ${openvino.version}`,
+          ...openvino.devices.map(({ name, description, precisions }) =>
+            row(name, [description, ...(precisions.length === 0 ? [] : [`(${precisions.join(' ')})`])].join(' ')),
+          ),
+        ];
   return [
     'Backends',
     ...(shown.length === 0 ? [none] : shown),
     '',
     'Devices',
     ...(found.length === 0 ? [none] : found),
+    ...library,
   ];
 }
 

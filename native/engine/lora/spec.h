@@ -60,6 +60,7 @@ struct WeightsResult {
 struct WeightsMemory {
   uint64_t ramBackup = 0, deviceBackup = 0, cache = 0, loraFiles = 0;
   size_t changedTensors = 0;
+  std::map<std::string, uint64_t> compiled;  // graphs that a backend compiled, by component
 };
 
 struct TensorDigest {

@@ -24,6 +24,7 @@ struct MemoryMeter {
   uint64_t budget = 0;    // 0: none
   uint64_t live = 0;
   uint64_t peak = 0;
+  uint64_t compiled = 0;                   // largest graph that a backend would compile for it, and keep
   uint64_t work = 0;                       // largest work buffer of a CPU graph, which the backend keeps
   uint64_t weights = 0;                    // of what was deferred
   std::map<const void*, uint64_t> graphs;  // live buffers by their allocator
@@ -55,6 +56,7 @@ struct ActiveJob {
   std::string deviceOptions;
   bool abortGraphs = false;  // a CPU graph may stop between nodes: the caller checks for the empty result
   bool tiled = false;
+  bool encodesImages = false;  // of Phase::Encode
   uint64_t bytesTotal = 0;
   std::atomic<uint64_t> bytes{0};
   preview_t previewMode = PREVIEW_NONE;
@@ -127,12 +129,59 @@ inline bool shouldAbort(void* given) {
   return job.abortGraphs && job.job.cancelled();
 }
 
+template <typename Function>
+Function procedureOf(ggml_backend_t backend, const char* name) {
+  ggml_backend_dev_t device = ggml_backend_get_device(backend);
+  if (device == nullptr) return nullptr;
+  return reinterpret_cast<Function>(
+      ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), name));
+}
+
+inline const char* componentOf(const ActiveJob& job) {
+  if (job.phase == Phase::Sample) return "diffusionModel";
+  if (job.phase == Phase::Upscale) return "upscaler";
+  return job.phase == Phase::Encode && !job.encodesImages ? "textEncoder" : "vae";
+}
+
+// Called by a backend that compiles graphs (native/openvino/device.cpp).
+inline void onCompiled(void* given, const char* reason, int nodes, double ms, uint64_t bytes) {
+  auto& job = *static_cast<ActiveJob*>(given);
+  job.job.touch();
+  job.job.onCompilation({componentOf(job), reason, nodes, ms, bytes});
+}
+
+// Tells the job of compilations while it lives.
+class CompileListening {
+ public:
+  explicit CompileListening(ggml_backend_t backend)
+      : backend_(backend), set_(procedureOf<Set>(backend, "ggml_backend_openvino_set_listener")) {
+    if (set_ != nullptr) set_(backend_, onCompiled, active);
+  }
+  ~CompileListening() {
+    if (set_ != nullptr) set_(backend_, nullptr, nullptr);
+  }
+  CompileListening(const CompileListening&) = delete;
+  CompileListening& operator=(const CompileListening&) = delete;
+
+ private:
+  using Set = void (*)(ggml_backend_t, decltype(&onCompiled), void*);
+  ggml_backend_t backend_;
+  Set set_;
+};
+
+// Of a graph that is measured: what compiling it would take, and keep.
+inline void meterCompiling(ggml_backend_t backend, const ggml_cgraph* graph) {
+  using Bytes = uint64_t (*)(const ggml_cgraph*);
+  const auto bytes = procedureOf<Bytes>(backend, "ggml_backend_openvino_compile_bytes");
+  if (bytes != nullptr) active->memory.compiled = std::max(active->memory.compiled, bytes(graph));
+}
 inline TakeDeviceFailure failureSource(ggml_backend_dev_t device);
 inline ggml_status computeGuarded(ggml_backend_t backend, ggml_backend_dev_t device, ggml_cgraph* graph);
 
 inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
   if (active != nullptr && active->memory.dry) {
     active->memory.work = std::max<uint64_t>(active->memory.work, workBytes(backend, graph));
+    meterCompiling(backend, graph);
     return GGML_STATUS_SUCCESS;
   }
   ggml_backend_dev_t device = ggml_backend_get_device(backend);
@@ -144,6 +193,7 @@ inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
       ggml_backend_dev_backend_reg(device), "ggml_backend_set_abort_callback"));
   if (setAbort == nullptr) return ggml_backend_graph_compute(backend, graph);
   if (active->abortGraphs && active->job.cancelled()) return GGML_STATUS_ABORTED;
+  const CompileListening listening(backend);
   setAbort(backend, shouldAbort, active);
   const ggml_status status = ggml_backend_graph_compute(backend, graph);
   setAbort(backend, nullptr, nullptr);

@@ -39,6 +39,7 @@ class VaeScope {
 
 std::vector<Tensor> Model::encodeImages(const EncodeImageParams& params, Job& job) {
   upstream::ActiveJob active{job, Phase::Encode};
+  active.encodesImages = true;
   active.memory.budget = params.memoryBudget;
   return upstream::runOperation(active, "encode the image", [&] {
     impl_->sd.rng->manual_seed(static_cast<uint64_t>(params.seed));

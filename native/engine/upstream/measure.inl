@@ -14,7 +14,7 @@ class Measuring {
   Measuring(const Measuring&) = delete;
   Measuring& operator=(const Measuring&) = delete;
 
-  GraphMemory result() const { return {active_.memory.peak, active_.memory.work}; }
+  GraphMemory result() const { return {active_.memory.peak, active_.memory.work, active_.memory.compiled}; }
 
  private:
   ActiveJob active_;
@@ -52,6 +52,10 @@ inline void checkMeasure(const MeasureParams& params, const ModelInfo& info) {
     throw EngineError(ErrorCode::InvalidOption, "With vaeDecodeOnly the model cannot encode images.");
 }
 
+inline GraphMemory larger(const GraphMemory& a, const GraphMemory& b) {
+  return {std::max(a.graph, b.graph), std::max(a.work, b.work), std::max(a.compiled, b.compiled)};
+}
+
 inline Tensor zeroTensor(int64_t channels, int64_t height, int64_t width) {
   return {{1, channels, height, width}, std::vector<float>(static_cast<size_t>(channels * height * width))};
 }
@@ -78,8 +82,7 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
       const upstream::Measuring measuring(job, Phase::Encode, sd.clip_backend);
       prompts.push_back(runTextEncoder(prompt));
       const GraphMemory one = measuring.result();
-      result.textEncoder = {std::max(result.textEncoder.graph, one.graph),
-                            std::max(result.textEncoder.work, one.work)};
+      result.textEncoder = upstream::larger(result.textEncoder, one);
       job.throwIfCancelled();
     }
     if (!prompts.empty()) {
@@ -117,7 +120,8 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
         const upstream::Measuring measuring(job, Phase::Sample, sd.backend);
         runSampler(sample);
         const GraphMemory both = measuring.result();
-        result.preview = {both.graph - std::min(both.graph, result.diffusion.graph), both.work};
+        result.preview = {both.graph - std::min(both.graph, result.diffusion.graph), both.work,
+                          both.compiled - std::min(both.compiled, result.diffusion.compiled)};
       }
     }
     for (const auto& [imageWidth, imageHeight] : params.encode) {
@@ -126,8 +130,7 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
           upstream::blankImage(static_cast<uint32_t>(imageWidth), static_cast<uint32_t>(imageHeight), 3),
           nullptr, params.encodeTiling);
       const GraphMemory one = measuring.result();
-      result.vaeEncode = {std::max(result.vaeEncode.graph, one.graph),
-                          std::max(result.vaeEncode.work, one.work)};
+      result.vaeEncode = upstream::larger(result.vaeEncode, one);
       job.throwIfCancelled();
     }
     if (params.decode) {

@@ -1,0 +1,15 @@
+import type { NativeCompileEvent, NativeSize } from '../native/index.js';
+import type { ModelEvent } from './events.js';
+import { notify } from './listeners.js';
+import type { PassModels } from './models.js';
+
+/** A graph was compiled in a pass: its next estimate counts it no more, and the listener hears of it. */
+export function tellCompilation(
+  { component, reason, bytes, ms }: NativeCompileEvent,
+  { models, pass }: { readonly models: PassModels; readonly pass: NativeSize },
+  onModel: ((event: ModelEvent) => void) | undefined,
+): void {
+  const { facts, memory } = models[component === 'upscaler' ? 'diffusionModel' : component];
+  if (component !== 'upscaler') memory.cache.noteCompiled(component, pass);
+  notify(onModel, { type: 'model', action: 'compile', model: facts.name, reason, component, bytes, ms });
+}

@@ -1,0 +1,209 @@
+#include "disk_cache.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+#include "cache_file.h"
+#include "compiler.h"
+#include "ggml-impl.h"
+#include "report.h"
+
+#if defined(__linux__)
+#include <dlfcn.h>
+#endif
+
+namespace nd::openvino {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kExtension = ".graph";
+
+// Of this module: another one may translate the same graph in another way.
+Id ownContent() {
+  Hasher hasher;
+#if defined(__linux__)
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(&readProgram), &info) == 0) return {};
+  std::ifstream file(info.dli_fname, std::ios::binary);
+  std::vector<char> piece(size_t{1} << 20);
+  while (file.read(piece.data(), static_cast<std::streamsize>(piece.size())), file.gcount() > 0)
+    hasher.add(piece.data(), static_cast<size_t>(file.gcount()));
+#endif
+  return hasher.finish();
+}
+
+// What a file must have been made by: this module, this OpenVINO, this processor.
+Id makerOf(const Settings& settings) {
+  static const Id own = ownContent();
+  std::string text = ov::get_openvino_version().buildNumber;
+  try {
+    text += '\n' + core().get_property(settings.device, ov::device::full_name);
+    for (const std::string& capability : core().get_property(settings.device, ov::device::capabilities))
+      text += '\n' + capability;
+  } catch (const std::exception&) {
+    text += "\na device that describes itself by its name alone";
+  }
+#if defined(__x86_64__) && defined(__GNUC__)
+  // A virtual machine may hide some of what its processor's name promises.
+  for (const bool has :
+       {__builtin_cpu_supports("sse4.2"), __builtin_cpu_supports("avx"), __builtin_cpu_supports("avx2"),
+        __builtin_cpu_supports("fma"), __builtin_cpu_supports("avx512f"), __builtin_cpu_supports("avx512bw"),
+        __builtin_cpu_supports("avx512vl"), __builtin_cpu_supports("avx512dq"),
+        __builtin_cpu_supports("avx512vnni")})
+    text += has ? '1' : '0';
+#endif
+  Hasher hasher;
+  hasher.value(own);
+  hasher.add(text.data(), text.size());
+  return hasher.finish();
+}
+
+fs::path pathOf(const Id& key, const Settings& settings) {
+  char name[40];
+  std::snprintf(name, sizeof(name), "%016llx%016llx", static_cast<unsigned long long>(key.high),
+                static_cast<unsigned long long>(key.low));
+  return fs::path(settings.diskCache) / (name + std::string(kExtension));
+}
+
+// Numbers in the order of the fields, lists after their length.
+std::string describe(const Program& program, const std::vector<uint64_t>& blobs) {
+  std::ostringstream text;
+  text << program.adaptive << ' ' << program.covered << ' ' << program.uncovered << ' '
+       << program.parts.size();
+  size_t next = 0;
+  for (const Part& part : program.parts) {
+    text << ' ' << part.begin << ' ' << part.end << ' ' << part.compiled << ' '
+         << (part.model ? blobs[next++] : 0);
+    text << ' ' << part.inputs.size() << ' ' << part.outputs.size() << ' ' << part.copies.size();
+    for (const int id : part.inputs) text << ' ' << id;
+    for (const int id : part.outputs) text << ' ' << id;
+    for (const Copy& copy : part.copies) text << ' ' << copy.from << ' ' << copy.to;
+  }
+  return text.str();
+}
+
+std::shared_ptr<Program> build(const CacheFile& file, const Settings& settings) {
+  auto program = std::make_shared<Program>();
+  std::istringstream text(file.description);
+  size_t parts = 0;
+  text >> program->adaptive >> program->covered >> program->uncovered >> parts;
+  size_t offset = 0;
+  for (size_t i = 0; i < parts && text; ++i) {
+    Part part;
+    size_t blob = 0;
+    size_t counts[3] = {};
+    text >> part.begin >> part.end >> part.compiled >> blob >> counts[0] >> counts[1] >> counts[2];
+    part.inputs.resize(counts[0]);
+    part.outputs.resize(counts[1]);
+    part.copies.resize(counts[2]);
+    for (int& id : part.inputs) text >> id;
+    for (int& id : part.outputs) text >> id;
+    for (Copy& copy : part.copies) text >> copy.from >> copy.to;
+    if (blob > 0) {
+      const ov::Tensor bytes(file.blobs, ov::Coordinate{offset}, ov::Coordinate{offset + blob});
+      part.model = core().import_model(bytes, settings.device, configuration(settings));
+      part.request = part.model.create_infer_request();
+      offset += blob;
+    }
+    program->parts.push_back(std::move(part));
+  }
+  if (!text) throw CacheFileError("its description is damaged");
+  return program;
+}
+
+// A program goes with the memory of the weights that it was made for, as one that was compiled does.
+void tieTo(const Graph& graph, Program& program) {
+  for (const ggml_tensor* weight : graph.weights()) {
+    const size_t bytes = ggml_nbytes(weight);
+    std::shared_ptr<Block> block = blockOf(rootOf(weight)->buffer);
+    if (!block || !block->holds(weight->data, bytes)) continue;
+    program.blocks.insert(block.get());
+    if (program.adaptive && graph.canBeInput(weight)) continue;
+    program.sharedContent.push_back(block->content(weight->data, bytes));
+    program.shared.push_back({std::move(block), weight->data, bytes});
+  }
+}
+
+struct Kept {
+  fs::path path;
+  uint64_t bytes;
+  fs::file_time_type used;
+};
+
+// Least recently used first to go. Another process may remove the same files.
+void trim(const Settings& settings) {
+  std::vector<Kept> files;
+  uint64_t total = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(settings.diskCache, error)) {
+    std::error_code ignored;
+    if (isLeftBehind(entry.path())) fs::remove(entry.path(), ignored);
+    if (entry.path().extension() != kExtension) continue;
+    const uint64_t bytes = entry.file_size(ignored);
+    if (ignored) continue;
+    files.push_back({entry.path(), bytes, entry.last_write_time(ignored)});
+    total += bytes;
+  }
+  std::sort(files.begin(), files.end(), [](const Kept& a, const Kept& b) { return a.used < b.used; });
+  for (const Kept& file : files) {
+    if (total <= settings.diskCacheBytes) break;
+    std::error_code ignored;
+    fs::remove(file.path, ignored);
+    total -= file.bytes;
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Settings& settings) {
+  if (settings.diskCache.empty()) return nullptr;
+  const fs::path path = pathOf(key, settings);
+  std::error_code error;
+  if (!fs::exists(path, error) && !error) return nullptr;
+  try {
+    const ResidentGrowth growth;
+    std::shared_ptr<Program> program;
+    uint64_t blobs = 0;
+    {
+      const CacheFile file = readCacheFile(path, key, makerOf(settings));
+      program = build(file, settings);
+      blobs = file.blobs.get_byte_size();
+    }
+    tieTo(graph, *program);
+    program->bytes = std::max(blobs, growth.bytes());
+    fs::last_write_time(path, fs::file_time_type::clock::now(), error);
+    Report::instance().diskHits.fetch_add(1);
+    return program;
+  } catch (const std::exception& failure) {
+    Report::instance().diskFailures.fetch_add(1);
+    GGML_LOG_WARN("openvino: %s of the disk cache is not used: %s\n", path.filename().c_str(),
+                  failure.what());
+    return nullptr;
+  }
+}
+
+void writeProgram(const Id& key, Program& program, const Settings& settings) {
+  if (settings.diskCache.empty()) return;
+  try {
+    std::error_code error;
+    fs::create_directories(settings.diskCache, error);
+    if (error) throw CacheFileError(settings.diskCache + " cannot be made: " + error.message());
+    CacheWriter writer(pathOf(key, settings), key, makerOf(settings));
+    std::vector<uint64_t> blobs;
+    for (Part& part : program.parts)
+      if (part.model)
+        blobs.push_back(writer.blob([&](std::ostream& stream) { part.model.export_model(stream); }));
+    writer.commit(describe(program, blobs));
+    trim(settings);
+    Report::instance().diskWrites.fetch_add(1);
+  } catch (const std::exception& failure) {
+    Report::instance().diskFailures.fetch_add(1);
+    GGML_LOG_WARN("openvino: a graph was not written to the disk cache: %s\n", failure.what());
+  }
+}
+
+}  // namespace nd::openvino

@@ -1,0 +1,22 @@
+// Compiled graphs on disk, one file each, off unless the settings name a directory. A file is known by the
+// key that the cache in memory uses (structure, shapes, types, settings, content of every weight), and says
+// inside which OpenVINO and which processor it was made by. It is believed only when every byte has its hash:
+// what OpenVINO imports it does not check.
+//
+// Nothing here fails: what cannot be read is compiled, what cannot be written is left out, and a line in the
+// log says so. Any thread, any number of processes: files are written beside their place and renamed.
+#pragma once
+
+#include <memory>
+
+#include "program.h"
+#include "settings.h"
+
+namespace nd::openvino {
+
+// The program of a file; null when there is none that holds.
+std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Settings& settings);
+// Writes it, and removes files that were not used lately until the bound holds.
+void writeProgram(const Id& key, Program& program, const Settings& settings);
+
+}  // namespace nd::openvino

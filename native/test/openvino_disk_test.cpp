@@ -1,0 +1,267 @@
+// The disk cache of the OpenVINO backend: what is read instead of compiled, and that no file, whatever is in
+// it and wherever it lies, changes a result or stops one.
+#include <sys/resource.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "check.h"
+#include "openvino_net.h"
+
+namespace nd::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Layer {
+  Net net;
+  ggml_tensor* weight;
+  Layer(const Backends& backends, int64_t rows, uint64_t seed = 7)
+      : net(backends.openvino.get(), false, seed) {
+    ggml_tensor* x = net.input({64, rows});
+    weight = net.weight(GGML_TYPE_F16, {64, 32}, 0.1F);
+    ggml_tensor* other = net.input({64, rows});
+    ggml_tensor* y = ggml_silu(net.ctx(), ggml_mul_mat(net.ctx(), weight, ggml_sub(net.ctx(), x, other)));
+    net.build({ggml_mul_mat(net.ctx(), net.weight(GGML_TYPE_F32, {32, 16}), y), y});
+  }
+};
+
+// A backend with a disk cache, and what it has done since it was made.
+struct Cached : Backends {
+  Cached(const std::string& modules, const fs::path& directory, const std::string& more = "")
+      : Backends(modules, ("diskCache=" + directory.string() + '\n' + more).c_str()) {
+    clear = reinterpret_cast<void (*)()>(ggml_backend_reg_get_proc_address(
+        ggml_backend_reg_by_name("OpenVINO"), "ggml_backend_openvino_clear"));
+    for (const char* name : {"compilations", "diskHits", "diskWrites", "diskFailures"})
+      before_[name] = figure(name);
+  }
+  int since(const std::string& name) const { return static_cast<int>(figure(name) - before_.at(name)); }
+  // As a process that was started anew.
+  void forgetMemory() const { clear(); }
+
+ private:
+  void (*clear)();
+  std::map<std::string, double> before_;
+};
+
+struct Folder {
+  fs::path path;
+  explicit Folder(const char* name)
+      : path(fs::temp_directory_path() / (std::string(name) + std::to_string(getpid()))) {
+    fs::remove_all(path);
+  }
+  ~Folder() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+  std::vector<fs::path> files() const {
+    std::vector<fs::path> found;
+    if (fs::exists(path))
+      for (const auto& entry : fs::directory_iterator(path)) found.push_back(entry.path());
+    return found;
+  }
+};
+
+std::vector<float> compute(Layer& layer) {
+  CHECK(layer.net.compute() == GGML_STATUS_SUCCESS);
+  std::vector<float> values = layer.net.read(0);
+  const std::vector<float> second = layer.net.read(1);
+  values.insert(values.end(), second.begin(), second.end());
+  return values;
+}
+
+std::string contentOf(const fs::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+void writeContent(const fs::path& file, const std::string& content) {
+  std::ofstream(file, std::ios::binary | std::ios::trunc) << content;
+}
+
+void readsWhatItWrote(const std::string& modules) {
+  const Folder folder("nd-openvino-disk-");
+  const Cached cached(modules, folder.path);
+  Layer layer(cached, 8);
+  const std::vector<float> wanted = compute(layer);
+  CHECK(cached.since("compilations") == 1 && cached.since("diskWrites") == 1);
+  CHECK(folder.files().size() == 1);  // and no temporary file
+  cached.forgetMemory();
+  CHECK(compute(layer) == wanted);
+  CHECK(cached.since("compilations") == 1 && cached.since("diskHits") == 1);
+  CHECK(compute(layer) == wanted);
+  CHECK(cached.since("diskHits") == 1);  // it is in memory again
+
+  // Another size and another content are other files.
+  Layer larger(cached, 9);
+  compute(larger);
+  std::vector<uint8_t> changed = layer.net.bytesOf(layer.weight);
+  for (size_t i = 1; i < changed.size(); i += 2) changed[i] ^= 0x80;
+  layer.net.set(layer.weight, changed);
+  CHECK(relativeError(compute(layer), wanted) > 0.1);
+  CHECK(cached.since("compilations") == 3 && folder.files().size() == 3);
+
+  // So are other settings.
+  const Cached threaded(modules, folder.path, "threads=1");
+  Layer again(threaded, 8);
+  CHECK(relativeError(compute(again), wanted) < 1e-5);
+  CHECK(threaded.since("compilations") == 1);
+}
+
+// A graph whose weights are inputs is read as well, and takes what they hold now.
+void readsInputs(const std::string& modules) {
+  const Folder folder("nd-openvino-inputs-");
+  const Cached cached(modules, folder.path);
+  Layer layer(cached, 18, 3);
+  const std::vector<float> plain = compute(layer);
+  const std::vector<uint8_t> original = layer.net.bytesOf(layer.weight);
+  const auto use = [&](size_t every) {
+    std::vector<uint8_t> bytes = original;
+    for (size_t i = 1; i < bytes.size(); i += 2 * every) bytes[i] ^= 0x80;
+    layer.net.set(layer.weight, bytes);
+  };
+  use(1);
+  const std::vector<float> first = compute(layer);
+  use(2);
+  const std::vector<float> second = compute(layer);
+  CHECK(relativeError(first, second) > 0.1);
+  CHECK(cached.since("compilations") == 2 && folder.files().size() == 2);
+  cached.forgetMemory();
+  use(1);
+  CHECK(compute(layer) == first);
+  use(2);
+  CHECK(compute(layer) == second);
+  layer.net.set(layer.weight, original);
+  CHECK(relativeError(compute(layer), plain) < 1e-5);
+  CHECK(cached.since("compilations") == 2 && cached.since("diskHits") == 1);
+}
+
+// Every way to spoil a file: it is compiled again, gives the same result, and the file is whole afterwards.
+void spoiled(const std::string& modules) {
+  const Folder folder("nd-openvino-spoiled-");
+  const Cached first(modules, folder.path);
+  Layer layer(first, 10);
+  const std::vector<float> wanted = compute(layer);
+  CHECK(folder.files().size() == 1);
+  const fs::path file = folder.files().front();
+  const std::string whole = contentOf(file);
+  std::vector<std::string> contents{"",
+                                    "nonsense",
+                                    whole.substr(0, 40),
+                                    whole.substr(0, whole.size() / 2),
+                                    whole.substr(0, whole.size() - 1),
+                                    whole + "x"};
+  std::mt19937_64 random(testSeed());
+  for (int i = 0; i < 40; ++i) {  // one bit anywhere, the first ones in the header
+    std::string flipped = whole;
+    flipped[i < 12 ? static_cast<size_t>(i) * 8 : random() % whole.size()] ^=
+        static_cast<char>(1 << (random() % 8));
+    contents.push_back(flipped);
+  }
+  for (const std::string& content : contents) {
+    writeContent(file, content);
+    first.forgetMemory();
+    const Cached cached(modules, folder.path);
+    CHECK(compute(layer) == wanted);
+    CHECK(cached.since("compilations") == 1 && cached.since("diskHits") == 0 &&
+          cached.since("diskFailures") == 1);
+    first.forgetMemory();
+    CHECK(compute(layer) == wanted);
+    CHECK(cached.since("diskHits") == 1);
+  }
+}
+
+// A file of another content under this one's name.
+void exchanged(const std::string& modules) {
+  const Folder folder("nd-openvino-exchanged-");
+  const Cached cached(modules, folder.path);
+  Layer one(cached, 11, 1);
+  compute(one);
+  const fs::path first = folder.files().front();
+  Layer two(cached, 11, 2);
+  const std::vector<float> wanted = compute(two);
+  for (const fs::path& file : folder.files())
+    if (file != first) fs::copy_file(first, file, fs::copy_options::overwrite_existing);
+  cached.forgetMemory();
+  CHECK(compute(two) == wanted);
+  CHECK(cached.since("diskHits") == 0);
+}
+
+void withoutRoom(const std::string& modules) {
+  {
+    const Folder folder("nd-openvino-file-");
+    writeContent(folder.path, "a file where the directory should be");
+    const Cached cached(modules, folder.path);
+    Layer layer(cached, 12);
+    compute(layer);
+    CHECK(cached.since("compilations") == 1 && cached.since("diskFailures") >= 1);
+  }
+  const Folder folder("nd-openvino-full-");
+  const Cached cached(modules, folder.path);
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit old{};
+  getrlimit(RLIMIT_FSIZE, &old);
+  const rlimit small{4096, old.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  Layer layer(cached, 13);
+  const std::vector<float> wanted = compute(layer);
+  setrlimit(RLIMIT_FSIZE, &old);
+  CHECK(cached.since("diskFailures") == 1 && cached.since("diskWrites") == 0);
+  CHECK(folder.files().empty());  // no half file
+  cached.forgetMemory();
+  CHECK(compute(layer) == wanted);
+  CHECK(cached.since("diskWrites") == 1);
+}
+
+void bounded(const std::string& modules) {
+  const Folder folder("nd-openvino-bounded-");
+  uint64_t bytes = 0;
+  {
+    const Cached cached(modules, folder.path);
+    Layer layer(cached, 14);
+    compute(layer);
+    bytes = fs::file_size(folder.files().front());
+    fs::remove_all(folder.path);
+  }
+  // Room for two.
+  const Cached cached(modules, folder.path, "diskCacheBytes=" + std::to_string(bytes * 5 / 2));
+  Layer one(cached, 15);
+  Layer two(cached, 16);
+  Layer three(cached, 17);
+  const auto age = [&](int hours) {
+    for (const fs::path& file : folder.files())
+      fs::last_write_time(file, fs::last_write_time(file) - std::chrono::hours(hours));
+  };
+  compute(one);
+  age(1);
+  compute(two);
+  age(1);
+  cached.forgetMemory();
+  compute(one);  // used later than the second
+  CHECK(cached.since("diskHits") == 1);
+  writeContent(folder.path / "0.graph.part-999999999-0", "left by a process that died");
+  compute(three);
+  CHECK(folder.files().size() == 2);
+  cached.forgetMemory();
+  compute(one);
+  CHECK(cached.since("diskHits") == 2);
+  compute(two);
+  CHECK(cached.since("diskHits") == 2);
+}
+
+}  // namespace
+}  // namespace nd::test
+
+int main(int count, char** arguments) {
+  using namespace nd::test;
+  const std::string modules = count > 1 ? arguments[1] : ".";
+  if (!Backends(modules).openvino) return 1;
+  readsWhatItWrote(modules);
+  readsInputs(modules);
+  spoiled(modules);
+  exchanged(modules);
+  withoutRoom(modules);
+  bounded(modules);
+  return report();
+}
