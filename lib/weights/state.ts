@@ -66,6 +66,8 @@ export class WeightsState {
   #report: LoraReport;
   #base: PreparedSet = emptySet;
   #textEncoderKey = '';
+  /** Times that the weights were read anew. */
+  #readings = 0;
 
   constructor(init: WeightsInit) {
     this.#init = init;
@@ -127,6 +129,7 @@ export class WeightsState {
 
   /** The weights were read anew: nothing is merged into them. The set of the model comes back with the next job. */
   reset(): void {
+    this.#readings++;
     this.#states = new Map();
     this.#runtimeKey = '';
     this.#current = keysOf(emptySet.key);
@@ -158,6 +161,7 @@ export class WeightsState {
   ): Promise<LoraReport> {
     const set = wanted ?? this.#base;
     if (this.isCurrent(set, parts)) return this.#report;
+    const readings = this.#readings;
     const plan = await this.#plan(set, scope);
     const { mode, reason } = chooseMode(this.#init.mode, plan, await this.#tensorIndex(scope));
     const within = [...plan.targets].filter(([tensor]) => parts.has(componentOf(tensor)));
@@ -171,12 +175,16 @@ export class WeightsState {
     const replaces = this.#runtimeKey !== runtimeKey;
     const verified = changes.length > 0 ? await this.#lookAtCheckpoint() : undefined;
     scope.check();
+    /** What was changed, or was to be, has left memory: from the beginning. */
+    const again = (): Promise<LoraReport> => this.apply(wanted, scope, onEvent, parts);
+    if (readings !== this.#readings) return again();
     const { native, backup, cacheBytes } = this.#init;
     const request = { backup, verify: verified?.isNew ?? false, cacheBytes, files: plan.files } as const;
     let result = emptyResult;
     /** `commit` also when the result comes after an abort: the weights are then between two sets until the next job. */
     const run = async (start: () => NativeJob<NativeWeightsResult>, commit: () => void): Promise<void> => {
       const between = (): void => {
+        if (readings !== this.#readings) return;
         commit();
         this.#current = keysOf('');
       };
@@ -203,6 +211,7 @@ export class WeightsState {
         },
       );
     }
+    if (readings !== this.#readings) return again();
     // Deltas at run time come and go together.
     const now = { ...(replaces ? keysOf('') : before) };
     for (const part of parts) now[part] = set.key;
