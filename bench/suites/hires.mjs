@@ -54,11 +54,14 @@ function report(ours, theirs, one, eight, repeat) {
     generate: ratioRow('generate ratio', pick(ours, 'total'), pick(theirs, 'total')),
     batch: ratioRow('batch / 8 jobs', pick(one, 'seconds'), pick(eight, 'seconds')),
   };
-  const switches = eight.flatMap(({ switches: all }) => all.slice(1));
+  const later = (key) => eight.flatMap(({ [key]: all }) => all.slice(1));
+  const [switches, between] = [later('switches'), later('between')];
   return {
     compared:
       'Whole processes against sd-cli --hires, same files, request and threads, equal pixels. Batch: 8 pictures with a second\n' +
-      'checkpoint in one job and in 8 jobs, all loads included. switch: both models in memory, from the second job on.',
+      'checkpoint in one job and in 8 jobs, all loads included. Both models in memory, from the second job on: switch is what the\n' +
+      'event of that name says, turns and weights; between the passes is everything from the last step of the first pass to the\n' +
+      'first step of the second: memory, LoRAs, prompts found again, noise levels and the enlarging of the latent as well.',
     request,
     repeat,
     rows: [
@@ -72,12 +75,13 @@ function report(ours, theirs, one, eight, repeat) {
       row('8 jobs', 's', pick(eight, 'seconds')),
       ratios.batch,
       row('switch', 'ms', switches),
+      row('between the passes', 'ms', between),
       row('loads of the batch', '', pick(one, 'loads')),
     ],
     goals: [
       goal('total ratio', ratios.process.median, '<=', 1.02, 'x'),
       goal('generate ratio', ratios.generate.median, '<=', 1.02, 'x'),
-      goal('switch', Math.max(...switches), '<=', 20, 'ms'),
+      goal('switch', Math.max(...switches, ...between), '<=', 20, 'ms'),
     ],
   };
 }

@@ -84,7 +84,9 @@ export function hiresPairs(hires: InfotextHires): [string, string][] {
   add(keys.upscaler, typeof upscaler === 'object' ? fileName(upscaler.file) : upscaler);
   if (typeof upscaler === 'object' && upscaler.tileSize !== 128) add(keys.tileSize, upscaler.tileSize);
   add(keys.checkpoint, hires.checkpoint === undefined ? undefined : fileName(hires.checkpoint));
-  pairs.push(...modulePairs(moduleKey, modules));
+  // Where the key is missing, Forge understands the modules of the first pass.
+  const own = hires.checkpoint === undefined ? undefined : 'built-in';
+  pairs.push(...modulePairs(moduleKey, modules ?? own));
   add(keys.sampler, hires.sampler === undefined ? undefined : samplerLabels[hires.sampler]);
   add(keys.schedule, hires.schedule === undefined ? undefined : scheduleLabels[hires.schedule]);
   for (const name of ['prompt', 'negativePrompt', 'cfgScale', 'guidance', 'clipSkip', 'seed'] as const)

@@ -122,11 +122,12 @@ function unfinishedOf(before: PassResult | undefined): UnfinishedRun {
 }
 
 async function bringLoras(scope: JobScope, tracker: ProgressTracker, { pass, models }: PassJob): Promise<void> {
-  for (const model of distinct(models)) {
-    const { weights } = model;
-    const parts = servedBy(model, models);
-    if (!weights.isCurrent(pass.loras, parts))
-      await tracker.stageOf('lora', (onEvent) => weights.apply(pass.loras, scope, onEvent, parts));
+  const stale = (): ModelContext | undefined =>
+    [...distinct(models)].find((model) => !model.weights.isCurrent(pass.loras, servedBy(model, models)));
+  // One model's weights can leave while those of another are changed.
+  for (let model = stale(); model !== undefined; model = stale()) {
+    const [{ weights }, parts] = [model, servedBy(model, models)];
+    await tracker.stageOf('lora', (onEvent) => weights.apply(pass.loras, scope, onEvent, parts));
   }
   tracker.skip('lora');
 }
@@ -143,15 +144,18 @@ async function encodeInputs(scope: JobScope, tracker: ProgressTracker, job: Pass
 async function encodePrompts(
   scope: JobScope,
   tracker: ProgressTracker,
-  { pass, models, inputs, memoryBudget }: PassJob,
+  job: PassJob,
   leases: Lease[],
 ): Promise<Lease[]> {
+  const { pass, models, inputs, memoryBudget } = job;
   const context = models.textEncoder;
   const parts = { ...pass, refImages: inputs.refImages };
   const wanted = [positiveParams(parts)];
   if (needsUncond(pass.sampling)) wanted.push(negativeParams(parts, context.facts));
   const mine: Lease[] = [];
   for (const params of wanted) {
+    // Weights that left while pictures were encoded come back without LoRAs.
+    await bringLoras(scope, tracker, job);
     const lease = await tracker.stage((onEvent) => acquireConditioning(context, scope, params, onEvent, memoryBudget));
     leases.push(lease);
     mine.push(lease);

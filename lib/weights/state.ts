@@ -73,6 +73,8 @@ export class WeightsState {
   #textEncoderKey = '';
   /** Ends the counting of what LoRAs have beside the weights. */
   #leave: (() => void) | undefined;
+  /** Times that the weights were read anew. */
+  #readings = 0;
 
   constructor(init: WeightsInit) {
     this.#init = init;
@@ -136,6 +138,7 @@ export class WeightsState {
   reset(): void {
     this.#leave?.();
     this.#leave = undefined;
+    this.#readings++;
     this.#states = new Map();
     this.#runtimeKey = '';
     this.#current = keysOf(emptySet.key);
@@ -167,8 +170,10 @@ export class WeightsState {
   ): Promise<LoraReport> {
     const set = wanted ?? this.#base;
     if (this.isCurrent(set, parts)) return this.#nothingDone();
+    const readings = this.#readings;
     const plan = await this.#plan(set, scope);
-    const { mode, reason } = chooseMode(this.#init.mode, plan, await this.#tensorIndex(scope));
+    const index = await this.#tensorIndex(scope);
+    const { mode, reason } = chooseMode(this.#init.mode, plan, index);
     const within = [...plan.targets].filter(([tensor]) => parts.has(componentOf(tensor)));
     const others = [...this.#states].filter(([tensor]) => !parts.has(componentOf(tensor)));
     const merged = new Map(mode === 'merge' ? [...others, ...within] : others);
@@ -180,12 +185,16 @@ export class WeightsState {
     const replaces = this.#runtimeKey !== runtimeKey;
     const verified = changes.length > 0 ? await this.#lookAtCheckpoint() : undefined;
     scope.check();
+    /** What was changed, or was to be, has left memory: from the beginning. */
+    const again = (): Promise<LoraReport> => this.apply(wanted, scope, onEvent, parts);
+    if (readings !== this.#readings) return again();
     const { native, backup, cacheBytes, threads } = this.#init;
     const request = { backup, verify: verified?.isNew ?? false, cacheBytes, files: plan.files } as const;
     let result = emptyResult;
     /** `commit` also when the result comes after an abort: the weights are then between two sets until the next job. */
     const run = async (start: () => NativeJob<NativeWeightsResult>, commit: () => void): Promise<void> => {
       const between = (): void => {
+        if (readings !== this.#readings) return;
         commit();
         this.#current = keysOf('');
       };
@@ -196,7 +205,7 @@ export class WeightsState {
     const before = this.#current;
     const files = set.loras.map(({ file }) => file);
     const change = { mode, backup, cacheBytes, threads, targets: changes, changed: this.#states, files };
-    const end = this.#init.room?.take(needOf(change, await this.#tensorIndex(scope)));
+    const end = this.#init.room?.take(needOf(change, index));
     try {
       if (replaces) {
         const targets = mode === 'runtime' ? within.map(([, target]) => target) : [];
@@ -223,6 +232,7 @@ export class WeightsState {
       throw error;
     }
     end?.();
+    if (readings !== this.#readings) return again();
     // Deltas at run time come and go together.
     const now = { ...(replaces ? keysOf('') : before) };
     for (const part of parts) now[part] = set.key;

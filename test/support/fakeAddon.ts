@@ -77,6 +77,8 @@ export interface FakeCall<Op extends FakeOp = FakeOp> {
   readonly model: number;
   cancelled: boolean;
   settled: boolean;
+  /** It has given its result, perhaps after it was cancelled. */
+  done: boolean;
   /** Sends an event, as the native side would. */
   emit(event: NativeEvent): void;
   /** Ends a held call. */
@@ -324,8 +326,10 @@ export class FakeAddon {
     let refuse: (error: Error) => void = () => undefined;
     const promise = new Promise<T>((resolve, reject) => {
       finish = () => {
+        if (call.settled) return;
         call.settled = true;
         resolve(result());
+        call.done = true;
       };
       refuse = (error) => {
         call.settled = true;
@@ -341,6 +345,7 @@ export class FakeAddon {
       model,
       cancelled: false,
       settled: false,
+      done: false,
       emit: (event) => {
         if (!call.settled) onEvent?.(event);
       },

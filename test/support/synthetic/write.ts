@@ -34,9 +34,16 @@ export async function writeSynthetic(
   return writeTensors(path, tensors, options.seed, { 'synthetic.kind': kind, 'synthetic.seed': String(options.seed) });
 }
 
-/** A checkpoint whose weights are a hole in the file: zeros that take no room on the disk. */
-export async function writeHollow(kind: SyntheticKind, path: string): Promise<void> {
-  const specs = syntheticTensors(kind).map(({ name, shape }) => ({ name, dtype: 'F16' as const, shape }));
+/**
+ * A checkpoint whose weights are a hole in the file: zeros that take no room on the disk.
+ * @param change of its tensors, e.g. to leave some out.
+ */
+export async function writeHollow(
+  kind: SyntheticKind,
+  path: string,
+  change: (tensors: readonly SyntheticTensor[]) => readonly SyntheticTensor[] = (tensors) => tensors,
+): Promise<void> {
+  const specs = change(syntheticTensors(kind)).map(({ name, shape }) => ({ name, dtype: 'F16' as const, shape }));
   const { header, totalBytes } = layOut(specs, { format: 'pt' });
   await writeFile(path, header);
   await truncate(path, totalBytes);
