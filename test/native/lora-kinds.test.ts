@@ -206,6 +206,7 @@ it('q4_K: within a step of the block, and half of one on average', async () => {
   await weights.set([{ path: writeLora(scratch.path('q4.safetensors'), Object.fromEntries(tensors)) }]);
   const after = await weights.numbers(tensor);
   const delta = referenceDelta({ shape, data }, parts, 'lora', 1);
+  let seen = 0;
   for (let block = 0; block < after.length; block += 256) {
     const exact = Array.from({ length: 256 }, (_, i) => (data[block + i] ?? NaN) + (delta[block + i] ?? NaN));
     // 16 values over the span of each 32, zero among them. Spans are stored in 6 bits of the widest.
@@ -214,8 +215,10 @@ it('q4_K: within a step of the block, and half of one on average', async () => {
     const errors = exact.map((value, i) => Math.abs((after[block + i] ?? NaN) - value));
     expect(Math.max(...errors)).toBeLessThanOrEqual(1.25 * step);
     expect(Math.sqrt(errors.reduce((sum, error) => sum + error * error, 0) / 256)).toBeLessThanOrEqual(0.5 * step);
-    expect(Math.max(...delta.slice(block, block + 256).map(Math.abs))).toBeGreaterThan(1.25 * step);
+    if (Math.max(...delta.slice(block, block + 256).map(Math.abs)) > 1.25 * step) seen++;
   }
+  // Blocks that could not hold without the LoRA.
+  expect(seen).toBeGreaterThan(after.length / 256 / 2);
   await weights.set([]);
   expect(await weights.numbers(tensor)).toEqual(data);
 });
