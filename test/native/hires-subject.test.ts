@@ -13,10 +13,10 @@ const twoPasses = {
   ...{ ...request, width: 128, height: 128 },
   hires: { scale: 1.5, upscaler: 'lanczos', denoisingStrength: 0.4, steps: 5 },
 } as const;
-/** Pixels; the leaf of the first pass has some 200, and twice that at 192x192; specks on the apple have fewer than 80. */
+/** Pixels; a leaf has 180 and more, at 192x192 mostly over 230; specks on the apple have fewer than 120. */
 const leaf = 150;
 
-const seeds = [3, 1, 2] as const;
+const seeds = [3, 1, 6] as const;
 const drawn = new Map<number, string[]>();
 
 it.each(seeds)('draws once in two passes what one pass of the same size draws twice: seed %i', async (seed) => {
