@@ -256,7 +256,7 @@ async function unpackEmbedded(tracker: ProgressTracker, signal: AbortSignal): Pr
 }
 
 /** Names the option of the file that the native side complains of. */
-function withField(error: unknown, files: NativeModelFiles): unknown {
+export function withField(error: unknown, files: NativeModelFiles): unknown {
   if (!(error instanceof DiffusionError) || error.field !== undefined) return error;
   const found = (Object.entries(files) as [string, string | undefined][]).find(
     ([, path]) => path !== undefined && error.message.includes(`"${path}"`),

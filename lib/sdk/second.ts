@@ -4,7 +4,7 @@ import type { NativeLoadMemory, NativeLoadOptions, NativeModelFiles } from '../n
 import type { OpenedSecond, OpenSecond, PassParts, PipelineModel } from '../pipeline/index.js';
 import { type Assembled, assemble } from './assemble.js';
 import { fileStamps } from './identity.js';
-import { captionOf, identityOf, type LoadContext, measurer, reopen, settingsOf } from './loading.js';
+import { captionOf, identityOf, type LoadContext, measurer, reopen, settingsOf, withField } from './loading.js';
 import { admitsLoad, measureLoad } from './loadMemory.js';
 import { type CheckedLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import { modelFacts } from './modelInfo.js';
@@ -59,7 +59,9 @@ export class SecondModels {
     let opened = known();
     if (opened === undefined) {
       await checkModelFiles(files, stop);
-      const measured = await measureLoad(this.#memory, request, stop);
+      const measured = await measureLoad(this.#memory, request, stop).catch((error: unknown) => {
+        throw ofFile(error, files);
+      });
       // Somebody else may have opened it meanwhile.
       opened = known() ?? (await this.#once(key, () => this.#assemble(options, files, measured, request, stamps)));
     }
@@ -145,6 +147,17 @@ export function secondOpener(seconds: SecondModels, first: FirstModel): OpenSeco
         throw ofOption(error, wanted.within);
       });
   };
+}
+
+/** A job has several checkpoints: whatever the native side finds wrong with a model, its file is named. */
+function ofFile(error: unknown, files: NativeModelFiles): unknown {
+  const known = withField(error, files);
+  if (!(known instanceof DiffusionError) || known.field !== undefined || !known.code.startsWith('ERR_MODEL_'))
+    return known;
+  const field = files.checkpoint === undefined ? 'diffusionModel' : 'checkpoint';
+  const given = files[field];
+  const message = `The model "${String(given)}" cannot be loaded: ${known.message}`;
+  return new DiffusionError(known.code, message, { field, given, cause: known });
 }
 
 /** A request has no option `checkpoint` of its own. */

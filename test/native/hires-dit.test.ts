@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createRuntime, type ModelEvent, type Runtime } from '../../lib/index.js';
+import type { ModelEvent } from '../../lib/index.js';
 import { hiresSize } from '../../lib/pipeline/hires/size.js';
 import { hiresSigmas, hiresSteps } from '../../lib/pipeline/hires/steps.js';
 import { upscalePixels } from '../../lib/pipeline/hires/upscalePixels.js';
 import { memoryJobs } from '../support/memoryJobs.js';
-import { edge, expectPicture, failure, hashes, only, threads, tiny, useModel } from '../support/native.js';
+import { edge, expectPicture, failure, hashes, only, tiny, useModel } from '../support/native.js';
 import { useScratch } from '../support/scratch.js';
 import { syntheticBytes, writeSynthetic } from '../support/synthetic/index.js';
 
@@ -23,7 +23,8 @@ const size = hiresSize(
   { sizeMultiple: 16, scaleFactor: 8 },
 );
 const second = { sampler: 'euler', schedule: 'discrete', cfgScale: 1, guidance: 3.5 } as const;
-const hires = { width: 96, height: edge, denoisingStrength: 0.6, steps: 1, ...second };
+// The last of three steps: at the first a flow model's start would be noise alone.
+const hires = { width: 96, height: edge, denoisingStrength: 0.3, steps: 1, ...second };
 const job = () => ({ ...tiny, hires: { ...hires, checkpoint } });
 
 describe('a second pass with a model of another kind', () => {
@@ -72,21 +73,25 @@ describe('a second pass with a model of another kind', () => {
     expect([...phases]).toEqual([]);
   });
 
-  it('takes no more than was estimated, and fits the limit that it was planned for', async () => {
-    const [free] = await memoryJobs({ requests: [job()] });
-    if (free?.refused !== undefined || free === undefined) throw new Error(free?.message ?? 'The child told nothing');
+  it('takes what was planned; where both have no room together, the first leaves and memoryLimit holds', async () => {
+    const run = async (memoryLimit?: number) => {
+      const runtime = memoryLimit === undefined ? {} : { memoryLimit };
+      const [told] = await memoryJobs({ runtime, requests: [job()] });
+      if (told?.refused !== undefined || told === undefined) throw new Error(told?.message ?? 'The child told nothing');
+      return told;
+    };
+    const free = await run();
     expect(free.models).toEqual(['load flux', 'switch flux']);
-    // Both models and the largest stage.
-    expect(free.estimate.weights).toBeGreaterThan(syntheticBytes('flux-narrow'));
-    expect(free.sinceStart).toBeLessThan(free.estimate.peak * 1.05 + 32 * 2 ** 20);
-    expect(free.sinceStart).toBeGreaterThan(free.estimate.peak * 0.7);
-  });
-
-  it('in an isolated engine has the same bytes', async () => {
-    const runtime: Runtime = await createRuntime({ backend: 'cpu', threads, isolation: 'process' });
-    const model = await runtime.loadModel({ mmap: true });
-    const isolated = hashes(await model.txt2img(job()));
-    await runtime.dispose();
-    expect(isolated).toEqual(hashes(await fixture.model.txt2img(job())));
+    // Both models; beside what was planned is what the process and its allocator take for themselves.
+    expect(free.planned).toBeGreaterThan(fixture.model.info.bytes + syntheticBytes('flux-narrow'));
+    expect(free.sinceStart).toBeGreaterThan(free.planned * 0.95);
+    expect(free.sinceStart).toBeLessThan(free.planned * 1.1 + 64 * 2 ** 20);
+    const limit = Math.round(free.estimate.peak + 256 * 2 ** 20);
+    expect(limit).toBeLessThan(free.planned);
+    const limited = await run(limit);
+    expect(limited.unloads).toEqual(['nano']);
+    expect(limited.models).toEqual(['unload nano', 'load flux', 'switch flux']);
+    expect(limited.sinceStart).toBeLessThan(limit);
+    expect(limited.hash).toBe(free.hash);
   });
 });

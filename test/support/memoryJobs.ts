@@ -15,6 +15,8 @@ export interface MemoryJob {
   readonly warnings: readonly { readonly code: string }[];
   readonly hash: string;
   readonly unloads: readonly string[];
+  /** `peak` of its plan, bytes. */
+  readonly planned: number;
   readonly models: readonly string[];
   readonly phases: readonly string[];
   readonly refused?: string;

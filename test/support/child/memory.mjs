@@ -42,10 +42,11 @@ for (const { start: size, only, ...request } of requests) {
     await model.estimate(whole);
     cached = Math.min(cached, performance.now() - again);
   }
-  const unloads = only === undefined ? (await model.plan(whole).catch(() => ({ unloads: [] }))).unloads : [];
+  const none = { unloads: [], peak: NaN };
+  const { unloads, peak: planned } = only === undefined ? await model.plan(whole).catch(() => none) : none;
   resetPeak();
   const before = memory('VmRSS');
-  const seen = () => ({ unloads, models, phases: [...phases] });
+  const seen = () => ({ unloads, planned, models, phases: [...phases] });
   try {
     const { images, warnings } = await run(whole, only);
     const peak = memory('VmHWM');

@@ -218,4 +218,22 @@ describe('what cannot be', () => {
     expect(planned).toMatchObject({ code, field });
     expect((await two.model.txt2img({ ...request, hires: {} })).images).toHaveLength(1);
   });
+
+  it('names file and option of whatever the engine finds wrong with a checkpoint', async () => {
+    const two = await models();
+    two.fake.events = (op) => {
+      if (op === 'measureLoad') two.fake.calls.at(-1)?.fail('ERR_MODEL_UNSUPPORTED', '34 tensors are missing.');
+      return [];
+    };
+    const error: unknown = await two.model
+      .txt2img({ ...request, hires: { checkpoint: two.b } })
+      .catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      ...{ code: 'ERR_MODEL_UNSUPPORTED', field: 'hires.checkpoint', given: two.b },
+      message: `The model "${two.b}" cannot be loaded: 34 tensors are missing.`,
+    });
+    expect(two.fake.of('sample')).toHaveLength(0);
+    two.fake.events = () => [];
+    expect((await two.model.txt2img({ ...request, hires: { checkpoint: two.b } })).images).toHaveLength(1);
+  });
 });
