@@ -54,7 +54,7 @@ const maxEntries = 256;
 
 /** Measured sizes of one model by shape; a shape is measured once. */
 export class MeasureCache {
-  readonly #entries = new Map<string, NativeJobMemory>();
+  readonly #entries = new Map<string, Entry>();
 
   /** Memory of a job from the engine's own graphs; `scope` runs what was not measured before. */
   async measure(native: NativeModel, scope: JobScope, shape: JobShape, tilings: Tilings): Promise<NativeJobMemory> {
@@ -81,18 +81,17 @@ export class MeasureCache {
   }
 
   /** A graph of a component was compiled for this size, so that the next job of it does not count it again. */
-  noteCompiled(component: 'textEncoder' | 'diffusionModel' | 'vae', { width, height }: NativeSize): void {
-    const without = (memory: NativeGraphMemory): NativeGraphMemory => ({ ...memory, compiled: 0 });
-    for (const [key, memory] of this.#entries) {
+  noteCompiled(component: Component, { width, height }: NativeSize): void {
+    for (const [key, { compiled }] of this.#entries) {
       const params = JSON.parse(key) as NativeSize;
       // Prompts are encoded at no size.
-      if (component === 'textEncoder') this.#entries.set(key, { ...memory, textEncoder: without(memory.textEncoder) });
-      if (params.width !== width || params.height !== height) continue;
-      if (component === 'diffusionModel') this.#entries.set(key, { ...memory, diffusion: without(memory.diffusion) });
-      const { preview, vaeEncode, vaeDecode } = memory;
-      const coders = { preview: without(preview), vaeEncode: without(vaeEncode), vaeDecode: without(vaeDecode) };
-      if (component === 'vae') this.#entries.set(key, { ...memory, ...coders });
+      if (component === 'textEncoder' || (params.width === width && params.height === height)) compiled.add(component);
     }
+  }
+
+  /** The weights have left memory, and with them all that was compiled of them. */
+  forgetCompiled(): void {
+    for (const { compiled } of this.#entries.values()) compiled.clear();
   }
 
   /** Each stage is remembered by itself; those that are not known are measured together. */
@@ -109,7 +108,7 @@ export class MeasureCache {
     if (missing.length > 0) {
       const params = missing.reduce((all, [name]) => ({ ...all, ...stages[name] }), nothing);
       const measured = await scope.run(() => native.measure(params));
-      for (const [, key] of missing) this.#entries.set(key, measured);
+      for (const [, key] of missing) this.#entries.set(key, { measured, compiled: new Set() });
     }
     const found = keys.map(([name, key]) => [name, this.#touch(key)] as const);
     for (const oldest of this.#entries.keys()) {
@@ -124,8 +123,28 @@ export class MeasureCache {
     if (known === undefined) throw new Error('A stage was not measured');
     this.#entries.delete(key);
     this.#entries.set(key, known);
-    return known;
+    return toCompile(known);
   }
+}
+
+type Component = 'textEncoder' | 'diffusionModel' | 'vae';
+
+interface Entry {
+  readonly measured: NativeJobMemory;
+  /** What was compiled for it since, and is still there. */
+  readonly compiled: Set<Component>;
+}
+
+function toCompile({ measured, compiled }: Entry): NativeJobMemory {
+  const rest = (component: Component, memory: NativeGraphMemory): NativeGraphMemory =>
+    compiled.has(component) ? { ...memory, compiled: 0 } : memory;
+  return {
+    textEncoder: rest('textEncoder', measured.textEncoder),
+    diffusion: rest('diffusionModel', measured.diffusion),
+    preview: rest('vae', measured.preview),
+    vaeEncode: rest('vae', measured.vaeEncode),
+    vaeDecode: rest('vae', measured.vaeDecode),
+  };
 }
 
 type StageName = 'sampled' | 'encoded' | 'decoded';

@@ -76,6 +76,7 @@ export function assemble(init: AssembleInit): Assembled {
     onDrop: () => {
       weights.reset();
       pipeline.compiler?.forget();
+      pipeline.memory.cache.forgetCompiled();
     },
   });
   const { native } = resident;
