@@ -21,7 +21,7 @@ struct CacheFileError : std::runtime_error {
 struct CacheHeader {
   char magic[8];
   uint64_t format;
-  Id maker;  // of OpenVINO's version and the processor
+  Id maker;  // of the build of this module, OpenVINO's version and the processor
   Id key;
   uint64_t blobBytes;
   uint64_t descriptionBytes;

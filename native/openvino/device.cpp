@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cache.h"
+#include "disk_cache.h"
 #include "estimate.h"
 #include "ggml-impl.h"
 #include "report.h"
@@ -160,6 +161,13 @@ ggml_backend_t initBackend(ggml_backend_dev_t dev, const char* params) {
     auto context = std::make_unique<Context>();
     context->settings = Settings::parse(params);
     checkDevice(context->settings.device);
+    if (!context->settings.diskCache.empty() && !diskCacheWorks()) {
+      GGML_LOG_WARN(
+          "openvino: the disk cache is off: this module was linked without a build id, so its files could "
+          "not "
+          "be told from those of another version\n");
+      context->settings.diskCache.clear();
+    }
     auto backend = std::make_unique<ggml_backend>(ggml_backend{guid(), interface, dev, context.get()});
     context.release();
     return backend.release();

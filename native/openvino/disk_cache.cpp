@@ -3,17 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <sstream>
 
+#include "build_id.h"
 #include "cache_file.h"
 #include "compiler.h"
 #include "ggml-impl.h"
 #include "report.h"
-
-#if defined(__linux__)
-#include <dlfcn.h>
-#endif
 
 namespace nd::openvino {
 namespace {
@@ -22,23 +18,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kExtension = ".graph";
 
-// Of this module: another one may translate the same graph in another way.
-Id ownContent() {
-  Hasher hasher;
-#if defined(__linux__)
-  Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(&readProgram), &info) == 0) return {};
-  std::ifstream file(info.dli_fname, std::ios::binary);
-  std::vector<char> piece(size_t{1} << 20);
-  while (file.read(piece.data(), static_cast<std::streamsize>(piece.size())), file.gcount() > 0)
-    hasher.add(piece.data(), static_cast<size_t>(file.gcount()));
-#endif
-  return hasher.finish();
-}
-
 // What a file must have been made by: this module, this OpenVINO, this processor.
 Id makerOf(const Settings& settings) {
-  static const Id own = ownContent();
   std::string text = ov::get_openvino_version().buildNumber;
   try {
     text += '\n' + core().get_property(settings.device, ov::device::full_name);
@@ -57,7 +38,7 @@ Id makerOf(const Settings& settings) {
     text += has ? '1' : '0';
 #endif
   Hasher hasher;
-  hasher.value(own);
+  hasher.value(ownBuild().value_or(Id()));
   hasher.add(text.data(), text.size());
   return hasher.finish();
 }
@@ -158,6 +139,8 @@ void trim(const Settings& settings) {
 }
 
 }  // namespace
+
+bool diskCacheWorks() { return ownBuild().has_value(); }
 
 std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Settings& settings) {
   if (settings.diskCache.empty()) return nullptr;

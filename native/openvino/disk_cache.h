@@ -1,7 +1,7 @@
 // Compiled graphs on disk, one file each, off unless the settings name a directory. A file is known by the
 // key that the cache in memory uses (structure, shapes, types, settings, content of every weight), and says
-// inside which OpenVINO and which processor it was made by. It is believed only when every byte has its hash:
-// what OpenVINO imports it does not check.
+// inside which build of this module, which OpenVINO and which processor it was made by. It is believed only
+// when every byte has its hash: what OpenVINO imports it does not check.
 //
 // Nothing here fails: what cannot be read is compiled, what cannot be written is left out, and a line in the
 // log says so. Any thread, any number of processes: files are written beside their place and renamed.
@@ -14,6 +14,8 @@
 
 namespace nd::openvino {
 
+// False where this module does not know its own build: files of another one would pass for its own.
+bool diskCacheWorks();
 // The program of a file; null when there is none that holds.
 std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Settings& settings);
 // Writes it, and removes files that were not used lately until the bound holds.

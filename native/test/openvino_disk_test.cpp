@@ -1,6 +1,8 @@
 // The disk cache of the OpenVINO backend: what is read instead of compiled, and that no file, whatever is in
 // it and wherever it lies, changes a result or stops one.
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
@@ -250,12 +252,84 @@ void bounded(const std::string& modules) {
   CHECK(cached.since("diskHits") == 2);
 }
 
+// Another process, whose module is put in place of the one that it has loaded before its cache is used:
+// `before` changes the bytes of the module that it loads, `later` those that lie there afterwards.
+using Change = std::function<void(std::string&)>;
+void otherProcess(const std::string& modules, const Folder& place, const Folder& cache, const Change& before,
+                  const Change& later) {
+  const std::string name = "libggml-openvino.so";
+  fs::create_directories(place.path);
+  for (const auto& entry : fs::directory_iterator(modules))
+    if (entry.path().filename() != name && entry.path().string().find("node-diffusion") == std::string::npos)
+      fs::create_symlink(fs::absolute(entry.path()), place.path / entry.path().filename());
+  std::string module = contentOf(fs::path(modules) / name);
+  before(module);
+  writeContent(place.path / name, module);
+  later(module);
+  writeContent(place.path / "later", module);
+  const pid_t child = fork();
+  if (child == 0) {
+    execl("/proc/self/exe", "openvino_disk_test", place.path.c_str(), cache.path.c_str(),
+          static_cast<char*>(nullptr));
+    _exit(9);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+int asOtherProcess(const fs::path& modules, const fs::path& cache) {
+  const Cached cached(modules.string(), cache);
+  fs::rename(modules / "later", modules / "libggml-openvino.so");
+  Layer layer(cached, 8);
+  compute(layer);
+  std::printf("%d compilations, %d read, %d written, %d failures\n", cached.since("compilations"),
+              cached.since("diskHits"), cached.since("diskWrites"), cached.since("diskFailures"));
+  return report();
+}
+
+std::string makerOf(const Folder& folder) {
+  CHECK(folder.files().size() == 1);
+  return folder.files().empty() ? "" : contentOf(folder.files().front()).substr(16, 16);
+}
+
+// A file says which code made it, not which file lay where that code came from.
+void replacedModule(const std::string& modules) {
+  const Folder own("nd-openvino-own-");
+  const Cached cached(modules, own.path);
+  Layer layer(cached, 8);
+  compute(layer);
+  const auto same = [](std::string&) {};
+  const auto longer = [](std::string& module) { module += "another version"; };
+  // As a linker writes it: lengths of name and value, the type, and the name.
+  const std::string note("\4\0\0\0\24\0\0\0\3\0\0\0GNU\0", 16);
+  const auto otherBuild = [&](std::string& module) { module[module.find(note) + note.size()] ^= 1; };
+  const auto noBuild = [&](std::string& module) { module[module.find(note) + 12] = 'X'; };
+  {
+    const Folder place("nd-openvino-place-");
+    const Folder cache("nd-openvino-replaced-");
+    otherProcess(modules, place, cache, same, longer);
+    CHECK(makerOf(cache) == makerOf(own));
+  }
+  {
+    const Folder place("nd-openvino-place-");
+    const Folder cache("nd-openvino-other-");
+    otherProcess(modules, place, cache, otherBuild, same);
+    CHECK(makerOf(cache) != makerOf(own));
+  }
+  const Folder place("nd-openvino-place-");
+  const Folder cache("nd-openvino-unknown-");
+  otherProcess(modules, place, cache, noBuild, same);
+  CHECK(cache.files().empty());
+}
+
 }  // namespace
 }  // namespace nd::test
 
 int main(int count, char** arguments) {
   using namespace nd::test;
   const std::string modules = count > 1 ? arguments[1] : ".";
+  if (count > 2) return asOtherProcess(modules, arguments[2]);
   if (!Backends(modules).openvino) return 1;
   readsWhatItWrote(modules);
   readsInputs(modules);
@@ -263,5 +337,6 @@ int main(int count, char** arguments) {
   exchanged(modules);
   withoutRoom(modules);
   bounded(modules);
+  replacedModule(modules);
   return report();
 }
