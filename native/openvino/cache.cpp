@@ -198,7 +198,6 @@ std::shared_ptr<Program> ProgramCache::make(const Id& key, const Graph& graph, c
     made.bytes = program.bytes + unpackedBytes(graph) - before;
   };
   if (auto program = readProgram(key, graph, settings)) {
-    program->bindWeights(graph);
     made.reason = "it was in the disk cache";
     measure(*program);
     logMade("read", graph, *program, made);

@@ -67,7 +67,24 @@ std::string describe(const Program& program, const std::vector<uint64_t>& blobs)
   return text.str();
 }
 
-std::shared_ptr<Program> build(const CacheFile& file, const Settings& settings) {
+// Its numbers mean something in this graph: nothing looks at them again.
+void check(const Part& part, const Graph& graph, bool adaptive) {
+  const auto known = [&](int id) { return id >= 0 && id < graph.tensors(); };
+  bool valid = part.begin >= 0 && part.begin <= part.end && part.end <= graph.nodes();
+  for (const std::vector<int>* ids : {&part.inputs, &part.outputs})
+    for (const int id : *ids) valid = valid && known(id);
+  for (const Copy& copy : part.copies) valid = valid && known(copy.from) && known(copy.to);
+  for (const int id : part.inputs) {
+    if (!valid || !isWeight(graph.tensor(id))) continue;
+    valid = adaptive && graph.canBeInput(graph.tensor(id));
+  }
+  if (part.model)
+    valid = valid && part.model.inputs().size() == part.inputs.size() &&
+            part.model.outputs().size() == part.outputs.size();
+  if (!valid) throw CacheFileError("it is of another graph");
+}
+
+std::shared_ptr<Program> build(const CacheFile& file, const Graph& graph, const Settings& settings) {
   auto program = std::make_shared<Program>();
   std::istringstream text(file.description);
   size_t parts = 0;
@@ -78,18 +95,23 @@ std::shared_ptr<Program> build(const CacheFile& file, const Settings& settings) 
     size_t blob = 0;
     size_t counts[3] = {};
     text >> part.begin >> part.end >> part.compiled >> blob >> counts[0] >> counts[1] >> counts[2];
+    // Each number has a digit and a space.
+    for (const size_t count : counts)
+      if (!text || count > file.description.size()) throw CacheFileError("its description is damaged");
     part.inputs.resize(counts[0]);
     part.outputs.resize(counts[1]);
     part.copies.resize(counts[2]);
     for (int& id : part.inputs) text >> id;
     for (int& id : part.outputs) text >> id;
     for (Copy& copy : part.copies) text >> copy.from >> copy.to;
+    if (blob > file.blobs.get_byte_size() - offset) throw CacheFileError("its description is damaged");
     if (blob > 0) {
       const ov::Tensor bytes(file.blobs, ov::Coordinate{offset}, ov::Coordinate{offset + blob});
       part.model = core().import_model(bytes, settings.device, configuration(settings));
       part.request = part.model.create_infer_request();
       offset += blob;
     }
+    check(part, graph, program->adaptive);
     program->parts.push_back(std::move(part));
   }
   if (!text) throw CacheFileError("its description is damaged");
@@ -150,14 +172,15 @@ std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Se
   try {
     const ResidentGrowth growth;
     std::shared_ptr<Program> program;
-    uint64_t blobs = 0;
+    uint64_t bytes = 0;
     {
       const CacheFile file = readCacheFile(path, key, makerOf(settings));
-      program = build(file, settings);
-      blobs = file.blobs.get_byte_size();
+      program = build(file, graph, settings);
+      bytes = file.blobs.get_byte_size();
     }
+    program->bytes = std::max(bytes, growth.bytes());
+    program->bindWeights(graph);
     tieTo(graph, *program);
-    program->bytes = std::max(blobs, growth.bytes());
     fs::last_write_time(path, fs::file_time_type::clock::now(), error);
     Report::instance().diskHits.fetch_add(1);
     return program;
@@ -165,6 +188,7 @@ std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Se
     Report::instance().diskFailures.fetch_add(1);
     GGML_LOG_WARN("openvino: %s of the disk cache is not used: %s\n", path.filename().c_str(),
                   failure.what());
+    fs::remove(path, error);
     return nullptr;
   }
 }

@@ -16,7 +16,8 @@ namespace nd::openvino {
 
 // False where this module does not know its own build: files of another one would pass for its own.
 bool diskCacheWorks();
-// The program of a file; null when there is none that holds.
+// The program of a file, with the graph's weights bound; null when there is none that holds. One that does not
+// is removed.
 std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Settings& settings);
 // Writes it, and removes files that were not used lately until the bound holds.
 void writeProgram(const Id& key, Program& program, const Settings& settings);

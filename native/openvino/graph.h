@@ -36,6 +36,7 @@ class Graph {
   // Index of a node; -1 for leaves, and for nodes that the graph does not compute.
   int indexOf(const ggml_tensor* tensor) const;
   int idOf(const ggml_tensor* tensor) const { return ids_.at(tensor); }
+  int tensors() const { return static_cast<int>(tensors_.size()); }
   ggml_tensor* tensor(int id) const { return tensors_[static_cast<size_t>(id)]; }
   // Its value must be in memory when the graph has run.
   bool isResult(int index) const { return results_[static_cast<size_t>(index)]; }

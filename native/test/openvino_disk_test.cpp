@@ -7,7 +7,9 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
+#include "../openvino/hash.h"
 #include "check.h"
 #include "openvino_net.h"
 
@@ -190,6 +192,80 @@ void exchanged(const std::string& modules) {
   CHECK(cached.since("diskHits") == 0);
 }
 
+// The file with another description, and every hash right.
+std::string described(const std::string& whole, const std::string& description) {
+  constexpr size_t header = 96;
+  constexpr size_t body = 64;
+  constexpr size_t self = 80;
+  uint64_t blobs = 0;
+  std::memcpy(&blobs, &whole[48], sizeof(blobs));
+  std::string made = whole.substr(0, header + blobs) + description;
+  const uint64_t bytes = description.size();
+  std::memcpy(&made[56], &bytes, sizeof(bytes));
+  const auto hash = [&](size_t from, size_t size, size_t to) {
+    openvino::Hasher hasher;
+    hasher.add(&made[from], size);
+    const openvino::Id id = hasher.finish();
+    std::memcpy(&made[to], &id, sizeof(id));
+  };
+  CHECK(made.size() - header < size_t{1} << 20);  // one piece
+  hash(header, made.size() - header, body);
+  hash(0, self, self);
+  return made;
+}
+
+// A file that is whole and fits another graph: nothing of it reaches the graph, and it is compiled.
+void ofAnotherGraph(const std::string& modules) {
+  const Folder folder("nd-openvino-described-");
+  const Cached cached(modules, folder.path, "weightInputs=1");
+  Layer layer(cached, 19, 4);
+  const std::vector<float> wanted = compute(layer);
+  CHECK(folder.files().size() == 1);
+  const fs::path file = folder.files().front();
+  const std::string whole = contentOf(file);
+  uint64_t length = 0;
+  std::memcpy(&length, &whole[56], sizeof(length));
+  std::vector<std::string> words;
+  std::istringstream text(whole.substr(whole.size() - length));
+  for (std::string word; text >> word;) words.push_back(word);
+  CHECK(described(whole, whole.substr(whole.size() - length)) == whole);
+  // adaptive, covered, uncovered, parts; begin, end, compiled, blob, inputs, outputs, copies; the inputs.
+  constexpr size_t inputs = 11;
+  CHECK(words[0] == "1" && words[3] == "1" && std::stoi(words[8]) >= 4);
+  const auto changed = [&](size_t at, const std::string& word) {
+    std::vector<std::string> other = words;
+    other[at] = word;
+    return other;
+  };
+  std::vector<std::vector<std::string>> lists{changed(inputs, "1000000"),
+                                              changed(inputs, "-1"),
+                                              changed(7, "99999999999"),
+                                              changed(8, "99999999999"),
+                                              changed(5, "1000"),
+                                              changed(10, "1"),
+                                              changed(0, "0")};
+  for (size_t one = 0; one < 4; ++one)
+    for (size_t two = 0; two < one; ++two) {
+      lists.push_back(words);
+      std::swap(lists.back()[inputs + one], lists.back()[inputs + two]);
+    }
+  int refused = 0;
+  for (const std::vector<std::string>& list : lists) {
+    std::string description;
+    for (const std::string& word : list) description += (description.empty() ? "" : " ") + word;
+    writeContent(file, described(whole, description));
+    cached.forgetMemory();
+    const Cached again(modules, folder.path, "weightInputs=1");
+    const bool computed = layer.net.compute() == GGML_STATUS_SUCCESS;
+    refused += again.since("diskFailures");
+    if (again.since("diskFailures") == 0) continue;  // two inputs of one shape are exchanged
+    CHECK(computed && layer.net.read(0).size() * 3 == wanted.size());
+    CHECK(again.since("compilations") == 1 && again.since("diskWrites") == 1);
+    CHECK(compute(layer) == wanted);
+  }
+  CHECK(refused >= static_cast<int>(lists.size()) - 2);
+}
+
 void withoutRoom(const std::string& modules) {
   {
     const Folder folder("nd-openvino-file-");
@@ -335,6 +411,7 @@ int main(int count, char** arguments) {
   readsInputs(modules);
   spoiled(modules);
   exchanged(modules);
+  ofAnotherGraph(modules);
   withoutRoom(modules);
   bounded(modules);
   replacedModule(modules);
