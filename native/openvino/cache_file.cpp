@@ -1,13 +1,15 @@
 #include "cache_file.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
+#include <random>
 #include <system_error>
 #include <vector>
 
 #if defined(__linux__)
-#include <signal.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #endif
 
@@ -56,14 +58,29 @@ class BodyHash {
   std::vector<char> held_;
 };
 
+// Process ids repeat between containers that share a directory.
 fs::path temporaryOf(const fs::path& path) {
-  static std::atomic<int> count{0};
-  long process = 0;
-#if defined(__linux__)
-  process = getpid();
-#endif
-  return path.string() + kTemporary + std::to_string(process) + '-' + std::to_string(count.fetch_add(1));
+  std::random_device random;
+  char suffix[20];
+  std::snprintf(suffix, sizeof(suffix), "%08x%08x", random(), random());
+  return path.string() + kTemporary + suffix;
 }
+
+#if defined(__linux__)
+
+bool lock(int file, int how) {
+  int result = -1;
+  do result = flock(file, how);
+  while (result != 0 && errno == EINTR);
+  return result == 0;
+}
+
+bool isLinked(int file) {
+  struct stat found {};
+  return fstat(file, &found) == 0 && found.st_nlink > 0;
+}
+
+#endif
 
 }  // namespace
 
@@ -93,11 +110,8 @@ CacheFile readCacheFile(const fs::path& path, const Id& key, const Id& maker) {
   return content;
 }
 
-CacheWriter::CacheWriter(const fs::path& path, const Id& key, const Id& maker)
-    : path_(path), temporary_(temporaryOf(path)) {
-  errno = 0;
-  file_.open(temporary_, std::ios::binary | std::ios::in | std::ios::out | std::ios::trunc);
-  check("opened");
+CacheWriter::CacheWriter(fs::path path, const Id& key, const Id& maker) : path_(std::move(path)) {
+  create();
   std::memcpy(header_.magic, kMagic, sizeof(kMagic));
   header_.format = kFormat;
   header_.key = key;
@@ -105,11 +119,50 @@ CacheWriter::CacheWriter(const fs::path& path, const Id& key, const Id& maker)
   file_.write(reinterpret_cast<const char*>(&header_), sizeof(header_));
 }
 
-CacheWriter::~CacheWriter() {
-  if (temporary_.empty()) return;
-  file_.close();
-  std::error_code ignored;
-  fs::remove(temporary_, ignored);
+// Whoever tidies up may take the lock between the making of the file and its locking, and remove it.
+void CacheWriter::create() {
+#if defined(__linux__)
+  for (int attempt = 0; attempt < 10 && lock_ < 0; ++attempt) {
+    const fs::path temporary = temporaryOf(path_);
+    const int file = open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file < 0 && errno != EEXIST)
+      throw CacheFileError(temporary.string() + " cannot be opened: " + lastError());
+    if (file < 0) continue;
+    lock(file, LOCK_EX);  // where a file system has no locks nobody gets one, and files are left alone
+    if (isLinked(file)) {
+      lock_ = file;
+      temporary_ = temporary;
+    } else {
+      close(file);
+    }
+  }
+  if (lock_ < 0) throw CacheFileError("no temporary file can be made for " + path_.string());
+  errno = 0;
+  file_.open(temporary_, std::ios::binary | std::ios::in | std::ios::out);
+#else
+  temporary_ = temporaryOf(path_);
+  errno = 0;
+  file_.open(temporary_, std::ios::binary | std::ios::in | std::ios::out | std::ios::trunc);
+#endif
+  if (file_) return;
+  const std::string why = lastError();
+  release();
+  throw CacheFileError(path_.string() + " cannot be written: " + why);
+}
+
+CacheWriter::~CacheWriter() { release(); }
+
+void CacheWriter::release() {
+  if (!temporary_.empty()) {
+    file_.close();
+    std::error_code ignored;
+    fs::remove(temporary_, ignored);
+    temporary_.clear();
+  }
+#if defined(__linux__)
+  if (lock_ >= 0) close(lock_);
+  lock_ = -1;
+#endif
 }
 
 void CacheWriter::check(const char* doing) const {
@@ -158,13 +211,22 @@ void CacheWriter::commit(const std::string& description) {
   temporary_.clear();
 }
 
-bool isLeftBehind(const fs::path& path) {
+bool isTemporary(const fs::path& path) {
+  return path.filename().string().find(kTemporary) != std::string::npos;
+}
+
+bool removeLeftBehind(const fs::path& path) {
 #if defined(__linux__)
-  const std::string name = path.filename().string();
-  const size_t at = name.find(kTemporary);
-  if (at == std::string::npos) return false;
-  const long process = std::strtol(name.c_str() + at + std::strlen(kTemporary), nullptr, 10);
-  return process > 0 && kill(static_cast<pid_t>(process), 0) != 0 && errno == ESRCH;
+  const int file = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (file < 0) return errno == ENOENT;
+  bool gone = false;
+  if (lock(file, LOCK_EX | LOCK_NB)) {
+    std::error_code error;
+    fs::remove(path, error);
+    gone = !fs::exists(path, error);
+  }
+  close(file);
+  return gone;
 #else
   return false;
 #endif

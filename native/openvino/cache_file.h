@@ -37,11 +37,11 @@ struct CacheFile {
 // Throws CacheFileError unless it is whole, for this key, and of this maker.
 CacheFile readCacheFile(const std::filesystem::path& path, const Id& key, const Id& maker);
 
-// A file that is being written under another name; without commit() it is removed. All of it throws
-// CacheFileError when the disk takes no more.
+// A file that is being written under another name, which nobody else has, and is locked; without commit() it
+// is removed. All of it throws CacheFileError when the disk takes no more.
 class CacheWriter {
  public:
-  CacheWriter(const std::filesystem::path& path, const Id& key, const Id& maker);
+  CacheWriter(std::filesystem::path path, const Id& key, const Id& maker);
   ~CacheWriter();
   CacheWriter(const CacheWriter&) = delete;
   CacheWriter& operator=(const CacheWriter&) = delete;
@@ -51,15 +51,21 @@ class CacheWriter {
   void commit(const std::string& description);
 
  private:
+  void create();
+  void release();
   void check(const char* doing) const;
 
   std::filesystem::path path_;
   std::filesystem::path temporary_;
+  int lock_ = -1;  // descriptor of the temporary file
   std::fstream file_;
   CacheHeader header_{};
 };
 
-// Temporary files that a process left behind when it died.
-bool isLeftBehind(const std::filesystem::path& path);
+// A file that is being written, or was when its process died.
+bool isTemporary(const std::filesystem::path& path);
+// Removes a temporary file unless somebody writes it: then it is locked, in whichever process or container.
+// True when it is gone.
+bool removeLeftBehind(const std::filesystem::path& path);
 
 }  // namespace nd::openvino

@@ -137,19 +137,20 @@ struct Kept {
   fs::file_time_type used;
 };
 
-// Least recently used first to go. Another process may remove the same files.
+// Least recently used first to go. What is being written counts and stays. Another process may remove the
+// same files.
 void trim(const Settings& settings) {
   std::vector<Kept> files;
   uint64_t total = 0;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(settings.diskCache, error)) {
     std::error_code ignored;
-    if (isLeftBehind(entry.path())) fs::remove(entry.path(), ignored);
-    if (entry.path().extension() != kExtension) continue;
+    const bool temporary = isTemporary(entry.path());
+    if (temporary ? removeLeftBehind(entry.path()) : entry.path().extension() != kExtension) continue;
     const uint64_t bytes = entry.file_size(ignored);
     if (ignored) continue;
-    files.push_back({entry.path(), bytes, entry.last_write_time(ignored)});
     total += bytes;
+    if (!temporary) files.push_back({entry.path(), bytes, entry.last_write_time(ignored)});
   }
   std::sort(files.begin(), files.end(), [](const Kept& a, const Kept& b) { return a.used < b.used; });
   for (const Kept& file : files) {

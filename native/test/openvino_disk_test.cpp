@@ -1,5 +1,7 @@
 // The disk cache of the OpenVINO backend: what is read instead of compiled, and that no file, whatever is in
 // it and wherever it lies, changes a result or stops one.
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "../openvino/hash.h"
 #include "check.h"
@@ -328,6 +331,58 @@ void bounded(const std::string& modules) {
   CHECK(cached.since("diskHits") == 2);
 }
 
+// Whether a temporary file was left behind is told by its lock: a process id says nothing across containers.
+void temporaryFiles(const std::string& modules) {
+  const Folder folder("nd-openvino-parts-");
+  uint64_t bytes = 0;
+  {
+    const Cached cached(modules, folder.path);
+    Layer layer(cached, 20);
+    compute(layer);
+    bytes = fs::file_size(folder.files().front());
+  }
+  const Cached cached(modules, folder.path, "diskCacheBytes=" + std::to_string(bytes * 7 / 2));
+  const fs::path left = folder.path / ("1.graph.part-" + std::to_string(getpid()) + "-0");
+  const fs::path written = folder.path / "2.graph.part-999999999-0";
+  writeContent(left, "of a process that had the same id in another container");
+  writeContent(written, std::string(bytes, 'x'));
+  const int lock = open(written.c_str(), O_RDWR | O_CLOEXEC);
+  CHECK(lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0);
+  Layer one(cached, 21);
+  Layer two(cached, 22);
+  compute(one);
+  CHECK(!fs::exists(left) && fs::exists(written));
+  CHECK(folder.files().size() == 3);
+  compute(two);  // room for three of this size, one of which is being written
+  CHECK(fs::exists(written) && folder.files().size() == 3);
+  close(lock);
+  cached.forgetMemory();
+  Layer three(cached, 23);
+  compute(three);
+  CHECK(!fs::exists(written) && folder.files().size() == 3);
+  CHECK(cached.since("diskFailures") == 0);
+}
+
+// Many threads that write at once have a name each, and leave none.
+void writtenAtOnce(const std::string& modules) {
+  const Folder folder("nd-openvino-once-");
+  const Cached cached(modules, folder.path);
+  std::vector<std::unique_ptr<Cached>> backends;
+  std::vector<std::unique_ptr<Layer>> layers;
+  for (int i = 0; i < 4; ++i) {
+    backends.push_back(std::make_unique<Cached>(modules, folder.path));
+    layers.push_back(std::make_unique<Layer>(*backends.back(), 24 + i));
+  }
+  std::vector<std::thread> threads;
+  for (const auto& layer : layers) threads.emplace_back([&layer] { compute(*layer); });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(cached.since("diskWrites") == 4 && cached.since("diskFailures") == 0);
+  CHECK(folder.files().size() == 4);
+  cached.forgetMemory();
+  for (const auto& layer : layers) compute(*layer);
+  CHECK(cached.since("diskHits") == 4);
+}
+
 // Another process, whose module is put in place of the one that it has loaded before its cache is used:
 // `before` changes the bytes of the module that it loads, `later` those that lie there afterwards.
 using Change = std::function<void(std::string&)>;
@@ -414,6 +469,8 @@ int main(int count, char** arguments) {
   ofAnotherGraph(modules);
   withoutRoom(modules);
   bounded(modules);
+  temporaryFiles(modules);
+  writtenAtOnce(modules);
   replacedModule(modules);
   return report();
 }
