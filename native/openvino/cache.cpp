@@ -153,14 +153,19 @@ std::shared_ptr<Program> ProgramCache::get(const Graph& graph, const Settings& s
   while (!one.try_lock_for(std::chrono::milliseconds(20))) watcher.check();
   if (auto program = find(keys)) return program;
   watcher.check();
-  Compilation made{reasonFor(keys), graph.nodes(), 0, 0};
+  Compilation made{reasonFor(keys), graph.nodes(), 0, 0, false};
   const bool adaptive = keys.canAdapt() && (settings.weightInputs || varies(keys));
   const Id& key = adaptive ? keys.adaptive : keys.exact;
   const std::shared_ptr<Program> program = make(key, graph, settings, adaptive, made);
   remember(keys, adaptive);
   keep({key, program}, settings.cacheBytes > 0 ? settings.cacheBytes : defaultBound());
+  one.unlock();
   if (watcher.compiled) watcher.compiled(made);
   watcher.check();
+  if (!made.fromDisk) {
+    writeProgram(key, *program, settings, [&] { watcher.check(); });
+    watcher.check();
+  }
   return program;
 }
 
@@ -188,7 +193,7 @@ void ProgramCache::remember(const Keys& keys, bool adaptive) {
   history.varied = history.varied || (adaptive && history.factors != keys.factors);
 }
 
-// Read from the disk, or compiled and written there.
+// Read from the disk, or compiled.
 std::shared_ptr<Program> ProgramCache::make(const Id& key, const Graph& graph, const Settings& settings,
                                             bool adaptive, Compilation& made) {
   const auto start = std::chrono::steady_clock::now();
@@ -199,6 +204,7 @@ std::shared_ptr<Program> ProgramCache::make(const Id& key, const Graph& graph, c
   };
   if (auto program = readProgram(key, graph, settings)) {
     made.reason = "it was in the disk cache";
+    made.fromDisk = true;
     measure(*program);
     logMade("read", graph, *program, made);
     return program;
@@ -209,7 +215,6 @@ std::shared_ptr<Program> ProgramCache::make(const Id& key, const Graph& graph, c
   measure(*program);
   Report::instance().compiled(made.ms, made.reason);
   logMade("compiled", graph, *program, made);
-  writeProgram(key, *program, settings);
   return program;
 }
 

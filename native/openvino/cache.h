@@ -22,6 +22,7 @@ struct Compilation {
   int nodes;
   double ms;
   uint64_t bytes;
+  bool fromDisk;
 };
 
 // Whoever waits for a program.
@@ -38,8 +39,8 @@ class ProgramCache {
   static ProgramCache& instance();
 
   // What was compiled for such a graph, read from the disk or compiled now when there is nothing. Throws
-  // Aborted at the next safe point after a cancel: before and after compiling, and while another thread's
-  // compilation is waited for.
+  // Aborted at the next safe point after a cancel: before and after compiling, between what is written to the
+  // disk, and while another thread's compilation is waited for. Others compile while this one writes.
   std::shared_ptr<Program> get(const Graph& graph, const Settings& settings, const Watcher& watcher = {});
   // Programs that read from this memory are let go: its model is.
   void forget(Block* block);

@@ -165,7 +165,7 @@ void CacheWriter::release() {
 #endif
 }
 
-void CacheWriter::check(const char* doing) const {
+void CacheWriter::checkFile(const char* doing) const {
   if (!file_) throw CacheFileError(temporary_.string() + " cannot be " + doing + ": " + lastError());
 }
 
@@ -174,7 +174,7 @@ uint64_t CacheWriter::blob(const std::function<void(std::ostream&)>& write) {
   const auto start = file_.tellp();
   write(file_);
   file_.flush();
-  check("written");
+  checkFile("written");
   file_.seekp(0, std::ios::end);
   const auto bytes = static_cast<uint64_t>(file_.tellp() - start);
   const std::string padding((kAlignment - bytes % kAlignment) % kAlignment, '\0');
@@ -183,28 +183,29 @@ uint64_t CacheWriter::blob(const std::function<void(std::ostream&)>& write) {
   return bytes + padding.size();
 }
 
-void CacheWriter::commit(const std::string& description) {
+void CacheWriter::commit(const std::string& description, const std::function<void()>& check) {
   errno = 0;
   file_.write(description.data(), static_cast<std::streamsize>(description.size()));
   header_.descriptionBytes = description.size();
   file_.flush();
-  check("written");
+  checkFile("written");
   // What OpenVINO has written it may have written out of order, so the hash is taken of what arrived.
   BodyHash hash;
   std::vector<char> piece(kPiece);
   file_.seekg(sizeof(header_));
   for (uint64_t left = header_.blobBytes + description.size(); left > 0 && file_;) {
     file_.read(piece.data(), static_cast<std::streamsize>(std::min<uint64_t>(left, kPiece)));
+    check();
     hash.add(piece.data(), static_cast<size_t>(file_.gcount()));
     left -= static_cast<uint64_t>(file_.gcount());
   }
-  check("read again");
+  checkFile("read again");
   header_.body = hash.finish();
   header_.self = hashOf(header_);
   file_.seekp(0);
   file_.write(reinterpret_cast<const char*>(&header_), sizeof(header_));
   file_.close();
-  check("written");
+  checkFile("written");
   std::error_code error;
   fs::rename(temporary_, path_, error);
   if (error) throw CacheFileError(path_.string() + " cannot be made: " + error.message());

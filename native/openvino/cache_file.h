@@ -48,12 +48,13 @@ class CacheWriter {
 
   // Gives the bytes of what `write` has put into the stream, with the padding after it.
   uint64_t blob(const std::function<void(std::ostream&)>& write);
-  void commit(const std::string& description);
+  // Calls `check` now and then, which may throw.
+  void commit(const std::string& description, const std::function<void()>& check);
 
  private:
   void create();
   void release();
-  void check(const char* doing) const;
+  void checkFile(const char* doing) const;
 
   std::filesystem::path path_;
   std::filesystem::path temporary_;

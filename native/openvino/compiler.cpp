@@ -141,9 +141,8 @@ std::shared_ptr<Program> compile(const Graph& graph, const Settings& settings, b
   while (!compileParts(graph, settings, plan, uncovered)) plan = translate(graph, adaptive, uncovered);
   auto program = std::make_shared<Program>();
   program->adaptive = adaptive;
-  uint64_t constants = 0;
   for (Translation& translation : plan.translations) {
-    constants += translation.constantBytes;
+    program->constants += translation.constantBytes;
     for (SharedWeight& weight : translation.shared) {
       program->sharedContent.push_back(weight.block->content(weight.data, weight.bytes));
       program->shared.push_back(std::move(weight));
@@ -155,7 +154,7 @@ std::shared_ptr<Program> compile(const Graph& graph, const Settings& settings, b
   for (const ggml_tensor* weight : graph.weights())
     if (const auto block = blockOf(rootOf(weight)->buffer)) program->blocks.insert(block.get());
   count(*program, graph, uncovered);
-  program->bytes = std::max(constants, growth.bytes());
+  program->bytes = std::max(program->constants, growth.bytes());
   return program;
 }
 

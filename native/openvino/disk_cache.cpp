@@ -194,18 +194,26 @@ std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Se
   }
 }
 
-void writeProgram(const Id& key, Program& program, const Settings& settings) {
+void writeProgram(const Id& key, Program& program, const Settings& settings,
+                  const std::function<void()>& check) {
   if (settings.diskCache.empty()) return;
+  if (program.constants > settings.diskCacheBytes) {
+    GGML_LOG_INFO("openvino: a graph with %.1f MiB of weights has no room in the disk cache\n",
+                  static_cast<double>(program.constants) / (1024.0 * 1024.0));
+    return;
+  }
   try {
     std::error_code error;
     fs::create_directories(settings.diskCache, error);
     if (error) throw CacheFileError(settings.diskCache + " cannot be made: " + error.message());
     CacheWriter writer(pathOf(key, settings), key, makerOf(settings));
     std::vector<uint64_t> blobs;
-    for (Part& part : program.parts)
-      if (part.model)
-        blobs.push_back(writer.blob([&](std::ostream& stream) { part.model.export_model(stream); }));
-    writer.commit(describe(program, blobs));
+    for (Part& part : program.parts) {
+      if (!part.model) continue;
+      check();
+      blobs.push_back(writer.blob([&](std::ostream& stream) { program.write(part, stream); }));
+    }
+    writer.commit(describe(program, blobs), check);
     trim(settings);
     Report::instance().diskWrites.fetch_add(1);
   } catch (const std::exception& failure) {

@@ -7,6 +7,7 @@
 // log says so. Any thread, any number of processes: files are written beside their place and renamed.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "program.h"
@@ -16,10 +17,13 @@ namespace nd::openvino {
 
 // False where this module does not know its own build: files of another one would pass for its own.
 bool diskCacheWorks();
-// The program of a file, with the graph's weights bound; null when there is none that holds. One that does not
-// is removed.
+// The program of a file, with the graph's weights bound; null when there is none that holds. One that does
+// not is removed.
 std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Settings& settings);
-// Writes it, and removes files that were not used lately until the bound holds.
-void writeProgram(const Id& key, Program& program, const Settings& settings);
+// Writes it unless it has no room within the bound, and removes files that were not used lately until that
+// holds. `check` is called before each part, and in between while the file is read again: what it throws
+// leaves no file, unless it is the CacheFileError of one that cannot be written.
+void writeProgram(const Id& key, Program& program, const Settings& settings,
+                  const std::function<void()>& check);
 
 }  // namespace nd::openvino

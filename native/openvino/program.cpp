@@ -83,6 +83,11 @@ void Program::bindWeights(const Graph& graph) {
   }
 }
 
+void Program::write(Part& part, std::ostream& stream) {
+  const std::lock_guard lock(mutex_);
+  part.model.export_model(stream);
+}
+
 void Program::inferModel(Part& part, const Graph& graph) {
   std::vector<Range> read;
   for (size_t i = 0; i < part.inputs.size(); ++i) {

@@ -39,6 +39,8 @@ class Program {
   ggml_status run(const Graph& graph, const CpuNodes& cpu);
   // Unpacks the weights that are inputs, so that their memory is counted before the first run.
   void bindWeights(const Graph& graph);
+  // Writes a part as OpenVINO exports it, while nothing runs it.
+  void write(Part& part, std::ostream& stream);
 
   std::vector<Part> parts;
   // Weights of matrix products are inputs: what they hold is no part of what was compiled.
@@ -47,6 +49,7 @@ class Program {
   std::vector<SharedWeight> shared;
   std::vector<Id> sharedContent;  // at the time of compiling
   uint64_t bytes = 0;             // what it takes, measured when it was compiled
+  uint64_t constants = 0;         // what of it are weights: the least that it takes on disk
   int covered = 0;                // nodes that OpenVINO computes
   int uncovered = 0;              // nodes that ggml's CPU backend computes
   std::map<std::string, int> reasons;
