@@ -12,14 +12,15 @@ export interface OpenvinoOptions {
   readonly device?: string | undefined;
   /** Default: `f32`. */
   readonly precision?: OpenvinoPrecision | undefined;
-  /** Parallel streams on the CPU, 1..64. Default: 1. */
+  /** Parallel streams, 1..64; only for the device `CPU`. Default: 1. */
   readonly streams?: number | undefined;
   /** Most memory of compiled graphs that are kept, bytes or a text such as `4GiB`. Default: half of the machine's. */
   readonly cacheSize?: number | string | undefined;
   /**
    * Compile the networks with the weights that LoRAs change as inputs from the start. Then the first set of LoRAs of a
    * size compiles nothing either, and an evaluation takes longer, the more so the smaller the picture. Default: false,
-   * with which the first set of LoRAs of a size compiles the network once more, and all others nothing.
+   * with which the first set of LoRAs of a size compiles the network once more, and all others nothing. Only for the
+   * device `CPU` in `f32`.
    */
   readonly weightInputs?: boolean | undefined;
   /**
@@ -27,7 +28,7 @@ export interface OpenvinoOptions {
    * process. Default: false.
    */
   readonly diskCache?: boolean | undefined;
-  /** Most bytes of it; what was not used for longest is removed. Default: 4 GiB. */
+  /** Most bytes of it; what was not used for longest is removed. Only with `diskCache`. Default: 4 GiB. */
   readonly diskCacheSize?: number | string | undefined;
 }
 
@@ -45,6 +46,8 @@ export const openvinoSpec = optional(
   }),
 );
 
+const defaults: CheckedOpenvino = { device: 'CPU', precision: 'f32', streams: 1 };
+
 interface CheckedOpenvino {
   readonly device: string;
   readonly precision: OpenvinoPrecision;
@@ -55,9 +58,39 @@ interface CheckedOpenvino {
   readonly diskCacheSize?: number;
 }
 
+/** What would do nothing is refused: who gives it expects something of it. */
+function assertEffective({
+  device,
+  precision,
+  streams,
+  weightInputs,
+  diskCache,
+  diskCacheSize,
+}: CheckedOpenvino): void {
+  if (diskCacheSize !== undefined && diskCache !== true) {
+    const hint = 'Without it nothing is kept on disk: add diskCache: true, or leave diskCacheSize away.';
+    throw invalidOption('openvino.diskCacheSize', diskCacheSize, 'nothing, unless openvino.diskCache is true', hint);
+  }
+  if (weightInputs === true && (device !== 'CPU' || precision !== 'f32')) {
+    const why =
+      'In other precisions and on other devices OpenVINO would convert or copy such weights in every evaluation';
+    throw invalidOption(
+      'openvino.weightInputs',
+      weightInputs,
+      "true only with the device 'CPU' and the precision 'f32'",
+      `This is ${precision} on ${device}. ${why}: leave weightInputs away, or the other two.`,
+    );
+  }
+  if (streams !== 1 && device !== 'CPU') {
+    const hint = `Streams are of the CPU; this device is ${device}: leave streams away.`;
+    throw invalidOption('openvino.streams', streams, "nothing but 1, unless the device is 'CPU'", hint);
+  }
+}
+
 /**
  * The settings as the backend module reads them, lines of `name=value`; empty for other backends.
- * @throws DiffusionError `ERR_INVALID_OPTION` when they are given for another backend.
+ * @throws DiffusionError `ERR_INVALID_OPTION` when they are given for another backend, and for one that has no effect
+ * beside the others.
  */
 export function openvinoSettings(given: CheckedOpenvino | undefined, backend: string, threads: number): string {
   if (backend !== 'openvino') {
@@ -69,7 +102,7 @@ export function openvinoSettings(given: CheckedOpenvino | undefined, backend: st
       `This runtime has "${backend}".`,
     );
   }
-  const { device = 'CPU', precision = 'f32', streams = 1, cacheSize } = given ?? {};
+  const { device, precision, streams, cacheSize } = given ?? defaults;
   const directory = given?.diskCache === true ? join(cacheDir(), 'openvino') : '';
   if (/[\r\n]/.test(directory)) {
     throw invalidOption('NODE_DIFFUSION_CACHE', directory, 'a path without line breaks, for openvino.diskCache');
@@ -77,6 +110,7 @@ export function openvinoSettings(given: CheckedOpenvino | undefined, backend: st
   if (!/^[A-Z]+[A-Za-z0-9.,:()_-]*$/.test(device)) {
     throw invalidOption('openvino.device', device, 'a device as OpenVINO names it, such as CPU, GPU.1 or AUTO');
   }
+  assertEffective(given ?? defaults);
   const lines = {
     ...{ device, precision, streams, threads },
     ...(cacheSize === undefined ? {} : { cacheBytes: cacheSize }),

@@ -16,7 +16,8 @@ describe('the settings of OpenVINO', () => {
     expect(openvinoSettings(undefined, 'openvino', 3).split('\n').sort()).toEqual(
       ['device=CPU', 'precision=f32', 'streams=1', 'threads=3'].sort(),
     );
-    const all = openvinoSettings({ device: 'GPU.1', precision: 'bf16', streams: 2, cacheSize: 5 }, 'openvino', 0);
+    const all = openvinoSettings({ device: 'GPU.1', precision: 'bf16', streams: 1, cacheSize: 5 }, 'openvino', 0);
+    expect(openvinoSettings({ device: 'CPU', precision: 'bf16', streams: 2 }, 'openvino', 0)).toContain('streams=2');
     const inputs = openvinoSettings({ device: 'CPU', precision: 'f32', streams: 1, weightInputs: true }, 'openvino', 0);
     expect(inputs).toContain('weightInputs=1');
     expect(all).not.toContain('weightInputs');
@@ -49,6 +50,34 @@ describe('the settings of OpenVINO', () => {
       const error = await settings('openvino', { device: name });
       expect(error).toMatchObject({ code: 'ERR_INVALID_OPTION', field: 'openvino.device' });
     }
+  });
+});
+
+describe('a setting that would do nothing beside the others', () => {
+  const given = { device: 'CPU', precision: 'f32', streams: 1 } as const;
+  const refusal = (options: object) =>
+    failure(Promise.resolve().then(() => openvinoSettings({ ...given, ...options }, 'openvino', 0)));
+
+  it.each([
+    ['diskCacheSize', { diskCacheSize: 7 }, 'add diskCache: true'],
+    ['diskCacheSize', { diskCacheSize: 7, diskCache: false }, 'add diskCache: true'],
+    ['weightInputs', { weightInputs: true, precision: 'bf16' }, 'leave weightInputs away'],
+    ['weightInputs', { weightInputs: true, device: 'GPU' }, 'leave weightInputs away'],
+    ['streams', { streams: 2, device: 'GPU.1' }, 'leave streams away'],
+  ])('is refused: %s of %o', async (name, options, advice) => {
+    const error = await refusal(options);
+    expect(error).toMatchObject({ code: 'ERR_INVALID_OPTION', field: `openvino.${name}` });
+    expect(error.message).toContain(advice);
+  });
+
+  it('is taken where it does something, or says what is so anyway', () => {
+    for (const options of [
+      { diskCacheSize: 7, diskCache: true },
+      { weightInputs: true },
+      { weightInputs: false, precision: 'bf16', device: 'GPU' } as const,
+      { streams: 4, precision: 'f16' } as const,
+    ])
+      expect(openvinoSettings({ ...given, ...options }, 'openvino', 0)).toContain('precision=');
   });
 });
 
