@@ -118,11 +118,15 @@ function stagesOf(shape: JobShape, tilings: Tilings, measured: NativeJobMemory, 
       hostBytes: latent * 12 + looks,
     });
   }
+  // Previews of the VAE itself have compiled the same graph.
+  const { compiled: decoder = 0 } = measured.vaeDecode;
+  const shown = shape.preview === 'vae' ? (measured.preview.compiled ?? 0) : 0;
   if (active(measured.vaeDecode))
     stages.push({
       part: 'vaeDecode',
       component: 'vae',
       ...measured.vaeDecode,
+      compiled: Math.max(0, decoder - shown),
       hostBytes: pixels * 3 * float + latent * 3 + tile(pixels, tilings.decode),
     });
   return stages;

@@ -222,7 +222,7 @@ void* procAddress(ggml_backend_reg_t /*registry*/, const char* name) {
   if (wanted == "ggml_backend_openvino_set_listener") return reinterpret_cast<void*>(setListener);
   if (wanted == "ggml_backend_openvino_report") return reinterpret_cast<void*>(reportJson);
   if (wanted == "ggml_backend_openvino_describe") return reinterpret_cast<void*>(describeJson);
-  if (wanted == "ggml_backend_openvino_compile_bytes") return reinterpret_cast<void*>(compiledBytes);
+  if (wanted == "ggml_backend_openvino_compile_estimate") return reinterpret_cast<void*>(compiledBytes);
   if (wanted == "ggml_backend_openvino_buffer_bytes") return reinterpret_cast<void*>(bufferBytes);
   if (wanted == "ggml_backend_openvino_clear") return reinterpret_cast<void*>(clearCache);
   return nullptr;

@@ -1,24 +1,58 @@
 #include "estimate.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "ggml-backend.h"
 #include "ggml-impl.h"
 #include "ggml.h"
+#include "graph.h"
+#include "hash.h"
 
 namespace nd::openvino {
+namespace {
+
+// As Graph::signature(), for tensors without memory. Weights are known by the tensor: no content tells them
+// apart.
+class Signature {
+ public:
+  void node(const ggml_tensor* node) {
+    for (const ggml_tensor* source : node->src)
+      if (source != nullptr) hasher_.value(number(source));
+    hasher_.value(number(node));
+  }
+  uint64_t finish() const { return hasher_.finish().low; }
+
+ private:
+  int number(const ggml_tensor* tensor) {
+    const auto [at, fresh] = numbers_.try_emplace(tensor, static_cast<int>(numbers_.size()));
+    if (!fresh) return at->second;
+    hasher_.value(tensor->op);
+    hasher_.value(tensor->type);
+    hasher_.value(tensor->ne);
+    if (tensor->op != GGML_OP_NONE) hasher_.value(tensor->op_params);
+    if (isWeight(tensor)) hasher_.value(tensor);
+    return at->second;
+  }
+  std::unordered_map<const ggml_tensor*, int> numbers_;
+  Hasher hasher_;
+};
+
+}  // namespace
 
 // OpenVINO keeps constants as f32 in its own order, many of them twice, and memory for values between nodes.
 // The factors are measured: `npm run test:openvino` holds the estimate to what compiling takes.
-uint64_t compiledBytes(const ggml_cgraph* graph) {
+uint64_t compiledBytes(const ggml_cgraph* graph, uint64_t* signature) {
   constexpr double perConstantByte = 1.6;
   constexpr uint64_t values = 4;
   std::unordered_set<const ggml_tensor*> leaves;
+  Signature network;
   uint64_t elements = 0;
   uint64_t largest = 0;
   for (int i = 0; i < graph->n_nodes; ++i) {
     const ggml_tensor* node = graph->nodes[i];
+    network.node(node);
     largest = std::max<uint64_t>(largest, ggml_nbytes(node));
     for (const ggml_tensor* source : node->src) {
       if (source == nullptr || source->op != GGML_OP_NONE) continue;
@@ -26,6 +60,7 @@ uint64_t compiledBytes(const ggml_cgraph* graph) {
       if (leaves.insert(leaf).second) elements += static_cast<uint64_t>(ggml_nelements(leaf));
     }
   }
+  *signature = network.finish();
   return static_cast<uint64_t>(perConstantByte * static_cast<double>(elements * sizeof(float))) +
          values * largest;
 }

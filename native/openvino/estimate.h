@@ -8,6 +8,7 @@ struct ggml_cgraph;
 
 namespace nd::openvino {
 
-uint64_t compiledBytes(const ggml_cgraph* graph);
+// `signature` is of the network, its weights and its shapes: graphs that have the same are compiled once.
+uint64_t compiledBytes(const ggml_cgraph* graph, uint64_t* signature);
 
 }  // namespace nd::openvino

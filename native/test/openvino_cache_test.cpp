@@ -283,6 +283,31 @@ void writtenWeights(const Backends& backends) {
   }
 }
 
+// What is compiled once has one signature: estimates count such graphs once, and all others each.
+void signatures(const Backends& backends) {
+  const auto estimate =
+      reinterpret_cast<uint64_t (*)(const ggml_cgraph*, uint64_t*)>(ggml_backend_reg_get_proc_address(
+          ggml_backend_reg_by_name("OpenVINO"), "ggml_backend_openvino_compile_estimate"));
+  Layer layer(backends.openvino.get(), false, 8);
+  Layer twin(backends.openvino.get(), false, 8);
+  // The engine makes its graphs anew for every evaluation.
+  const auto signature = [&](Layer& of, int64_t rows, bool activated) {
+    ggml_context* ctx = of.net.ctx();
+    ggml_tensor* y = ggml_mul_mat(ctx, of.weight, ggml_new_tensor_2d(ctx, GGML_TYPE_F32, 64, rows));
+    if (activated) y = ggml_silu(ctx, y);
+    ggml_cgraph* graph = ggml_new_graph(ctx);
+    ggml_build_forward_expand(graph, y);
+    uint64_t id = 0;
+    CHECK(estimate(graph, &id) > 0);
+    return id;
+  };
+  const uint64_t first = signature(layer, 8, false);
+  CHECK(signature(layer, 8, false) == first);
+  CHECK(signature(layer, 9, false) != first);
+  CHECK(signature(layer, 8, true) != first);
+  CHECK(signature(twin, 8, false) != first);  // other weights in a network of the same form
+}
+
 void settings(const std::string& folder) {
   CHECK(!Backends(folder, "precision=f64").openvino);
   CHECK(!Backends(folder, "colour=red").openvino);
@@ -310,6 +335,7 @@ int main(int count, char** arguments) {
     sameContentElsewhere(backends);
     modelsThatGo(backends);
     writtenWeights(backends);
+    signatures(backends);
     changingFactors(backends, false);
   }
   changingFactors(Backends(folder, "weightInputs=1"), true);

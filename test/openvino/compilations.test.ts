@@ -136,6 +136,20 @@ describe('what is compiled', () => {
     expect(left.map(({ component }) => component)).toEqual(['vae']);
   });
 
+  it('previews of the VAE are the VAE, in events and in estimates', async () => {
+    const request = { ...tiny, width: 4 * edge, steps: 2 };
+    const plain = await loaded().estimate(request);
+    const looking = { ...request, preview: { mode: 'vae', every: 1 } as const };
+    const shown = await loaded().estimate({ ...looking, onPreview: () => undefined });
+    // Beside the network that samples, and counted once although the result is decoded as well.
+    expect(shown.diffusion).toBeGreaterThan(plain.diffusion);
+    const events = await compilations({ ...looking, onPreview: () => undefined });
+    expect(events.map(({ component }) => component)).toEqual(['diffusionModel', 'vae']);
+    expect(events[1]?.bytes ?? 0).toBeLessThan(events[0]?.bytes ?? 0);
+    const after = await loaded().estimate(request);
+    expect(after.diffusion).toBeLessThan(plain.diffusion);
+  });
+
   it('is bounded by cacheSize', async () => {
     await using small = await createRuntime({ backend: 'openvino', threads, openvino: { cacheSize: '1MiB' } });
     const other = await small.loadModel();

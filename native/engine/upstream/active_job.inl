@@ -24,9 +24,10 @@ struct MemoryMeter {
   uint64_t budget = 0;    // 0: none
   uint64_t live = 0;
   uint64_t peak = 0;
-  uint64_t compiled = 0;                   // largest graph that a backend would compile for it, and keep
-  uint64_t work = 0;                       // largest work buffer of a CPU graph, which the backend keeps
-  uint64_t weights = 0;                    // of what was deferred
+  uint64_t work = 0;     // largest work buffer of a CPU graph, which the backend keeps
+  uint64_t weights = 0;  // of what was deferred
+  // Graphs that a backend would compile for it, and keep all of: bytes by signature.
+  std::map<uint64_t, uint64_t> compiled;
   std::map<const void*, uint64_t> graphs;  // live buffers by their allocator
   ggml_backend_buffer_t placeholder = nullptr;
   std::string refusal;
@@ -171,9 +172,12 @@ class CompileListening {
 
 // Of a graph that is measured: what compiling it would take, and keep.
 inline void meterCompiling(ggml_backend_t backend, const ggml_cgraph* graph) {
-  using Bytes = uint64_t (*)(const ggml_cgraph*);
-  const auto bytes = procedureOf<Bytes>(backend, "ggml_backend_openvino_compile_bytes");
-  if (bytes != nullptr) active->memory.compiled = std::max(active->memory.compiled, bytes(graph));
+  using Bytes = uint64_t (*)(const ggml_cgraph*, uint64_t*);
+  const auto estimate = procedureOf<Bytes>(backend, "ggml_backend_openvino_compile_estimate");
+  if (estimate == nullptr) return;
+  uint64_t signature = 0;
+  const uint64_t bytes = estimate(graph, &signature);
+  active->memory.compiled[signature] = bytes;
 }
 inline TakeDeviceFailure failureSource(ggml_backend_dev_t device);
 inline ggml_status computeGuarded(ggml_backend_t backend, ggml_backend_dev_t device, ggml_cgraph* graph);

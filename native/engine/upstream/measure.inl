@@ -3,6 +3,8 @@
 namespace nd {
 namespace upstream {
 
+using CompiledGraphs = decltype(MemoryMeter::compiled);
+
 // A measuring job on this thread, with the engine's log lines kept back.
 class Measuring {
  public:
@@ -14,7 +16,17 @@ class Measuring {
   Measuring(const Measuring&) = delete;
   Measuring& operator=(const Measuring&) = delete;
 
-  GraphMemory result() const { return {active_.memory.peak, active_.memory.work, active_.memory.compiled}; }
+  // What is compiled is counted with that of measurements before, each graph once.
+  GraphMemory result(CompiledGraphs& known) const {
+    known.insert(active_.memory.compiled.begin(), active_.memory.compiled.end());
+    uint64_t compiled = 0;
+    for (const auto& [signature, bytes] : known) compiled += bytes;
+    return {active_.memory.peak, active_.memory.work, compiled};
+  }
+  GraphMemory result() const {
+    CompiledGraphs none;
+    return result(none);
+  }
 
  private:
   ActiveJob active_;
@@ -78,10 +90,11 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
   const int64_t height = params.height / factor;
   try {
     std::vector<std::shared_ptr<const Conditioning>> prompts;
+    upstream::CompiledGraphs texts;
     for (const EncodePromptParams& prompt : params.prompts) {
       const upstream::Measuring measuring(job, Phase::Encode, sd.clip_backend);
       prompts.push_back(runTextEncoder(prompt));
-      const GraphMemory one = measuring.result();
+      const GraphMemory one = measuring.result(texts);
       result.textEncoder = upstream::larger(result.textEncoder, one);
       job.throwIfCancelled();
     }
@@ -124,12 +137,13 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
                           both.compiled - std::min(both.compiled, result.diffusion.compiled)};
       }
     }
+    upstream::CompiledGraphs encoders;
     for (const auto& [imageWidth, imageHeight] : params.encode) {
       const upstream::Measuring measuring(job, Phase::Encode, sd.vae_backend);
       runEncoder(
           upstream::blankImage(static_cast<uint32_t>(imageWidth), static_cast<uint32_t>(imageHeight), 3),
           nullptr, params.encodeTiling);
-      const GraphMemory one = measuring.result();
+      const GraphMemory one = measuring.result(encoders);
       result.vaeEncode = upstream::larger(result.vaeEncode, one);
       job.throwIfCancelled();
     }
