@@ -9,7 +9,12 @@ export function tellCompilation(
   { models, pass }: { readonly models: PassModels; readonly pass: NativeSize },
   onModel: ((event: ModelEvent) => void) | undefined,
 ): void {
-  const { facts, memory } = models[component === 'upscaler' ? 'diffusionModel' : component];
-  if (component !== 'upscaler') memory.cache.noteCompiled(component, pass);
-  notify(onModel, { type: 'model', action: 'compile', model: facts.name, reason, component, bytes, ms });
+  const own = { type: 'model', action: 'compile', reason, component, bytes, ms } as const;
+  if (component === 'upscaler') {
+    if (models.upscaler !== undefined) notify(onModel, { ...own, model: models.upscaler.presence.name });
+    return;
+  }
+  const { facts, memory } = models[component];
+  memory.cache.noteCompiled(component, pass);
+  notify(onModel, { ...own, model: facts.name });
 }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NativeCompileEvent } from '../../lib/native/index.js';
+import type { FakeOptions } from '../support/fakeAddon.js';
+import { fakeFile } from '../support/fakeFiles.js';
 import { twoModels, weighing } from '../support/fakeCheckpoints.js';
 
 const mib = 2 ** 20;
@@ -28,6 +30,45 @@ describe('memory of compiled graphs', () => {
     await two.model.txt2img({ ...request, hires: { checkpoint: two.b } });
     expect(two.fake.disposedModels).toEqual([1]);
     expect(await diffusion()).toBe(before);
+    await two.runtime.dispose();
+  });
+
+  it('of previews by the VAE counts once with that of decoding', async () => {
+    const peak = async (decoder: number, previews: number): Promise<number> => {
+      const of = (compiled: number) => ({ ...graph, compiled: compiled * mib });
+      const memory: FakeOptions['memory'] = ({ prompts, preview, decode }) => ({
+        ...(prompts.length > 0 ? { diffusion: graph } : {}),
+        ...(preview === 'none' ? {} : { preview: of(previews) }),
+        ...(decode ? { vaeDecode: of(decoder) } : {}),
+      });
+      const two = await twoModels({}, { memory });
+      const looking = { ...request, preview: { mode: 'vae' }, onPreview: () => undefined } as const;
+      const estimate = await two.model.estimate(looking);
+      await two.runtime.dispose();
+      return estimate.peak;
+    };
+    expect(await peak(100, 100)).toBe(await peak(0, 100));
+    // What no preview has compiled is added.
+    expect((await peak(150, 100)) - (await peak(100, 100))).toBeGreaterThan(40 * mib);
+  });
+});
+
+describe('events of compilations', () => {
+  it('have the name of the model whose graph it is, an upscaler its own', async () => {
+    const two = await twoModels();
+    const networks = { encodePrompt: 'textEncoder', sample: 'diffusionModel', upscale: 'upscaler' } as const;
+    two.fake.events = (op) => (op in networks ? [compiles(networks[op as keyof typeof networks])] : []);
+    const told = new Set<string>();
+    await two.model.txt2img({
+      ...request,
+      hires: { upscaler: { file: fakeFile('esrgan', ['upscaler']) } },
+      onModel: ({ action, component = '', model }) => void (action === 'compile' && told.add(`${component} ${model}`)),
+    });
+    const { name } = two.model.info;
+    const [upscaler = '', ...others] = [...told].filter((text) => text.startsWith('upscaler'));
+    expect(upscaler).toMatch(/^upscaler esrgan/);
+    expect(others).toEqual([]);
+    expect(told).toEqual(new Set([`textEncoder ${name}`, `diffusionModel ${name}`, upscaler]));
     await two.runtime.dispose();
   });
 });

@@ -58,6 +58,8 @@ struct ActiveJob {
   bool abortGraphs = false;  // a CPU graph may stop between nodes: the caller checks for the empty result
   bool tiled = false;
   bool encodesImages = false;  // of Phase::Encode
+  // Of the weights of what decodes previews, of Phase::Sample.
+  std::set<ggml_backend_buffer_t> decoders;
   uint64_t bytesTotal = 0;
   std::atomic<uint64_t> bytes{0};
   preview_t previewMode = PREVIEW_NONE;
@@ -138,25 +140,30 @@ Function procedureOf(ggml_backend_t backend, const char* name) {
       ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), name));
 }
 
-inline const char* componentOf(const ActiveJob& job) {
-  if (job.phase == Phase::Sample) return "diffusionModel";
+inline bool readsFrom(ggml_cgraph* graph, const std::set<ggml_backend_buffer_t>& buffers) {
+  const int nodes = buffers.empty() ? 0 : ggml_graph_n_nodes(graph);
+  for (int i = 0; i < nodes; ++i)
+    for (const ggml_tensor* source : ggml_graph_node(graph, i)->src)
+      if (source != nullptr && buffers.count(source->buffer) != 0) return true;
+  return false;
+}
+
+// Between two steps of a run its previews are decoded.
+inline const char* componentOf(const ActiveJob& job, ggml_cgraph* graph) {
+  if (job.phase == Phase::Sample) return readsFrom(graph, job.decoders) ? "vae" : "diffusionModel";
   if (job.phase == Phase::Upscale) return "upscaler";
   return job.phase == Phase::Encode && !job.encodesImages ? "textEncoder" : "vae";
 }
 
-// Called by a backend that compiles graphs (native/openvino/device.cpp).
-inline void onCompiled(void* given, const char* reason, int nodes, double ms, uint64_t bytes) {
-  auto& job = *static_cast<ActiveJob*>(given);
-  job.job.touch();
-  job.job.onCompilation({componentOf(job), reason, nodes, ms, bytes});
-}
-
-// Tells the job of compilations while it lives.
+// Tells the job of the compilation of a graph while it lives.
 class CompileListening {
  public:
-  explicit CompileListening(ggml_backend_t backend)
-      : backend_(backend), set_(procedureOf<Set>(backend, "ggml_backend_openvino_set_listener")) {
-    if (set_ != nullptr) set_(backend_, onCompiled, active);
+  CompileListening(ggml_backend_t backend, ggml_cgraph* graph)
+      : backend_(backend),
+        set_(procedureOf<Set>(backend, "ggml_backend_openvino_set_listener")),
+        job_(*active),
+        graph_(graph) {
+    if (set_ != nullptr) set_(backend_, onCompiled, this);
   }
   ~CompileListening() {
     if (set_ != nullptr) set_(backend_, nullptr, nullptr);
@@ -165,9 +172,18 @@ class CompileListening {
   CompileListening& operator=(const CompileListening&) = delete;
 
  private:
-  using Set = void (*)(ggml_backend_t, decltype(&onCompiled), void*);
+  using Listener = void (*)(void*, const char*, int, double, uint64_t);
+  using Set = void (*)(ggml_backend_t, Listener, void*);
+  // Called by a backend that compiles graphs (native/openvino/device.cpp).
+  static void onCompiled(void* given, const char* reason, int nodes, double ms, uint64_t bytes) {
+    const auto& own = *static_cast<CompileListening*>(given);
+    own.job_.job.touch();
+    own.job_.job.onCompilation({componentOf(own.job_, own.graph_), reason, nodes, ms, bytes});
+  }
   ggml_backend_t backend_;
   Set set_;
+  ActiveJob& job_;
+  ggml_cgraph* graph_;
 };
 
 // Of a graph that is measured: what compiling it would take, and keep.
@@ -197,7 +213,7 @@ inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
       ggml_backend_dev_backend_reg(device), "ggml_backend_set_abort_callback"));
   if (setAbort == nullptr) return ggml_backend_graph_compute(backend, graph);
   if (active->abortGraphs && active->job.cancelled()) return GGML_STATUS_ABORTED;
-  const CompileListening listening(backend);
+  const CompileListening listening(backend, graph);
   setAbort(backend, shouldAbort, active);
   const ggml_status status = ggml_backend_graph_compute(backend, graph);
   setAbort(backend, nullptr, nullptr);

@@ -159,6 +159,21 @@ Tensor Model::sample(const SampleParams& params, Job& job) {
   return upstream::runOperation(active, "sample", [&] { return runSampler(params); });
 }
 
+namespace upstream {
+
+// Where the weights of whatever may decode previews lie.
+inline std::set<ggml_backend_buffer_t> decoderBuffers(const StableDiffusionGGML& sd) {
+  std::map<std::string, ggml_tensor*> weights;
+  sd.first_stage_model->get_param_tensors(weights, "vae");
+  if (sd.preview_vae) sd.preview_vae->get_param_tensors(weights, "preview");
+  std::set<ggml_backend_buffer_t> buffers;
+  for (const auto& [name, weight] : weights)
+    if (weight->buffer != nullptr) buffers.insert(weight->buffer);
+  return buffers;
+}
+
+}  // namespace upstream
+
 Tensor Model::runSampler(const SampleParams& params) {
   StableDiffusionGGML& sd = impl_->sd;
   upstream::ActiveJob& active = *upstream::active;
@@ -169,8 +184,10 @@ Tensor Model::runSampler(const SampleParams& params) {
   active.previewMode = params.preview.empty()
                            ? PREVIEW_NONE
                            : upstream::fromName("preview", params.preview, str_to_preview, PREVIEW_COUNT);
-  if (active.previewMode == PREVIEW_TAE || active.previewMode == PREVIEW_VAE)
+  if (active.previewMode == PREVIEW_TAE || active.previewMode == PREVIEW_VAE) {
     upstream::requirePart(impl_->leftOut.vae, "VAE");
+    active.decoders = upstream::decoderBuffers(sd);
+  }
   active.previewInterval = std::max(1, params.previewInterval);
   const upstream::GraphScope graphs(sd);
   std::vector<int> layers = params.slgLayers;
