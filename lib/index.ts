@@ -117,6 +117,7 @@ export {
   type PassMode,
   type Phase,
   type PixelFilter,
+  type PlannedCompilation,
   type PlannedPass,
   type PreviewEvent,
   type PreviewOptions,

@@ -8,6 +8,7 @@ import type { PassGroup, Weighty } from './groups.js';
 import { modelsOf } from './models.js';
 import { checkRequest, type PipelineModel } from './modes.js';
 import { passParts } from './passParts.js';
+import { compilationsText, newlyCompiled, type PlannedCompilation } from './plannedCompilations.js';
 import type { PassMode } from './request.js';
 import { bytesOf, residencyOf } from './residency.js';
 import { passSteps } from './steps.js';
@@ -39,6 +40,11 @@ export interface PlannedPass {
   readonly upscaler: string | null;
   /** Most bytes that the pass takes beside the weights. */
   readonly memory: number;
+  /**
+   * Networks that the backend will compile for the pass, as far as is known, and the bytes that it will keep of each;
+   * none with a backend that does not compile, and for what a pass before it has compiled.
+   */
+  readonly compiles: readonly PlannedCompilation[];
 }
 
 /** A request as it will be run. Nothing has been loaded or computed for it. */
@@ -67,9 +73,12 @@ export async function planRequest(model: PipelineModel, request: unknown, mode: 
   const groups = await arrangePasses(drafted, scope);
   const { reads, leaves, weights } = residencyOf(drafted, groups);
   const passes: PlannedPass[] = [];
+  const compiled = new Set<string>();
   for (const [place, group] of groups.entries())
     for (const index of group.indices)
-      passes.push(await planned(drafted, group, index, index === group.indices[0] ? reads[place] : undefined, scope));
+      passes.push(
+        await planned(drafted, group, index, index === group.indices[0] ? reads[place] : undefined, compiled, scope),
+      );
   const unloads = leaves.map(({ name }) => name);
   const peak = weights + Math.max(...passes.map(({ memory }) => memory), ...groups.map(({ graphs }) => graphs));
   const warnings = drafted.warnings.map(({ message }) => message);
@@ -82,6 +91,7 @@ async function planned(
   group: PassGroup,
   index: number,
   reads: ReadonlySet<Weighty> | undefined,
+  compiled: Set<string>,
   scope: JobScope,
 ): Promise<PlannedPass> {
   const { plan, models } = drafted;
@@ -109,20 +119,30 @@ async function planned(
     denoisingStrength: pass.denoisingStrength,
     seeds: pass.seeds,
     upscaler: pass.start?.upscaler.label ?? null,
-    memory: await memoryOf(drafted, group, index, scope),
+    ...(await memoryOf(drafted, group, index, compiled, scope)),
   };
 }
 
-/** Most that a part of a pass takes, one after the other. */
-async function memoryOf(drafted: Drafted, group: PassGroup, index: number, scope: JobScope): Promise<number> {
+/** Most that a part of a pass takes, one after the other, and what is compiled for it. */
+async function memoryOf(
+  drafted: Drafted,
+  group: PassGroup,
+  index: number,
+  compiled: Set<string>,
+  scope: JobScope,
+): Promise<Pick<PlannedPass, 'memory' | 'compiles'>> {
   const { models, tiling } = drafted;
   const relief = reliefOf(group.weights, models.first);
-  let most = 0;
+  let memory = 0;
+  const compiles: PlannedCompilation[] = [];
   for (const { admitter, shape } of await passParts(drafted, group, index, scope)) {
     const tilings = await chooseTilings(admitter, scope, shape, tiling, relief);
-    most = Math.max(most, (await measureNeed(admitter, scope, shape, tilings)).peak);
+    const need = await measureNeed(admitter, scope, shape, tilings);
+    memory = Math.max(memory, need.peak);
+    const size = `${String(shape.width)}x${String(shape.height)}`;
+    compiles.push(...newlyCompiled(need, admitter.facts.name, size, compiled));
   }
-  return most;
+  return { memory, compiles: Object.freeze(compiles) };
 }
 
 function explained(
@@ -159,9 +179,7 @@ function explained(
     lines.push(
       `  ${String(pass.seeds.length)} x ${String(pass.steps)} steps of ${pass.sampler}, ${pass.schedule}, CFG ${String(pass.cfgScale)}${strength}`,
     );
-    lines.push(
-      `  compiles: ${context.compiler === undefined ? 'nothing' : 'what has no entry for this size and LoRA set'}`,
-    );
+    lines.push(`  compiles: ${compilationsText(pass, context.compiler !== undefined)}`);
     lines.push(`  memory: ${formatBytes(pass.memory)}`);
   }
   for (const name of plan.unloads)

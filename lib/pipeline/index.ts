@@ -6,6 +6,7 @@ export { modelDefaults, type ModelDefaults } from './defaults.js';
 export { decodeLatent, encodeImage, encodePrompt } from './encoding.js';
 export { estimateRequest, type MemoryEstimate, modeOf } from './estimate.js';
 export { type PlannedPass, planRequest, type RequestPlan } from './explain.js';
+export type { PlannedCompilation } from './plannedCompilations.js';
 export type * from './events.js';
 export { defaultSchedule, type ModelFacts } from './facts.js';
 export { Latent, type LatentShape } from './latent.js';

@@ -14,10 +14,15 @@ export interface JobNeed {
   /** Of an upscaler model. */
   readonly upscaler: number;
   readonly images: number;
+  /** What it would compile, and keep, of each network; 0: nothing. */
+  readonly compiled: Readonly<Record<CompiledPart, number>>;
   /** Most at one time on all devices together. */
   readonly peak: number;
   readonly byDevice: Need;
 }
+
+/** A network that is compiled by itself. */
+export type CompiledPart = 'textEncoder' | 'diffusionModel' | 'vae';
 
 const float = 4;
 /** Descriptions of graphs, threads' heaps and JavaScript's garbage; measured. */
@@ -70,6 +75,9 @@ export function jobNeed(shape: JobShape, tilings: Tilings, measured: NativeJobMe
     return stage === undefined ? 0 : stage.graph + stage.hostBytes + stage.work + (stage.compiled ?? 0);
   };
   const previews = measured.preview.graph;
+  const shown = measured.preview.compiled ?? 0;
+  const compiledOf = (name: CompiledPart): number =>
+    stages.reduce((sum, { component, compiled: own = 0 }) => sum + (component === name ? own : 0), 0);
   let peak = 0;
   for (const bytes of peaks.values()) peak += bytes;
   return {
@@ -80,9 +88,18 @@ export function jobNeed(shape: JobShape, tilings: Tilings, measured: NativeJobMe
     vaeDecode: part('vaeDecode'),
     upscaler: enlarge === null ? 0 : enlarge.graph + enlarge.work + enlarge.hostBytes,
     images,
+    compiled: {
+      textEncoder: compiledOf('textEncoder'),
+      diffusionModel: compiledOf('diffusionModel') - (active(measured.diffusion) ? shown : 0),
+      vae: compiledOf('vae') + (active(measured.diffusion) ? shown : 0),
+    },
     peak,
     byDevice: peaks,
   };
+}
+
+function active({ graph, work }: NativeGraphMemory): boolean {
+  return graph + work > 0;
 }
 
 /** In the order of a job. */
@@ -94,7 +111,6 @@ function stagesOf(shape: JobShape, tilings: Tilings, measured: NativeJobMemory, 
   const largest = shape.encode.reduce((most, size) => Math.max(most, size.width * size.height), 0);
   const tile = (size: number, tiling: Tilings['decode']): number =>
     tiling.enabled ? 2 * 3 * float * Math.min(size, effectiveTile(tiling, width, height, f)) : 0;
-  const active = ({ graph, work }: NativeGraphMemory): boolean => graph + work > 0;
   const stages: Stage[] = [];
   // Decoded floats as they are made of the bytes, a copy that the VAE scales, and the bytes themselves.
   if (active(measured.vaeEncode))

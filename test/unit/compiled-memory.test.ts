@@ -53,6 +53,51 @@ describe('memory of compiled graphs', () => {
   });
 });
 
+describe('a plan', () => {
+  it('tells what each pass compiles, and nothing for what was compiled before', async () => {
+    const two = await twoModels(
+      {},
+      {
+        memory: ({ prompts, decode }) => ({
+          ...(prompts.length > 0 ? { textEncoder: { ...graph, compiled: 200 * mib }, diffusion: graph } : {}),
+          ...(decode ? { vaeDecode: { ...graph, compiled: 100 * mib } } : {}),
+        }),
+      },
+    );
+    const { name: model } = two.model.info;
+    const text = { component: 'textEncoder', model, bytes: 200 * mib };
+    const diffusion = { component: 'diffusionModel', model, bytes: 400 * mib };
+    const vae = { component: 'vae', model, bytes: 100 * mib };
+    const hires = { scale: 2, upscaler: 'latent' } as const;
+    const plan = await two.model.plan({ ...request, hires });
+    expect(plan.passes.map(({ compiles: all }) => all)).toEqual([
+      [text, diffusion],
+      [diffusion, vae],
+    ]);
+    const lines = plan.explain().split('\n');
+    expect(lines.filter((line) => line.includes('compiles'))).toEqual([
+      '  compiles: the text encoder (about 200 MiB), the diffusion model (about 400 MiB)',
+      '  compiles: the diffusion model (about 400 MiB), the VAE (about 100 MiB)',
+    ]);
+    // Two passes of one size share what the first has compiled.
+    const same = await two.model.plan({ ...request, hires: { ...hires, scale: 1 } });
+    expect(same.passes.map(({ compiles: all }) => all)).toEqual([[text, diffusion], [vae]]);
+    two.fake.events = (op) =>
+      op === 'encodePrompt'
+        ? [compiles('textEncoder')]
+        : op === 'sample'
+          ? [compiles('diffusionModel')]
+          : op === 'decodeLatent'
+            ? [compiles('vae')]
+            : [];
+    await two.model.txt2img({ ...request, hires });
+    const after = await two.model.plan({ ...request, hires });
+    expect(after.passes.flatMap(({ compiles: all }) => all)).toEqual([]);
+    expect(after.explain().match(/ {2}compiles: nothing/g)).toHaveLength(2);
+    await two.runtime.dispose();
+  });
+});
+
 describe('events of compilations', () => {
   it('have the name of the model whose graph it is, an upscaler its own', async () => {
     const two = await twoModels();
