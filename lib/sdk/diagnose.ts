@@ -2,7 +2,6 @@ import { DiffusionError } from '../errors/index.js';
 import { type Attempt, loadAddon, LoadError, ownVersion, platformTag } from '../native/index.js';
 import { checkOptions, filePath, optional } from '../options/index.js';
 import { listDevices } from './devices.js';
-import { type OpenvinoLibrary, openvinoLibrary } from './openvinoLibrary.js';
 import { knownCrashes } from './probes.js';
 import type { BackendInfo, DeviceInfo, Versions } from './types.js';
 
@@ -24,11 +23,9 @@ export interface Diagnosis {
   readonly devices: readonly DeviceInfo[];
   /** Instruction sets in use on the CPU. */
   readonly cpuFeatures: Readonly<Record<string, boolean>>;
-  /** Version and devices of OpenVINO; null without its module. */
-  readonly openvino: OpenvinoLibrary | null;
 }
 
-/** What `node-diffusion doctor` shows. Does not throw for a missing binary, that is one of its findings. */
+/** Most of what `node-diffusion doctor` shows. Does not throw for a missing binary, that is one of its findings. */
 export function diagnose(options: { readonly binary?: string | URL | undefined } = {}): Diagnosis {
   const { binary } = checkOptions('diagnose', options, { binary: optional(filePath()) });
   const base = { node: process.version, platform: platformTag(), package: ownVersion() };
@@ -45,7 +42,6 @@ export function diagnose(options: { readonly binary?: string | URL | undefined }
       backends,
       devices: listDevices(loaded),
       cpuFeatures: addon.cpuFeatures(),
-      openvino: openvinoLibrary(addon),
     };
   } catch (error) {
     if (!(error instanceof DiffusionError)) throw error;
@@ -59,7 +55,6 @@ export function diagnose(options: { readonly binary?: string | URL | undefined }
       backends: [],
       devices: [],
       cpuFeatures: {},
-      openvino: null,
     };
   }
 }

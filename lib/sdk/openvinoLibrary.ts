@@ -1,5 +1,3 @@
-import type { NativeAddon } from '../native/index.js';
-
 /** The OpenVINO library behind the backend, for `doctor`. */
 export interface OpenvinoLibrary {
   readonly version: string;
@@ -12,9 +10,8 @@ export interface OpenvinoLibrary {
   }[];
 }
 
-/** What the loaded module tells; null without one. */
-export function openvinoLibrary(addon: Pick<NativeAddon, 'describeBackend'>): OpenvinoLibrary | null {
-  const text = addon.describeBackend('openvino');
+/** @param text what the module tells (`describeBackend`); null without one. */
+export function openvinoLibrary(text: string): OpenvinoLibrary | null {
   if (text === '') return null;
   const { version, devices } = JSON.parse(text) as Partial<OpenvinoLibrary>;
   // OpenVINO lists other abilities among them, such as EXPORT_IMPORT.

@@ -1,7 +1,8 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { cacheDir } from '../model/index.js';
 import { DiffusionError } from '../errors/index.js';
+import { openvinoLibrary, type OpenvinoLibrary } from './openvinoLibrary.js';
 import { loadAddon, modulesOf, type SkippedModules } from '../native/index.js';
 
 /** A backend module that ended the process in which `doctor` tried it. */
@@ -15,31 +16,51 @@ interface Crash {
   readonly day: string;
 }
 
+/** What came of trying all modules. */
+export interface BackendProbes {
+  /** What went wrong beside the modules themselves, for people. */
+  readonly problems: readonly string[];
+  /** Version and devices of OpenVINO; null without its module, and where its drivers ended the process. */
+  readonly openvino: OpenvinoLibrary | null;
+}
+
+const nothing: BackendProbes = { problems: [], openvino: null };
+
 /**
  * Tries every backend module but the CPU's in a process of its own, and remembers in the cache directory which ones end
- * it: they are not loaded until a later run finds them well, or their file changes.
- * @returns what went wrong with that memory, for people; empty when nothing did.
+ * it: they are not loaded until a later run finds them well, or their file changes. OpenVINO is asked there as well, since
+ * that starts the drivers of all its devices.
  */
 export async function probeBackends(
   options: { readonly binary?: string; readonly limit?: number; readonly entry?: string } = {},
-): Promise<string> {
+): Promise<BackendProbes> {
   const { binary, ...rest } = options;
   const found = addonOf(binary);
-  if (found === undefined) return '';
+  if (found === undefined) return nothing;
   const modules = found.folders.filter(({ problem }) => problem === undefined).flatMap(({ path }) => modulesOf(path));
-  if (modules.length === 0) return '';
+  if (modules.length === 0) return nothing;
   const { probeModules } = await import('../isolation/probe.js');
   const probes = await probeModules(found.path, modules, rest);
   const day = new Date().toISOString().slice(0, 10);
   const others = readCrashes().filter(({ file }) => !modules.includes(file));
   const crashes = probes.filter(({ crash }) => crash !== '').map(({ file, crash }) => crashOf(file, crash, day));
+  const problems = probes.flatMap(({ file, libraryCrash }) =>
+    libraryCrash === '' ? [] : [advice(file, libraryCrash)],
+  );
   try {
     writeCrashes([...others, ...crashes]);
-    return '';
   } catch (error) {
-    if (crashes.length === 0) return '';
-    return `Which backends crash could not be remembered: ${error instanceof Error ? error.message : String(error)}`;
+    const why = error instanceof Error ? error.message : String(error);
+    if (crashes.length > 0) problems.push(`Which backends crash could not be remembered: ${why}`);
   }
+  return { problems, openvino: openvinoLibrary(probes.find(({ openvino }) => openvino !== '')?.openvino ?? '') };
+}
+
+function advice(file: string, how: string): string {
+  return (
+    `${basename(file)} runs, but asking for the devices of its library ended the process (${how}). ` +
+    'Renew the drivers of its GPU and NPU; its device CPU can be used.'
+  );
 }
 
 /** The modules that are not to be loaded, with the reason. */

@@ -140,8 +140,10 @@ void deviceProps(ggml_backend_dev_t dev, ggml_backend_dev_props* props) {
   props->caps = {false, false, false, false};
 }
 
-// A name such as GPU, GPU.1, AUTO or AUTO:GPU,CPU; of the latter kind OpenVINO itself finds the devices.
+// Asking for all devices starts all drivers, so nobody asks for the sake of the CPU. A name such as GPU,
+// GPU.1, AUTO or AUTO:GPU,CPU; of the latter kind OpenVINO itself finds the devices.
 void checkDevice(const std::string& name) {
+  if (name == "CPU") return;
   for (const char* virtualDevice : {"AUTO", "MULTI", "HETERO", "BATCH"})
     if (name.rfind(virtualDevice, 0) == 0) return;
   std::string known;

@@ -34,7 +34,6 @@ const healthy: Diagnosis = {
   backends: [{ file: '/x/libggml-cpu-haswell.so', loaded: true, reason: '' }],
   devices: [cpu],
   cpuFeatures: { AVX2: true, AVX512: false },
-  openvino: { version: '2026.1', devices: [{ name: 'CPU', description: 'Some CPU', precisions: ['FP32', 'BF16'] }] },
 };
 
 const broken: Diagnosis = {
@@ -46,11 +45,14 @@ const broken: Diagnosis = {
   backends: [],
   devices: [],
   cpuFeatures: {},
-  openvino: null,
 };
 
 const pictures = async () => undefined;
-const probe = async () => '';
+const openvino = {
+  version: '2026.1',
+  devices: [{ name: 'CPU', description: 'Some CPU', precisions: ['FP32', 'BF16'] }],
+};
+const probe = async () => ({ problems: [], openvino });
 
 describe('findBackends', () => {
   const find = (file: string, reason: string, platform = 'linux-x64') =>
@@ -104,7 +106,7 @@ describe('doctor', () => {
   it('tries the backends before it loads them, and tells what could not be remembered', async () => {
     const order: string[] = [];
     const report = await gatherReport({
-      probe: async () => (order.push('probe'), 'could not be remembered'),
+      probe: async () => (order.push('probe'), { problems: ['could not be remembered'], openvino: null }),
       diagnose: () => (order.push('diagnose'), healthy),
       pictures,
     });

@@ -2,6 +2,7 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { librariesLine, usableLine } from '../../lib/isolation/probeLines.js';
 import { knownCrashes, probeBackends } from '../../lib/sdk/probes.js';
 
 /** An addon that loads and has no backend of its own. */
@@ -33,18 +34,39 @@ describe('probeBackends', () => {
     return path;
   }
 
-  const probe = (limit = 20_000): Promise<string> => probeBackends({ binary, entry, limit });
+  const probe = (limit = 20_000): ReturnType<typeof probeBackends> => probeBackends({ binary, entry, limit });
 
   it('remembers the modules that end their process, and how', async () => {
     const killed = write('libggml-vulkan.so', "process.kill(process.pid, 'SIGSEGV'); setInterval(() => {}, 1000);");
     const exits = write('libggml-cuda.so', 'process.exit(3);');
     write('libggml-openvino.so', '');
     write('libggml-cpu-haswell.so', 'process.exit(9);');
-    expect(await probe()).toBe('');
+    expect(await probe()).toEqual({ problems: [], openvino: null });
     const known = knownCrashes();
     expect([...known.keys()].sort()).toEqual([exits, killed].sort());
     expect(known.get(killed)).toMatch(/ended the process when doctor tried it on \d{4}-\d\d-\d\d \(SIGSEGV\)/);
     expect(known.get(exits)).toContain('exit code 3');
+  });
+
+  it('hands over what OpenVINO told in that process, and lives when a driver ends it then', async () => {
+    const told = {
+      version: '1.2',
+      devices: [{ name: 'GPU', description: 'A GPU', precisions: ['FP16', 'EXPORT_IMPORT'] }],
+    };
+    const line = librariesLine + JSON.stringify({ openvino: JSON.stringify(told) });
+    const says = (...lines: string[]): string => `console.log(${JSON.stringify(lines.join('\n'))});`;
+    const file = write('libggml-openvino.so', says('a driver greets', usableLine, line));
+    expect(await probe()).toEqual({
+      problems: [],
+      openvino: { version: '1.2', devices: [{ name: 'GPU', description: 'A GPU', precisions: ['FP16'] }] },
+    });
+    const dies = "process.kill(process.pid, 'SIGKILL'); setInterval(() => {}, 1000);";
+    write('libggml-openvino.so', `require('node:fs').writeSync(1, ${JSON.stringify(`${usableLine}\n`)}); ${dies}`);
+    const { problems, openvino } = await probe();
+    expect(openvino).toBeNull();
+    expect(problems).toEqual([expect.stringMatching(/^libggml-openvino.so runs.*\(SIGKILL\).*device CPU/)]);
+    // The module itself is well, and stays in use.
+    expect(knownCrashes().has(file)).toBe(false);
   });
 
   it('takes a driver that hangs for one that crashes', async () => {
@@ -82,7 +104,7 @@ describe('probeBackends', () => {
   it('says so when it cannot remember, and knows nothing from a damaged memory', async () => {
     write('libggml-vulkan.so', 'process.exit(3);');
     vi.stubEnv('NODE_DIFFUSION_CACHE', write('a-file', 'not a folder'));
-    expect(await probe()).toMatch(/could not be remembered/);
+    expect((await probe()).problems.join()).toMatch(/could not be remembered/);
     vi.stubEnv('NODE_DIFFUSION_CACHE', folder);
     for (const text of ['{', '{}', '[null, 1, {"file": 1}]']) {
       write('backend-crashes.json', text);
@@ -91,6 +113,6 @@ describe('probeBackends', () => {
   });
 
   it('has nothing to try without an addon', async () => {
-    expect(await probeBackends({ binary: join(folder, 'missing.node') })).toBe('');
+    expect(await probeBackends({ binary: join(folder, 'missing.node') })).toEqual({ problems: [], openvino: null });
   });
 });

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { cacheDir } from '../../model/cacheDir.js';
 import { type EmbeddedModelInfo, embeddedModelInfo } from '../../model/embedded/index.js';
 import { diagnose, type Diagnosis } from '../../sdk/diagnose.js';
+import type { OpenvinoLibrary } from '../../sdk/openvinoLibrary.js';
 import { probeBackends } from '../../sdk/probes.js';
 import { type BackendFinding, findBackends } from './backends.js';
 import { libcOf } from './system.js';
@@ -27,6 +28,8 @@ export interface DoctorReport extends Omit<Diagnosis, 'backends'> {
   readonly backends: readonly BackendFinding[];
   readonly cache: { readonly path: string; readonly freeBytes: number | null };
   readonly embedded: EmbeddedModelInfo | null;
+  /** Version and devices of OpenVINO; null without its module, and where its drivers end processes. */
+  readonly openvino: OpenvinoLibrary | null;
   /** What is wrong beside the addon: the embedded model, the picture library. */
   readonly problems: readonly string[];
 }
@@ -34,7 +37,7 @@ export interface DoctorReport extends Omit<Diagnosis, 'backends'> {
 export interface DoctorSources {
   readonly binary?: string;
   readonly diagnose?: typeof diagnose;
-  /** Tries the backend modules before this process loads them; resolves with what went wrong, or nothing. */
+  /** Tries the backend modules before this process loads them. */
   readonly probe?: typeof probeBackends;
   readonly embedded?: () => Promise<EmbeddedModelInfo>;
   readonly pictures?: () => Promise<unknown>;
@@ -44,9 +47,9 @@ export interface DoctorSources {
 export async function gatherReport(sources: DoctorSources = {}): Promise<DoctorReport> {
   const { binary, embedded = embeddedModelInfo, pictures = () => import('sharp') } = sources;
   const named = binary === undefined ? {} : { binary };
-  const unremembered = await (sources.probe ?? probeBackends)(named);
+  const probed = await (sources.probe ?? probeBackends)(named);
   const found = (sources.diagnose ?? diagnose)(named);
-  const problems: string[] = unremembered === '' ? [] : [unremembered];
+  const problems = [...probed.problems];
   const tried = async <T>(what: string, work: () => Promise<T>): Promise<T | null> => {
     try {
       return await work();
@@ -74,6 +77,7 @@ export async function gatherReport(sources: DoctorSources = {}): Promise<DoctorR
     backends: found.binary === null ? [] : findBackends(found),
     cache: { path: cacheDir(), freeBytes: await freeBytes(cacheDir()) },
     embedded: model,
+    openvino: probed.openvino,
     problems,
   };
 }
