@@ -58,6 +58,9 @@ function download(spec, folder) {
     return filename;
   } catch (error) {
     const said = String(error.stderr || error.message).trim();
+    // Other bytes than the registry promised, or a full disk, are no lack of the package.
+    if (!/\bE404\b|ETARGET|ENOTFOUND|ECONN|ETIMEDOUT|EAI_AGAIN|ENOTCACHED|ERR_SOCKET|FETCH_ERROR/i.test(said))
+      throw error;
     throw new NotServed(`npm cannot bring ${spec}: ${said.split('\n')[0]}`, { cause: error });
   }
 }

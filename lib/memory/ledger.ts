@@ -55,7 +55,7 @@ interface Waiter {
  * Memory of one runtime. Every load and every job takes its whole need before it begins, so no two of them can count
  * on the same bytes, and gives it back at its end. One that would fit if those that run had ended waits for them, in
  * order; one that would not is refused at once. Nobody who holds a reservation waits for another, so none waits for
- * ever.
+ * ever: LoRAs, which a job sets while it runs, take what is free or are refused.
  *
  * The limit bounds the growth of the process's resident memory since the runtime was made. What is resident and was
  * not reserved (pictures that people hold, JavaScript, freed memory that the allocator keeps) is measured whenever
@@ -146,18 +146,26 @@ export class MemoryLedger {
     });
   }
 
-  /** Takes a need without waiting for others that run; a shortage counts what they have taken. */
-  takeNow(need: Need): Reservation | Shortage {
-    const alone = this.shortage(need);
-    if (alone !== undefined) return alone;
+  /**
+   * Takes a need without waiting for others that run, for who holds a reservation already; what `relieve` frees leaves for it.
+   * @returns the reservation, or the shortage beside what others have taken.
+   */
+  async takeNow(need: Need): Promise<Reservation | Shortage> {
+    const missing = (): Shortage | undefined => this.#shortageBeside(need);
+    if (missing() !== undefined && this.#relieve !== undefined) await this.#relieve(() => missing() === undefined);
+    return missing() ?? this.#take(need);
+  }
+
+  #shortageBeside(need: Need): Shortage | undefined {
     const needed = totalOf(need);
     const underLimit = this.#underLimit() - this.#reserved();
     if (needed > underLimit) return { device: host, needed, available: Math.max(0, underLimit), byLimit: true };
+    // What others have taken may be in use already, and then the system has counted it.
     for (const [device, bytes] of need) {
-      const available = Math.max(0, this.#available(device) - this.#reserved(device));
+      const available = this.#available(device);
       if (bytes > available) return { device, needed: bytes, available, byLimit: false };
     }
-    return this.#take(need);
+    return undefined;
   }
 
   /** Counts bytes that stay, as weights do. The result gives them back; idempotent. */

@@ -41,7 +41,7 @@ export class Loras {
    * touched, each made from its original with all deltas and rounded once; the order of the list has no effect. `[]`
    * restores the weights to the bytes that were loaded. When it fails or is aborted, the set before stays exactly.
    * @throws DiffusionError `ERR_LORA_INCOMPATIBLE`, `ERR_MODEL_CHANGED`, `ERR_MODEL_NOT_FOUND`, `ERR_MODEL_CORRUPT`,
-   *   `ERR_INVALID_OPTION`, `ERR_DISPOSED`; or the signal's reason.
+   *   `ERR_INVALID_OPTION`, `ERR_OUT_OF_MEMORY`, `ERR_DISPOSED`; or the signal's reason.
    */
   async set(list: readonly LoraInput[], options: OperationOptions = {}): Promise<LoraReport> {
     const { queue, weights } = this.#model;

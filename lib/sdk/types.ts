@@ -102,9 +102,9 @@ export interface LoadModelOptions extends ModelFileOptions {
   /** Weight types by tensor name: `{ '^model\\.diffusion_model': 'q8_0' }`, or the engine's `regex=type,regex=type`. */
   readonly tensorTypeRules?: string | Readonly<Record<string, WeightType>> | undefined;
   /**
-   * Type of the kernels of convolutions, to which what goes into them is rounded as well. `f32`: nothing is rounded, and
-   * nothing above 65504 overflows; kernels take twice the memory. A ControlNet keeps `f16`. Default: `f16`, whatever
-   * `weightType` says, as the engine does.
+   * Type of the kernels of convolutions, to which what goes into them is rounded as well. `f32`: neither is rounded, and
+   * nothing above 65504 overflows; kernels take twice the memory. A ControlNet, and the factors of convolutions that
+   * LoRAs add at run time, stay `f16`. Default: `f16`, whatever `weightType` says, as the engine does.
    */
   readonly convolutionType?: ConvolutionType | undefined;
   /** Map the files into memory rather than read them. Default: false. */

@@ -171,7 +171,7 @@ function mainDelta(file: LoraFile, module: LoraModule, facts: ModuleFacts, place
   // The parts q, k and v are as high as the input is wide; what follows them, the MLP, is the rest.
   const isRest = place.slice === 3;
   const whole = place.slice === undefined ? tensorRows : isRest ? tensorRows - 3 * columns : columns;
-  const shape = sizesOf(module, kind, columns, whole, tensorRows);
+  const shape = sizesOf(module, kind, columns, whole);
   if (shape?.columns !== columns) return undefined;
   const rowOffset = offsetOf(place, shape.rows, tensorRows, columns);
   if (rowOffset === undefined) return undefined;
@@ -209,13 +209,7 @@ interface Sizes {
 }
 
 /** Rows and columns of a module's change. `whole`: rows where the module itself does not say how many. */
-function sizesOf(
-  { parts }: LoraModule,
-  kind: DeltaKind,
-  columns: number,
-  whole: number,
-  tensorRows: number,
-): Sizes | undefined {
+function sizesOf({ parts }: LoraModule, kind: DeltaKind, columns: number, whole: number): Sizes | undefined {
   const get = (name: PartName): TensorHeader =>
     parts.get(name) ?? { name: '', dtype: '', shape: [0], offset: 0, bytes: 0 };
   const kernel = (core: PartName): number => (parts.has(core) ? count(get(core).shape.slice(2)) : 1);
@@ -244,7 +238,7 @@ function sizesOf(
       // As ComfyUI tells the two orders apart.
       let old = b2.shape[1] === first(b1) && first(b1) === first(a1) && first(a1) === a2.shape[1];
       const isNew = first(b2) === b1.shape[1] && b1.shape[1] === a1.shape[1] && a1.shape[1] === first(a2);
-      if (isNew && !(old && first(a2) === tensorRows && tensorRows === columns)) old = false;
+      if (isNew && !(old && first(a2) === whole && whole === columns)) old = false;
       return old
         ? { rows: first(b2), columns: rest(b1), flag: true }
         : { rows: first(b1), columns: rest(b2), flag: false };

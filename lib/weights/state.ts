@@ -10,10 +10,11 @@ import type {
   NativeWeightsResult,
 } from '../native/index.js';
 import type { LoraDirectories } from './directories.js';
+import { LoraHolding } from './holding.js';
 import { type LoraFile, openLora } from './loraFile.js';
 import { type MappedLora, mapLora } from './mapping.js';
 import { planSet, type SetPlan } from './plan.js';
-import { keptBytes, type LoraRoom, needOf } from './room.js';
+import { type LoraRoom, needOf } from './room.js';
 import { type CheckedLora, resolveLoras } from './spec.js';
 import type { LoraTag } from './tags.js';
 import { type ComponentOf, componentOf, TensorIndex } from './tensorIndex.js';
@@ -71,14 +72,14 @@ export class WeightsState {
   #report: LoraReport;
   #base: PreparedSet = emptySet;
   #textEncoderKey = '';
-  /** Ends the counting of what LoRAs have beside the weights. */
-  #leave: (() => void) | undefined;
-  /** Times that the weights were read anew. */
-  #readings = 0;
+  /** Files that the native side has in memory, by content. */
+  #files: ReadonlySet<string> = new Set();
+  readonly #holding: LoraHolding;
 
   constructor(init: WeightsInit) {
     this.#init = init;
     this.#stamps = init.checkpoint;
+    this.#holding = new LoraHolding(init.room, () => init.native.weightsMemory());
     this.#report = this.#reportOf('merge', 'No LoRA is set.', undefined, emptyResult);
   }
 
@@ -136,9 +137,8 @@ export class WeightsState {
 
   /** The weights were read anew: nothing is merged into them. The set of the model comes back with the next job. */
   reset(): void {
-    this.#leave?.();
-    this.#leave = undefined;
-    this.#readings++;
+    this.#holding.left();
+    this.#files = new Set();
     this.#states = new Map();
     this.#runtimeKey = '';
     this.#current = keysOf(emptySet.key);
@@ -170,7 +170,7 @@ export class WeightsState {
   ): Promise<LoraReport> {
     const set = wanted ?? this.#base;
     if (this.isCurrent(set, parts)) return this.#nothingDone();
-    const readings = this.#readings;
+    const { readings } = this.#holding;
     const plan = await this.#plan(set, scope);
     const index = await this.#tensorIndex(scope);
     const { mode, reason } = chooseMode(this.#init.mode, plan, index);
@@ -187,14 +187,24 @@ export class WeightsState {
     scope.check();
     /** What was changed, or was to be, has left memory: from the beginning. */
     const again = (): Promise<LoraReport> => this.apply(wanted, scope, onEvent, parts);
-    if (readings !== this.#readings) return again();
-    const { native, backup, cacheBytes, threads } = this.#init;
+    if (readings !== this.#holding.readings) return again();
+    const { native, backup, threads, cacheBytes: most } = this.#init;
+    const files = set.loras.map(({ file }) => file).filter(({ sha256 }) => !this.#files.has(sha256));
+    const adapters = mode === 'runtime' && replaces ? within.map(([, target]) => target) : [];
+    const change = { backup, cacheBytes: most, threads, targets: changes, adapters, changed: this.#states, files };
+    const restores = adapters.length === 0 && changes.every(({ deltas }) => deltas.length === 0);
+    const end = await this.#holding.take(needOf(change, index), restores);
+    if (readings !== this.#holding.readings) {
+      end?.();
+      return again();
+    }
+    const cacheBytes = end === null ? 0 : most;
     const request = { backup, verify: verified?.isNew ?? false, cacheBytes, files: plan.files } as const;
     let result = emptyResult;
     /** `commit` also when the result comes after an abort: the weights are then between two sets until the next job. */
     const run = async (start: () => NativeJob<NativeWeightsResult>, commit: () => void): Promise<void> => {
       const between = (): void => {
-        if (readings !== this.#readings) return;
+        if (readings !== this.#holding.readings) return;
         commit();
         this.#current = keysOf('');
       };
@@ -203,14 +213,10 @@ export class WeightsState {
       result = { ...counts, seconds: result.seconds + seconds };
     };
     const before = this.#current;
-    const files = set.loras.map(({ file }) => file);
-    const change = { mode, backup, cacheBytes, threads, targets: changes, changed: this.#states, files };
-    const end = this.#init.room?.take(needOf(change, index));
     try {
       if (replaces) {
-        const targets = mode === 'runtime' ? within.map(([, target]) => target) : [];
         await run(
-          () => native.applyRuntime({ ...request, targets }, onEvent),
+          () => native.applyRuntime({ ...request, targets: adapters }, onEvent),
           () => {
             this.#runtimeKey = runtimeKey;
           },
@@ -225,14 +231,19 @@ export class WeightsState {
           },
         );
       }
-      await this.#count(scope);
+      await this.#holding.count(inside(scope), readings);
     } catch (error) {
-      // The native side may go on for a moment after an abort.
-      void scope.idle().then(end);
+      // The native side may go on for a moment after an abort, and may even be done.
+      const over = (): void => end?.();
+      void scope
+        .idle()
+        .then(() => this.#holding.count(alone, readings))
+        .then(over, over);
       throw error;
     }
     end?.();
-    if (readings !== this.#readings) return again();
+    if (readings !== this.#holding.readings) return again();
+    this.#files = new Set(set.loras.map(({ file }) => file.sha256));
     // Deltas at run time come and go together.
     const now = { ...(replaces ? keysOf('') : before) };
     for (const part of parts) now[part] = set.key;
@@ -248,22 +259,11 @@ export class WeightsState {
    * @returns bytes.
    */
   async release(scope?: JobScope): Promise<number> {
-    const bytes = await this.#run(scope, () => this.#init.native.releaseBackups(true));
-    await this.#count(scope);
+    const { readings } = this.#holding;
+    const run = scope === undefined ? alone : inside(scope);
+    const bytes = await run(() => this.#init.native.releaseBackups(true));
+    await this.#holding.count(run, readings);
     return bytes;
-  }
-
-  /** Tells the room what is there now. */
-  async #count(scope: JobScope | undefined): Promise<void> {
-    const { room, native } = this.#init;
-    if (room === undefined) return;
-    const kept = keptBytes(await this.#run(scope, () => native.weightsMemory()));
-    this.#leave?.();
-    this.#leave = kept > 0 ? room.keep(kept) : undefined;
-  }
-
-  #run<T>(scope: JobScope | undefined, start: () => NativeJob<T>): Promise<T> {
-    return scope === undefined ? start().promise : scope.run(start);
   }
 
   async #plan(set: PreparedSet, scope: JobScope): Promise<SetPlan> {
@@ -336,6 +336,13 @@ export class WeightsState {
     });
   }
 }
+
+/** Native jobs of a job of the queue, and those that nobody may abort. */
+const inside =
+  (scope: JobScope) =>
+  <T>(start: () => NativeJob<T>): Promise<T> =>
+    scope.run(start);
+const alone = <T>(start: () => NativeJob<T>): Promise<T> => start().promise;
 
 /** All parts with one key. No set has an empty one: whichever comes next has to be brought about. */
 function keysOf(key: string): Readonly<Record<ComponentOf, string>> {

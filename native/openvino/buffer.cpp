@@ -78,12 +78,13 @@ bool isHost(ggml_backend_buffer_type_t /*type*/) { return false; }
 
 std::shared_ptr<Block> Block::make(size_t bytes) {
   const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment + kAlignment;
+  // NOLINTNEXTLINE(cppcoreguidelines-owning-memory): the block owns it
   auto* base = static_cast<uint8_t*>(std::aligned_alloc(kAlignment, rounded));
   if (base == nullptr) return nullptr;
   return std::make_shared<Block>(Private{}, base, bytes);
 }
 
-Block::~Block() { std::free(base_); }
+Block::~Block() { std::free(base_); }  // NOLINT(cppcoreguidelines-owning-memory)
 
 bool Block::holds(const void* from, size_t bytes) const {
   const auto* at = static_cast<const uint8_t*>(from);

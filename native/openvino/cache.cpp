@@ -156,7 +156,7 @@ std::shared_ptr<Program> ProgramCache::get(const Graph& graph, const Settings& s
   Compilation made{reasonFor(keys), graph.nodes(), 0, 0, false};
   const bool adaptive = keys.canAdapt() && (settings.weightInputs || varies(keys));
   const Id& key = adaptive ? keys.adaptive : keys.exact;
-  const std::shared_ptr<Program> program = make(key, graph, settings, adaptive, made);
+  std::shared_ptr<Program> program = make(key, graph, settings, adaptive, made);
   remember(keys, adaptive);
   keep({key, program}, settings.cacheBytes > 0 ? settings.cacheBytes : defaultBound());
   one.unlock();

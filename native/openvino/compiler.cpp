@@ -1,6 +1,6 @@
 #include "compiler.h"
 
-#include <cstdio>
+#include <fstream>
 
 #include "ggml-impl.h"
 #include "rules.h"
@@ -16,11 +16,9 @@ uint64_t residentBytes() {
 #if defined(__linux__)
   unsigned long total = 0;
   unsigned long resident = 0;
-  std::FILE* file = std::fopen("/proc/self/statm", "r");
-  if (file == nullptr) return 0;
-  const int read = std::fscanf(file, "%lu %lu", &total, &resident);
-  std::fclose(file);
-  return read == 2 ? static_cast<uint64_t>(resident) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
+  std::ifstream file("/proc/self/statm");
+  if (!(file >> total >> resident)) return 0;
+  return static_cast<uint64_t>(resident) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 #else
   return 0;
 #endif

@@ -10,8 +10,8 @@ size_t size(int64_t n) { return static_cast<size_t>(n); }
 
 // A convolution of single pixels whose kernel [OC, IC, 1, 1] is an input of the graph.
 Value pixelProduct(const Value& kernel, const Value& input) {
-  const ov::Shape from = kernel.get_shape();
-  const ov::Shape to = input.get_shape();
+  const ov::Shape& from = kernel.get_shape();
+  const ov::Shape& to = input.get_shape();
   const Value pixels = reshape(input, {to[0], to[1], to[2] * to[3]});
   const auto product =
       std::make_shared<op::v0::MatMul>(reshape(kernel, {from[0], from[1]}), pixels, false, false);
@@ -49,7 +49,7 @@ Value convolve3d(Translator& translator, const ggml_tensor* columns) {
 }
 
 // [.., N, K] times [.., M, K], ggml's batches: each of a's serves the same number of consecutive ones of b.
-Value matMulOf(const ggml_tensor* node, Value a, Value b) {
+Value matMulOf(const ggml_tensor* node, const Value& a, const Value& b) {
   const ggml_tensor* left = node->src[0];
   const ggml_tensor* right = node->src[1];
   const auto product = [](const Value& x, const Value& y) {
@@ -91,7 +91,7 @@ namespace rule {
 
 Value matMul(Translator& translator, const ggml_tensor* node) {
   for (const auto pattern : {convolutionOf, attentionOf}) {
-    const Value fused = pattern(translator, node);
+    Value fused = pattern(translator, node);
     if (fused.get_node() != nullptr) return fused;
   }
   const Value a = translator.value(node->src[0]);

@@ -171,7 +171,7 @@ ggml_backend_t initBackend(ggml_backend_dev_t dev, const char* params) {
       context->settings.diskCache.clear();
     }
     auto backend = std::make_unique<ggml_backend>(ggml_backend{guid(), interface, dev, context.get()});
-    context.release();
+    static_cast<void>(context.release());  // the backend owns it
     return backend.release();
   } catch (const std::exception& error) {
     GGML_LOG_ERROR("openvino: %s\n", error.what());

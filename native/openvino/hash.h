@@ -12,7 +12,7 @@ struct Id {
   uint64_t high = 0;
   uint64_t low = 0;
   bool operator==(const Id&) const = default;
-  auto operator<=>(const Id&) const = default;
+  auto operator<=>(const Id&) const = default;  // NOLINT(modernize-use-nullptr): of what it generates
 };
 
 class Hasher {

@@ -18,8 +18,8 @@ const target = (tensor: string, kind: NativeDelta['kind'] = 'lora'): NativeTarge
 const all = [half, quantised, text].map(({ name }) => target(name));
 const files = [{ stamp: `${String(3 * mib)}:1:1` } as LoraFile, { stamp: `${String(mib)}:1:2` } as LoraFile];
 const change: Change = {
-  ...{ mode: 'merge', backup: 'file', cacheBytes: 0, threads: 2, files: [] },
-  ...{ targets: all, changed: new Map() },
+  ...{ backup: 'file', cacheBytes: 0, threads: 2, files: [] },
+  ...{ targets: all, adapters: [], changed: new Map() },
 };
 const work = 64 * mib;
 
@@ -45,18 +45,36 @@ it('merged tensors that are kept count as far as they may be kept', () => {
   expect(needOf({ ...change, changed, cacheBytes: mib }, index).host).toBe(mib + work);
 });
 
-it('kinds that look at a whole tensor have it as floats, one for each thread', () => {
-  const targets = [target(half.name, 'oft'), target(text.name, 'full')];
-  expect(needOf({ ...change, targets }, index).host).toBe(work + 2 * 2 * 4 * mib);
+it('kinds that look at a whole tensor have it as floats, one for each thread that has one', () => {
+  const one = [target(half.name, 'oft'), target(text.name)];
+  expect(needOf({ ...change, targets: one }, index).host).toBe(work + 2 * 4 * mib);
+  const two = [target(half.name, 'oft'), target(text.name, 'full')];
+  expect(needOf({ ...change, targets: two }, index).host).toBe(work + 2 * 2 * 4 * mib);
 });
 
-it('the adapter at run time has its files and their factors as floats', () => {
-  expect(needOf({ ...change, mode: 'runtime', files }, index)).toEqual({
-    host: 4 * mib,
-    beside: new Map([['diffusionModel', 8 * mib]]),
+it('adapters at run time have their files, and their factors as floats on the host and on the device of their part', () => {
+  const factor = { dtype: 'F16', shape: [16, 1024], offset: 0 };
+  const adapters = [half, text].map(({ name }) => {
+    const [delta] = target(name).deltas;
+    if (delta === undefined) throw new Error('no delta');
+    return { ...target(name), deltas: [{ ...delta, parts: { up: factor, down: factor } }] };
   });
+  const floats = 2 * 16 * 1024 * 4;
+  const beside = new Map([
+    ['diffusionModel', floats],
+    ['textEncoder', floats],
+  ]);
+  expect(needOf({ ...change, targets: [], adapters, files }, index)).toEqual({ host: 4 * mib + 2 * floats, beside });
+  // What was merged before leaves, and may be kept.
+  const back = { ...target(half.name), key: '', deltas: [] };
+  const changed = new Map([[half.name, target(half.name)]]);
+  const both = needOf({ ...change, targets: [back], adapters, changed, cacheBytes: 16 * mib }, index);
+  expect(both.host).toBe(2 * mib + 2 * floats);
 });
 
-it('nothing to change takes nothing', () => {
+it('putting originals back takes nothing but what is kept of them', () => {
+  const back = { ...target(half.name), key: '', deltas: [] };
+  const changed = new Map([[half.name, target(half.name)]]);
+  expect(needOf({ ...change, targets: [back], changed }, index)).toEqual({ host: 0, beside: new Map() });
   expect(needOf({ ...change, targets: [] }, index).host).toBe(0);
 });

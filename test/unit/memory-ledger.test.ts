@@ -76,14 +76,26 @@ describe('the ledger of a runtime', () => {
   it('gives at once what is free beside others, or tells what they have left', async () => {
     const { book, level } = ledger();
     const other = granted(await book.reserve(on(700)));
-    expect(book.takeNow(on(301))).toEqual({ device: 'CPU', needed: 301, available: 300, byLimit: true });
-    const mine = granted(book.takeNow(on(300)));
-    expect(book.takeNow(on(1))).toMatchObject({ available: 0 });
+    expect(await book.takeNow(on(301))).toEqual({ device: 'CPU', needed: 301, available: 300, byLimit: true });
+    const mine = granted(await book.takeNow(on(300)));
+    expect(await book.takeNow(on(1))).toMatchObject({ available: 0 });
     mine.release();
-    level.available = 900;
-    expect(book.takeNow(on(250))).toEqual({ device: 'CPU', needed: 250, available: 200, byLimit: false });
+    level.available = 200;
+    expect(await book.takeNow(on(250))).toEqual({ device: 'CPU', needed: 250, available: 200, byLimit: false });
     other.release();
-    granted(book.takeNow(on(900))).release();
+    granted(await book.takeNow(on(200))).release();
+  });
+
+  it('frees for it what is kept only to be faster', async () => {
+    let leave = (): void => undefined;
+    const relieve = async (enough: () => boolean): Promise<boolean> => {
+      leave();
+      return enough();
+    };
+    const book = new MemoryLedger({ limit: 1000, available: () => 1e9, rss: () => 0, relieve, spare: () => 900 });
+    leave = book.keep(950);
+    granted(await book.takeNow(on(64))).release();
+    expect(await book.takeNow(on(1001))).toMatchObject({ available: 1000 });
   });
 
   it('counts what is kept without being asked for, once', async () => {

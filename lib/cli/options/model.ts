@@ -58,7 +58,7 @@ export const modelOptions: readonly OptionDef[] = [
     'convolutionType',
     'TYPE',
     readChoice(convolutionTypes),
-    'Kernels of convolutions: f16, f32, which rounds nothing (default: f16)',
+    'Kernels of convolutions and what goes into them: f16, f32 (default: f16)',
   ),
   model.value(
     'prediction',

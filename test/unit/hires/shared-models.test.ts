@@ -299,8 +299,9 @@ function atSampling(calls: readonly FakeCall[]): string[] {
 
 function sampled(calls: readonly FakeCall[]): { model: number; loras: string; seed: number }[] {
   const state = new Map<number, string>();
-  return calls.flatMap(({ op, params, model }) => {
-    if (op === 'applyWeights') {
+  return calls.flatMap(({ op, params, model, done }) => {
+    // What was cancelled and let go of has changed nothing.
+    if (op === 'applyWeights' && done) {
       const { files, targets } = params as FakeCall<'applyWeights'>['params'];
       const used = targets.some(({ deltas }) => deltas.length > 0);
       const names = files.map(({ path }) => path.replace(/^.*\/(\w+)\.safetensors$/, '$1'));
