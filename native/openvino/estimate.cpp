@@ -32,7 +32,7 @@ class Signature {
     hasher_.value(tensor->type);
     hasher_.value(tensor->ne);
     if (tensor->op != GGML_OP_NONE) hasher_.value(tensor->op_params);
-    if (isWeight(tensor)) hasher_.value(tensor);
+    if (isWeight(tensor)) hasher_.value(reinterpret_cast<uintptr_t>(tensor));
     return at->second;
   }
   std::unordered_map<const ggml_tensor*, int> numbers_;
