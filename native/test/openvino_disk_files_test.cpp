@@ -119,6 +119,7 @@ void writtenAtOnce(const std::string& modules) {
     layers.push_back(std::make_unique<Layer>(*backends.back(), 24 + i));
   }
   std::vector<std::thread> threads;
+  threads.reserve(layers.size());
   for (const auto& layer : layers) threads.emplace_back([&layer] { compute(*layer); });
   for (std::thread& thread : threads) thread.join();
   CHECK(cached.since("diskWrites") == 4 && cached.since("diskFailures") == 0);
