@@ -3,7 +3,7 @@ import type { CompiledPart, JobNeed } from './needs.js';
 
 /** A graph that will be compiled. */
 export interface PlannedCompilation {
-  readonly component: CompiledPart;
+  readonly component: 'textEncoder' | 'diffusionModel' | 'vae';
   /** Name of the model that it belongs to. */
   readonly model: string;
   /** Estimated. */
