@@ -1,8 +1,8 @@
-import { existsSync, mkdtempSync, readdirSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { runChild } from '../tools/processes.mjs';
-import { sdCli } from '../tools/paths.mjs';
+import { hasOpenvino, openvinoNotBuilt } from '../tools/openvino.mjs';
 import { goal, median, row, writeSyntheticLoras } from '../tools/shared.mjs';
 import { removeFolder } from '../tools/synthetic.mjs';
 
@@ -11,9 +11,7 @@ export const openvinoStart = {
   name: 'openvino-start',
   title: 'OpenVINO: first evaluation of a size, and of a set of LoRAs',
   async run(input, { quick, repeat = quick ? 1 : 3 }) {
-    if (!existsSync(join(dirname(sdCli), 'libggml-openvino.so'))) {
-      return { compared: 'Not built: node scripts/build.mjs -DND_OPENVINO=ON', repeat: 0, rows: [], goals: [] };
-    }
+    if (!hasOpenvino()) return openvinoNotBuilt;
     const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-bench-'));
     try {
       const { paths: loras, modules } = await writeSyntheticLoras(

@@ -1,7 +1,5 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { hasOpenvino, openvinoNotBuilt } from '../tools/openvino.mjs';
 import { runChild } from '../tools/processes.mjs';
-import { sdCli } from '../tools/paths.mjs';
 import { goal, ratioRow, row } from '../tools/shared.mjs';
 
 /** Most of the CPU backend's time that a part may take, by size. */
@@ -17,9 +15,7 @@ export const openvino = {
   name: 'openvino',
   title: 'OpenVINO against the CPU backend',
   async run(input, { quick, repeat = quick ? 1 : 5 }) {
-    if (!existsSync(join(dirname(sdCli), 'libggml-openvino.so'))) {
-      return { compared: 'Not built: node scripts/build.mjs -DND_OPENVINO=ON', repeat: 0, rows: [], goals: [] };
-    }
+    if (!hasOpenvino()) return openvinoNotBuilt;
     const request = { repeat, steps: quick ? 1 : 4, sizes: quick ? [64] : [64, 256, 512] };
     const { sizes, rss } = await runChild(new URL('../children/openvino.mjs', import.meta.url), { ...input, request });
     const rows = [row('resident memory of both', 'MiB', [rss / 2 ** 20])];

@@ -93,16 +93,8 @@ export class MemoryLedger {
    * @param relief bytes that could be freed for it.
    */
   shortage(need: Need, relief = 0): Shortage | undefined {
-    const needed = totalOf(need);
-    const underLimit = this.#underLimit() + relief;
-    if (this.limit !== undefined && needed > underLimit)
-      return { device: host, needed, available: Math.max(0, underLimit), byLimit: true };
-    if (this.#running.size > 0) return undefined;
-    for (const [device, bytes] of need) {
-      const available = this.#available(device) + relief;
-      if (bytes > available) return { device, needed: bytes, available, byLimit: false };
-    }
-    return undefined;
+    const beyond = this.#beyondLimit(need, this.#underLimit() + relief);
+    return beyond ?? (this.#running.size > 0 ? undefined : this.#beyondDevices(need, relief));
   }
 
   /** Bytes that leave as soon as somebody needs them. */
@@ -151,18 +143,23 @@ export class MemoryLedger {
    * @returns the reservation, or the shortage beside what others have taken.
    */
   async takeNow(need: Need): Promise<Reservation | Shortage> {
-    const missing = (): Shortage | undefined => this.#shortageBeside(need);
+    // Of a device, what others have taken may be in use already, and then the system has counted it.
+    const missing = (): Shortage | undefined =>
+      this.#beyondLimit(need, this.#underLimit() - this.#reserved()) ?? this.#beyondDevices(need, 0);
     if (missing() !== undefined && this.#relieve !== undefined) await this.#relieve(() => missing() === undefined);
     return missing() ?? this.#take(need);
   }
 
-  #shortageBeside(need: Need): Shortage | undefined {
+  #beyondLimit(need: Need, underLimit: number): Shortage | undefined {
     const needed = totalOf(need);
-    const underLimit = this.#underLimit() - this.#reserved();
-    if (needed > underLimit) return { device: host, needed, available: Math.max(0, underLimit), byLimit: true };
-    // What others have taken may be in use already, and then the system has counted it.
+    return needed > underLimit
+      ? { device: host, needed, available: Math.max(0, underLimit), byLimit: true }
+      : undefined;
+  }
+
+  #beyondDevices(need: Need, relief: number): Shortage | undefined {
     for (const [device, bytes] of need) {
-      const available = this.#available(device);
+      const available = this.#available(device) + relief;
       if (bytes > available) return { device, needed: bytes, available, byLimit: false };
     }
     return undefined;
