@@ -10,6 +10,7 @@
 #include "zip.h"
 #include "model_file/check.h"
 #include "prompt_attention.h"
+#include "source_file.h"
 #include "work_size.h"
 
 #include <algorithm>
@@ -17,6 +18,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <limits>

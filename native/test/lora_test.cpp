@@ -155,6 +155,24 @@ void testChecksum() {
   CHECK(nd::lora::checksum(bytes.data(), bytes.size()) != inOrder);
 }
 
+// Wherever it is copied to, and whatever its length: the same sum and the same bytes, and none beside them.
+void testChecksumCopy() {
+  constexpr uint8_t untouched = 0xEE;
+  std::vector<uint8_t> from(1000);
+  for (size_t i = 0; i < from.size(); ++i) from[i] = static_cast<uint8_t>(i * 31);
+  for (const size_t count : {size_t{0}, size_t{1}, size_t{63}, size_t{64}, size_t{640}, size_t{999}}) {
+    for (size_t shift = 0; shift < 64; shift += 8) {
+      std::vector<uint8_t> to(from.size() + 64, untouched);
+      CHECK(nd::lora::checksumCopy(from.data(), to.data() + shift, count) ==
+            nd::lora::checksum(from.data(), count));
+      CHECK(std::equal(from.begin(), from.begin() + static_cast<ptrdiff_t>(count), to.data() + shift));
+      const auto isUntouched = [](uint8_t byte) { return byte == untouched; };
+      CHECK(std::all_of(to.begin(), to.begin() + static_cast<ptrdiff_t>(shift), isUntouched));
+      CHECK(std::all_of(to.begin() + static_cast<ptrdiff_t>(shift + count), to.end(), isUntouched));
+    }
+  }
+}
+
 void testBlocks() {
   const nd::lora::Shape shape{5000, 320};
   const size_t rows = nd::lora::blockRows(shape);
@@ -173,6 +191,7 @@ int main() {
   testCayley();
   testSha256();
   testChecksum();
+  testChecksumCopy();
   testBlocks();
   return nd::test::report();
 }

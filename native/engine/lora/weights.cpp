@@ -11,6 +11,15 @@
 #include "weights_state.h"
 
 namespace nd::lora {
+namespace {
+
+[[noreturn]] void throwChanged(const std::string& tensor) {
+  throw EngineError(ErrorCode::ModelChanged,
+                    "The checkpoint's \"" + tensor + "\" is no longer what was loaded.");
+}
+
+}  // namespace
+
 Weights::Weights(std::unordered_map<std::string, std::unique_ptr<TensorAccess>> tensors, int threads)
     : tensors_(std::move(tensors)), threads_(threads) {}
 Weights::~Weights() = default;
@@ -32,9 +41,26 @@ void Weights::original(Change& change, size_t block, uint8_t* to) {
     return;
   }
   change.tensor->readOriginal(block * change.step(), change.blockElements(block), to);
-  if (block < state.checks.size() && checksum(to, bytes) != state.checks[block])
-    throw EngineError(ErrorCode::ModelChanged,
-                      "The checkpoint's \"" + change.name + "\" is no longer what was loaded.");
+  if (block < state.checks.size() && checksum(to, bytes) != state.checks[block]) throwChanged(change.name);
+}
+
+// Memory is written around the caches, without being read first. Bytes of a checkpoint that changed meanwhile
+// are known by their sum after they were written: the change fails, as it does where they are only read.
+void Weights::restoreInPlace(Change& change, size_t block, uint8_t* live) {
+  State& state = *change.state;
+  const size_t bytes = change.blockBytes(block);
+  if (!state.ram.empty()) {
+    streamCopy(state.ram.data() + change.offset(block), live, bytes);
+    return;
+  }
+  uint8_t* const from = scratch(bytes).data();
+  if (state.device || block >= state.checks.size()) {
+    original(change, block, from);
+    streamCopy(from, live, bytes);
+    return;
+  }
+  change.tensor->readOriginal(block * change.step(), change.blockElements(block), from);
+  if (checksumCopy(from, live, bytes) != state.checks[block]) throwChanged(change.name);
 }
 
 void Weights::runUnit(Change& change, size_t block) {
@@ -57,13 +83,10 @@ void Weights::runUnit(Change& change, size_t block) {
   } else {
     // Where it is the original already, nothing is copied.
     change.started[block] = 1;
-    if (!untouched) {
-      // What nothing is added to goes around the caches: memory is written without being read first.
-      const bool streams = live != nullptr && !change.merger;
-      uint8_t* const to = streams ? scratch(bytes).data() : bytesAt;
-      original(change, block, to);
-      if (streams) streamCopy(to, live, bytes);
-    }
+    if (!untouched && live != nullptr && !change.merger)
+      restoreInPlace(change, block, live);
+    else if (!untouched)
+      original(change, block, bytesAt);
     if (change.merger)
       change.merger->mergeBlock(block * blockRows(change.shape),
                                 change.blockElements(block) / change.shape.columns, bytesAt);
@@ -177,9 +200,7 @@ void Weights::verify(const std::vector<Change>& changes, Job& job) {
           wanted = change.state->checks.at(block);
         }
         change.tensor->readOriginal(block * change.step(), change.blockElements(block), buffer.data());
-        if (checksum(buffer.data(), bytes) != wanted)
-          throw EngineError(ErrorCode::ModelChanged,
-                            "The checkpoint's \"" + change.name + "\" is no longer what was loaded.");
+        if (checksum(buffer.data(), bytes) != wanted) throwChanged(change.name);
       },
       [] {});
 }

@@ -65,6 +65,7 @@ class Weights {
   void run(std::vector<Change>& changes, const std::vector<Unit>& units, Job* job, WeightsResult* result);
   void runUnit(Change& change, size_t block);
   void original(Change& change, size_t block, uint8_t* to);
+  void restoreInPlace(Change& change, size_t block, uint8_t* live);
   void undo(std::vector<Change>& changes);
   void commit(std::vector<Change>& changes, const WeightsPlan& plan);
   void trim(uint64_t most);

@@ -13,6 +13,7 @@ inline std::vector<int64_t> shapeOf(const ggml_tensor* tensor) {
 // Where the weights of a model were read from.
 struct Sources {
   std::vector<std::string> files;
+  std::deque<SourceFile> opened;  // the same, once weights are read again
   std::map<std::string, TensorStorage> tensors;
   std::map<std::string, TensorHeader> leftOut;  // of parts that were not read
 };

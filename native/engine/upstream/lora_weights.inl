@@ -1,10 +1,5 @@
 // The weights of a loaded model as native/engine/lora sees them: in memory, and in the files they came from.
 
-#if !defined(_WIN32)
-#include <fcntl.h>
-#include <unistd.h>
-#endif
-
 // Functions of the engine's model.cpp that no header declares; the load used them, so a second reading gives
 // the same bytes.
 void convert_tensor(void* src, ggml_type src_type, void* dst, ggml_type dst_type, int nrows, int n_per_row);
@@ -16,56 +11,29 @@ void i64_to_i32_vec(int64_t* src, int32_t* dst, int64_t n);
 namespace nd {
 namespace upstream {
 
-[[noreturn]] inline void throwChanged(const std::string& path) {
-  throw EngineError(ErrorCode::ModelChanged, "The file " + path + " can no longer be read as it was loaded.");
-}
-
-// Read and not mapped: a file that is cut short under a mapping ends the process, and mapped pages count as
-// memory.
-inline void readRange(const std::string& path, uint64_t offset, size_t bytes, void* to) {
-#if defined(_WIN32)
-  std::ifstream file(path, std::ios::binary);
-  file.seekg(static_cast<std::streamoff>(offset));
-  file.read(static_cast<char*>(to), static_cast<std::streamsize>(bytes));
-  if (!file) throwChanged(path);
-#else
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) throwChanged(path);
-  size_t done = 0;
-  while (done < bytes) {
-    const ssize_t count =
-        pread(file, static_cast<char*>(to) + done, bytes - done, static_cast<off_t>(offset + done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) break;
-    done += static_cast<size_t>(count);
-  }
-  close(file);
-  if (done < bytes) throwChanged(path);
-#endif
-}
-
 // An entry of a PyTorch archive, whole; the last one stays, since a tensor is asked for in parts.
-inline const std::vector<uint8_t>& zipEntry(const std::string& path, int index) {
+inline const std::vector<uint8_t>& zipEntry(const SourceFile& file, int index) {
   thread_local std::pair<std::string, int> last{"", -1};
   thread_local std::vector<uint8_t> bytes;
-  if (last == std::make_pair(path, index)) return bytes;
+  if (last == std::make_pair(file.path(), index)) return bytes;
   last.second = -1;
-  zip_t* zip = zip_open(path.c_str(), 0, 'r');
-  if (zip == nullptr) throwChanged(path);
+  zip_t* zip = zip_open(file.path().c_str(), 0, 'r');
+  if (zip == nullptr) file.throwChanged();
   const bool found = zip_entry_openbyindex(zip, static_cast<size_t>(index)) == 0;
   if (found) bytes.resize(zip_entry_size(zip));
   const bool read = found && zip_entry_noallocread(zip, bytes.data(), bytes.size()) >= 0;
   if (found) zip_entry_close(zip);
   zip_close(zip);
-  if (!read) throwChanged(path);
-  last = {path, index};
+  if (!read) file.throwChanged();
+  last = {file.path(), index};
   return bytes;
 }
 
 class EngineTensor : public lora::TensorAccess {
  public:
-  EngineTensor(ggml_tensor* tensor, const TensorStorage& storage, std::string path, bool isViewed)
-      : tensor_(tensor), storage_(storage), path_(std::move(path)), isViewed_(isViewed) {
+  // `file`: the Sources' own, which live longer.
+  EngineTensor(ggml_tensor* tensor, const TensorStorage& storage, SourceFile& file, bool isViewed)
+      : tensor_(tensor), storage_(storage), file_(file), isViewed_(isViewed) {
     const bool isHost = tensor_->buffer == nullptr || ggml_backend_buffer_is_host(tensor_->buffer);
     if (isHost) home_ = static_cast<uint8_t*>(tensor_->data);
   }
@@ -133,19 +101,19 @@ class EngineTensor : public lora::TensorAccess {
     const size_t from = storedBytes(element);
     const size_t bytes = storedBytes(element + elements) - from;
     if (storage_.index_in_zip < 0) {
-      readRange(path_, storage_.offset + from, bytes, to);
+      file_.read(storage_.offset + from, bytes, to);
       return;
     }
-    const std::vector<uint8_t>& entry = zipEntry(path_, storage_.index_in_zip);
+    const std::vector<uint8_t>& entry = zipEntry(file_, storage_.index_in_zip);
     const bool isEntry = entry.size() == storedBytes(static_cast<size_t>(storage_.nelements()));
     const size_t at = (isEntry ? 0 : static_cast<size_t>(storage_.offset)) + from;
-    if (at + bytes > entry.size()) throwChanged(path_);
+    if (at + bytes > entry.size()) file_.throwChanged();
     std::memcpy(to, entry.data() + at, bytes);
   }
 
   ggml_tensor* tensor_;
   TensorStorage storage_;
-  std::string path_;
+  SourceFile& file_;
   bool isViewed_;  // another tensor of the model has its address
   uint8_t* home_ = nullptr;
   std::mutex device_;
@@ -196,6 +164,20 @@ inline std::unique_ptr<lora::TensorAccess> EngineTensor::duplicate() {
   return std::make_unique<DeviceCopy>(tensor_);
 }
 
+// Whatever an operation opened is closed at its end, so that files can be replaced and removed between them.
+class ClosesFiles {
+ public:
+  explicit ClosesFiles(Sources& sources) : sources_(sources) {}
+  ~ClosesFiles() {
+    for (SourceFile& file : sources_.opened) file.close();
+  }
+  ClosesFiles(const ClosesFiles&) = delete;
+  ClosesFiles& operator=(const ClosesFiles&) = delete;
+
+ private:
+  Sources& sources_;
+};
+
 // Tensors that the files had; others of the engine's list are not weights, or hold nothing.
 inline lora::Weights& weightsOf(StableDiffusionGGML& sd, const std::shared_ptr<Sources>& sources,
                                 std::unique_ptr<lora::Weights>& weights) {
@@ -206,12 +188,14 @@ inline lora::Weights& weightsOf(StableDiffusionGGML& sd, const std::shared_ptr<S
     viewed.insert(tensor);
     viewed.insert(tensor->view_src);
   }
+  if (sources->opened.empty())
+    for (const std::string& path : sources->files) sources->opened.emplace_back(path);
   std::unordered_map<std::string, std::unique_ptr<lora::TensorAccess>> tensors;
   for (const auto& [name, storage] : sources->tensors) {
     const auto found = sd.tensors.find(name);
     if (found == sd.tensors.end()) continue;
     tensors[name] = std::make_unique<EngineTensor>(
-        found->second, storage, sources->files.at(storage.file_index), viewed.count(found->second) != 0);
+        found->second, storage, sources->opened.at(storage.file_index), viewed.count(found->second) != 0);
   }
   weights = std::make_unique<lora::Weights>(std::move(tensors), sd.n_threads);
   return *weights;
@@ -242,6 +226,7 @@ std::vector<std::string> Model::convertNames(const std::vector<std::string>& nam
 lora::WeightsResult Model::applyWeights(const lora::WeightsPlan& plan, Job& job) {
   upstream::ActiveJob active{job, Phase::Lora};
   return upstream::runOperation(active, "change the weights", [&] {
+    const upstream::ClosesFiles closes(*impl_->sources);
     return upstream::weightsOf(impl_->sd, impl_->sources, impl_->weights).apply(plan, job);
   });
 }
@@ -258,6 +243,7 @@ std::vector<uint8_t> Model::readTensor(const std::string& name) {
 }
 
 uint64_t Model::releaseBackups(bool fromFile) {
+  const upstream::ClosesFiles closes(*impl_->sources);
   return upstream::weightsOf(impl_->sd, impl_->sources, impl_->weights).releaseBackups(fromFile);
 }
 
