@@ -54,6 +54,7 @@ def batch_of(emoji: list[Image.Image], size: int, rng: random.Random) -> Tensor:
 
 def train_autoencoder(config: Config, log: Log) -> AutoencoderTiny:
     """Train, or go on from the state on disk, and return the averaged network."""
+    torch.manual_seed(config.seed)
     model = load_narrow(config.init).autoencoder if config.init else make_autoencoder()
     model = model.to(config.device, memory_format=torch.channels_last).train()
     average = Ema(model, 0.998)

@@ -8,6 +8,7 @@ from pathlib import Path
 from .sources import TRAIN, annotations_path
 
 TEMPLATES = ("{}", "{}", "{}", "a {}", "the {}", "{} emoji", "a picture of a {}", "an emoji of a {}")
+PAIR_TEMPLATES = ("{} and {}", "{} and {}", "a {} and a {}")  # left, right
 SYNONYM_SHARE = 0.2
 
 
@@ -67,3 +68,17 @@ def read_concepts(file: str = "concepts.txt") -> list[Concept]:
     found = [characters[plain(name)] for name in names]
     synonyms = unique_keywords(found, keywords, names)
     return [Concept(*parts) for parts in zip(names, found, synonyms, strict=True)]
+
+
+def measured_pairs(concepts: list[Concept], count: int = 24) -> list[tuple[int, int]]:
+    """Indices of the two names of each pair that the measure draws; no training sees them, in either order.
+
+    None where there are so few concepts that nothing would be left to train on.
+    """
+    if len(concepts) < 2 * count:
+        return []
+    step = max(1, len(concepts) // count)
+    pairs = [(i, (i + len(concepts) // 2) % len(concepts)) for i in range(0, len(concepts), step)][:count]
+    places = {concept.name: i for i, concept in enumerate(concepts)}
+    example = ("cat face", "red apple")
+    return [*pairs, (places[example[0]], places[example[1]])] if all(name in places for name in example) else pairs

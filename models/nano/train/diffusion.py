@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .concepts import Concept, read_concepts
+from .concepts import PAIR_TEMPLATES, Concept, measured_pairs, read_concepts
 from .config import Config, learning_rate
 from .ema import Ema
-from .latents import Latents, cached_latents
+from .latents import Latents, cached_latents, fingerprint
 from .narrow import TOKENS, Narrow, load_narrow, load_text_state, read_narrow, text_state
 from .networks import make_text_encoder, make_unet
 from .progress import Log, load_state, save_state
@@ -18,8 +18,10 @@ from .schedule import alphas_cumprod, min_snr_weight, spread_timesteps
 from .tokens import Tokenizer, row_numbers, vocabulary_of
 
 EMPTY_SHARE = 0.1
-SMALL_SHARE = 0.3
-PAIR_SHARE = 0.1
+SMALL_SHARE = 0.2
+HUGE_SHARE = 0.1
+HUGE_NOISE = 0.6  # of the timesteps: 256x256 is for a hires pass, which begins from a picture
+PAIR_SHARE = 0.4
 PLACED_SHARE = 0.1
 SMALL_WORD_SHARE = 0.5
 
@@ -70,16 +72,23 @@ class Batches:
     def __init__(self, latents: Latents, concepts: list[Concept], known: set[str]) -> None:
         self.latents = latents
         self.concepts = concepts
+        self.unseen = {frozenset(pair) for pair in measured_pairs(concepts)}
         self.weights = [1.0 if concept.name in known else 2.0 for concept in concepts] if known else None
 
-    def draw(self, size: int, rng: random.Random) -> tuple[Tensor, list[str]]:
-        """Return (latents [n, 4, s, s], n prompts); pictures of 64x64 cost a quarter, so twice as many of them."""
-        if rng.random() < SMALL_SHARE:
+    def draw(self, size: int, rng: random.Random) -> tuple[Tensor, list[str], float]:
+        """Return (latents [n, 4, s, s], n prompts, the share of the timesteps to train them at).
+
+        Pictures of 64x64 cost a quarter of 128x128, so twice as many of them; 256x256 more than four times as much.
+        """
+        kind, noise = rng.random(), 1.0
+        if kind < SMALL_SHARE:
             rows = [self._single(self.latents.small, rng) for _ in range(2 * size)]
+        elif kind < SMALL_SHARE + HUGE_SHARE:
+            rows, noise = [self._single(self.latents.huge, rng) for _ in range(max(1, size // 4))], HUGE_NOISE
         else:
             rows = [self._large(rng) for _ in range(size)]
         prompts = ["" if rng.random() < EMPTY_SHARE else prompt for _, prompt in rows]
-        return torch.stack([latent for latent, _ in rows]), prompts
+        return torch.stack([latent for latent, _ in rows]), prompts, noise
 
     def _large(self, rng: random.Random) -> tuple[Tensor, str]:
         kind = rng.random()
@@ -94,9 +103,15 @@ class Batches:
         return bank[index, rng.randrange(bank.shape[1])], self.concepts[index].prompt(rng, word)
 
     def _pair(self, rng: random.Random) -> tuple[Tensor, str]:
-        index = rng.randrange(len(self.latents.pair_of))
-        left, right = self.latents.pair_of[index]
-        return self.latents.pairs[index], f"{self.concepts[left].name} and {self.concepts[right].name}"
+        everyone = range(len(self.concepts))
+        left, right = rng.choices(everyone, self.weights, k=2)
+        while len(everyone) > 2 and (left == right or frozenset((left, right)) in self.unseen):
+            left, right = rng.choices(everyone, self.weights, k=2)
+        banks = ((self.latents.left, left), (self.latents.right, right))
+        parts = [bank[index, rng.randrange(bank.shape[1])] for bank, index in banks]
+        return torch.cat(parts, -1), rng.choice(PAIR_TEMPLATES).format(
+            self.concepts[left].name, self.concepts[right].name
+        )
 
 
 def train_diffusion(config: Config, autoencoder: nn.Module, log: Log) -> Narrow:
@@ -110,13 +125,20 @@ def train_diffusion(config: Config, autoencoder: nn.Module, log: Log) -> Narrow:
     optimizer = torch.optim.AdamW(
         parts.both.parameters(), lr=config.diffusion_rate, betas=(0.9, 0.99), weight_decay=0.01
     )
+    latents = cached_latents(config.state / "latents.pt", autoencoder, concepts, config.seed)
     path, step = config.state / "diffusion.pt", 0
-    if (saved := load_state(path)) is not None:
+    belongs_to = {
+        "autoencoder": fingerprint(autoencoder),
+        "concepts": [concept.name for concept in concepts],
+        "vocabulary": parts.vocabulary,
+        "batch": config.diffusion_batch,
+        "seed": config.seed,
+    }
+    if (saved := load_state(path, belongs_to)) is not None:
         parts.both.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         average.load(saved["average"], saved["step"])
         step = saved["step"]
-    latents = cached_latents(config.state / "latents.pt", autoencoder, concepts, config.seed)
     batches = Batches(latents, concepts, set(known_names(metadata)))
     weights, alphas = min_snr_weight(alphas_cumprod()), alphas_cumprod().float()
     total = 0.0
@@ -124,9 +146,9 @@ def train_diffusion(config: Config, autoencoder: nn.Module, log: Log) -> Narrow:
         # Seeded by the step, so that an interrupted run sees the same data as an uninterrupted one.
         rng = random.Random(f"{config.seed} diffusion {step}")
         generator = torch.Generator().manual_seed(rng.getrandbits(60))
-        clean, prompts = batches.draw(config.diffusion_batch, rng)
+        clean, prompts, most = batches.draw(config.diffusion_batch, rng)
         rows = row_numbers(parts.vocabulary, tokenizer.ids(prompts))
-        times = spread_timesteps(len(clean), generator)
+        times = spread_timesteps(len(clean), generator, most)
         noise = torch.randn(clean.shape, generator=generator)
         share = alphas[times].view(-1, 1, 1, 1)
         noisy = share.sqrt() * clean + (1 - share).sqrt() * noise
@@ -155,6 +177,7 @@ def train_diffusion(config: Config, autoencoder: nn.Module, log: Log) -> Narrow:
                     "optimizer": optimizer.state_dict(),
                     "average": average.state(),
                     "step": step,
+                    "belongs_to": belongs_to,
                 },
             )
     return to_narrow(parts, average, autoencoder)

@@ -1,16 +1,21 @@
 """The figures of the measure: each is a function of a model and its concepts."""
 
 import itertools
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from .concepts import Concept
+from .concepts import Concept, measured_pairs
 from .latents import decode, encode
 from .narrow import Narrow
 from .nearest import centred, nearest_by_hash, nearest_by_latent, overlap, psnr
 from .pictures import draw_emoji, place, to_tensor
 from .sampling import Request, Sampler
+
+PAIR_SEEDS = (1, 2, 3, 4)
+HIRES_STRENGTHS = (0.3, 0.5)
 
 
 def originals(concepts: list[Concept], size: int = 128) -> Tensor:
@@ -18,37 +23,51 @@ def originals(concepts: list[Concept], size: int = 128) -> Tensor:
     return torch.stack([to_tensor(place(draw_emoji(concept.character), size)) for concept in concepts])
 
 
-def autoencoder_figures(model: Narrow, concepts: list[Concept]) -> dict[str, float]:
+def autoencoder_figures(model: Narrow, concepts: list[Concept], size: int = 128) -> dict[str, float]:
     """PSNR of whole pictures: the mean over pictures, the worst, and that of the error of all."""
-    pictures = originals(concepts)
+    pictures = originals(concepts, size)
     rebuilt = decode(model.autoencoder, encode(model.autoencoder, list(pictures)))
     each = psnr(pictures, rebuilt)
     pooled = 10 * torch.log10(1 / (10 ** (-each / 10)).mean())
     return {"mean": each.mean().item(), "worst": each.min().item(), "pooled": pooled.item()}
 
 
+@dataclass
+class Nearest:
+    """For each drawn picture the index of the known one that is nearest: in latent space, and by perceptual hash."""
+
+    latent: Tensor
+    hash: Tensor
+
+    @staticmethod
+    def of(model: Narrow, drawn: Tensor, known: Tensor) -> "Nearest":
+        """Pictures [n, 3, h, w] among known ones [m, 3, h, w]."""
+        latents = encode(model.autoencoder, list(drawn)), encode(model.autoencoder, list(known))
+        return Nearest(nearest_by_latent(*latents), nearest_by_hash(drawn, known))
+
+
 def top1(model: Narrow, drawn: Tensor, known: Tensor, labels: Tensor) -> dict[str, float]:
-    """Share of drawn pictures whose nearest known picture is that of their own concept."""
+    """Share of drawn pictures whose nearest known picture is that of their own concept; `both`: by either way at once."""
     figures: dict[str, float] = {}
     for name, change in (("", centred), ("Uncentred", lambda pictures: pictures)):
-        mine, theirs = change(drawn), change(known)
-        latents = encode(model.autoencoder, list(mine)), encode(model.autoencoder, list(theirs))
-        figures[f"latent{name}"] = (nearest_by_latent(*latents) == labels).float().mean().item()
-        figures[f"hash{name}"] = (nearest_by_hash(mine, theirs) == labels).float().mean().item()
+        found = Nearest.of(model, change(drawn), change(known))
+        right = {"latent": found.latent == labels, "hash": found.hash == labels}
+        for way, hits in {**right, "both": right["latent"] & right["hash"]}.items():
+            figures[f"{way}{name}"] = hits.float().mean().item()
     return figures
 
 
 def missed(
     model: Narrow, drawn: Tensor, known: Tensor, labels: Tensor, concepts: list[Concept]
-) -> dict[str, list[str]]:
-    """What is nearest instead, for every concept with a miss in latent space."""
-    found = nearest_by_latent(
-        encode(model.autoencoder, list(centred(drawn))), encode(model.autoencoder, list(centred(known)))
-    )
-    result: dict[str, list[str]] = {}
-    for label, other in zip(labels.tolist(), found.tolist(), strict=True):
-        if label != other:
-            result.setdefault(concepts[label].name, []).append(concepts[other].name)
+) -> dict[str, dict[str, list[str]]]:
+    """What is nearest instead, for every concept with a miss, in latent space and by hash."""
+    found = Nearest.of(model, centred(drawn), centred(known))
+    result: dict[str, dict[str, list[str]]] = {}
+    for way, others in (("latent", found.latent), ("hash", found.hash)):
+        names = result.setdefault(way, {})
+        for label, other in zip(labels.tolist(), others.tolist(), strict=True):
+            if label != other:
+                names.setdefault(concepts[label].name, []).append(concepts[other].name)
     return result
 
 
@@ -77,14 +96,22 @@ def img2img_figures(sampler: Sampler, concepts: list[Concept], count: int = 24) 
     return {"overlap": overlap(inputs, kept).mean().item(), "overlapFromNoise": overlap(inputs, free).mean().item()}
 
 
-def pair_figures(sampler: Sampler, concepts: list[Concept], known: Tensor, count: int = 24) -> dict[str, float]:
-    """Two names: the share where one, or both, are among the five concepts that some part of the picture is nearest to.
+def pair_figures(sampler: Sampler, concepts: list[Concept], known: Tensor) -> dict[str, float | int]:
+    """Two names, in pairs that no training has seen, four seeds each.
 
-    Parts: the whole, and either half against the picture as the pair pictures of training place it.
+    `one` and `both`: among the five concepts that some part of the picture is nearest to (parts: the whole, and either
+    half). `placed`: the first name is nearest in the left half and the second in the right, of all concepts. Half
+    pictures are compared with the concept as the pair pictures of training place it. `chance` is `both` where the
+    names are those of the next pair.
     """
-    step = max(1, len(concepts) // count)
-    pairs = [(i, (i + len(concepts) // 2) % len(concepts)) for i in range(0, len(concepts), step)][:count]
-    drawn = sampler.pictures([Request(f"{concepts[a].name} and {concepts[b].name}", 6) for a, b in pairs])
+    pairs = [pair for pair in measured_pairs(concepts) for _ in PAIR_SEEDS]
+    if not pairs:
+        return {}
+    requests = [
+        Request(f"{concepts[a].name} and {concepts[b].name}", seed)
+        for (a, b), seed in zip(pairs, itertools.cycle(PAIR_SEEDS), strict=False)
+    ]
+    drawn = sampler.pictures(requests)
     halves = torch.stack([to_tensor(place(draw_emoji(c.character), width=64)) for c in concepts])
     distances = []
     for part, reference in ((drawn, known), (drawn[..., :64], halves), (drawn[..., 64:], halves)):
@@ -92,6 +119,42 @@ def pair_figures(sampler: Sampler, concepts: list[Concept], known: Tensor, count
             encode(sampler.autoencoder, list(part)).flatten(1), encode(sampler.autoencoder, list(reference)).flatten(1)
         )
         distances.append(distance / part[0].numel() ** 0.5)
-    first = torch.stack(distances).min(0).values.topk(5, largest=False).indices.tolist()
+    first = torch.stack(distances).min(0).values.topk(min(5, len(concepts)), largest=False).indices.tolist()
+    left, right = (distance.argmin(1).tolist() for distance in distances[1:])
     found = [(a in five) + (b in five) for (a, b), five in zip(pairs, first, strict=True)]
-    return {"one": sum(n >= 1 for n in found) / len(found), "both": sum(n == 2 for n in found) / len(found)}
+    others = pairs[len(PAIR_SEEDS) :] + pairs[: len(PAIR_SEEDS)]
+    chance = [a in five and b in five for (a, b), five in zip(others, first, strict=True)]
+    placed = [pair == sides for pair, sides in zip(pairs, zip(left, right, strict=True), strict=True)]
+    return {
+        "drawn": len(pairs),
+        "one": sum(n >= 1 for n in found) / len(found),
+        "both": sum(n == 2 for n in found) / len(found),
+        "placed": sum(placed) / len(placed),
+        "chance": sum(chance) / len(chance),
+    }
+
+
+def hires_figures(sampler: Sampler, concepts: list[Concept], small: Tensor) -> dict[str, dict[str, float]]:
+    """Pictures of 128x128, one a concept, enlarged and drawn on at 256x256, by strength: the share nearest to their own.
+
+    `detail`: the mean step between neighbouring pixels, as a share of the originals' at that size; beside it that of
+    the enlarged picture alone.
+    """
+    known, labels = originals(concepts, 256), torch.arange(len(concepts))
+    large = functional.interpolate(small, size=(256, 256), mode="bicubic", align_corners=False).clamp(-1, 1)
+    starts, names = encode(sampler.autoencoder, list(large)), [concept.name for concept in concepts]
+    figures: dict[str, dict[str, float]] = {"enlarged": {"detail": detail(large) / detail(known)}}
+    for strength in HIRES_STRENGTHS:
+        drawn = sampler.pictures(
+            [Request(n, 5, 256, start=s, strength=strength) for n, s in zip(names, starts, strict=True)]
+        )
+        figures[f"strength{strength}"] = top1(sampler.model, drawn, known, labels) | {
+            "detail": detail(drawn) / detail(known)
+        }
+    return figures
+
+
+def detail(pictures: Tensor) -> float:
+    """Mean absolute difference between neighbours, down and across."""
+    across, down = pictures.diff(dim=-1).abs().mean(), pictures.diff(dim=-2).abs().mean()
+    return (across + down).item()

@@ -1,8 +1,7 @@
 """Encoded pictures, made once per autoencoder: what the UNet is trained on."""
 
-import hashlib
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -13,30 +12,36 @@ from torch import Tensor
 from .concepts import Concept
 from .pictures import SIZE, anywhere, draw_emoji, jitter, place, to_tensor
 from .progress import load_state, save_state
+from .sources import digest_of
 
-LARGE, SMALL, PLACED, PAIRS = 12, 6, 6, 840
+LARGE, SMALL, PLACED, HALVES, HUGE = 12, 6, 6, 4, 3
 
 
 @dataclass
 class Latents:
-    """`large` [concepts, 12, 4, 16, 16], `small` [concepts, 6, 4, 8, 8], `placed` as large, `pairs` [n, 4, 16, 16].
+    """`large` [concepts, 12, 4, 16, 16], `small` [concepts, 6, 4, 8, 8], `placed` as large, `huge` [concepts, 3, 4, 32, 32].
 
     `placed` are small objects anywhere in a large picture: without them img2img moves everything to the middle.
+    `left` and `right` [concepts, 4, 4, 16, 8] are halves of 128x128 pictures; any two make a pair.
     """
 
     large: Tensor
     small: Tensor
     placed: Tensor
-    pairs: Tensor
-    pair_of: list[tuple[int, int]]
+    huge: Tensor
+    left: Tensor
+    right: Tensor
 
 
 def fingerprint(autoencoder: AutoencoderTiny) -> str:
     """Short hash of the encoder's weights: latents of another encoder are of no use."""
-    digest = hashlib.sha256()
-    for value in autoencoder.encoder.state_dict().values():
-        digest.update(value.detach().cpu().float().numpy().tobytes())
-    return digest.hexdigest()[:16]
+    return digest_of(value.detach().cpu().float().numpy().tobytes() for value in autoencoder.encoder.state_dict().values())
+
+
+def pictures_of(concepts: list[Concept]) -> str:
+    """Short hash of the concepts' names and pictures: those of another list, font or place are of no use."""
+    parts = ((concept.name.encode(), to_tensor(place(draw_emoji(concept.character))).numpy().tobytes()) for concept in concepts)
+    return digest_of(part for pair in parts for part in pair)
 
 
 @torch.no_grad()
@@ -56,12 +61,21 @@ def decode(autoencoder: AutoencoderTiny, latents: Tensor) -> Tensor:
     )
 
 
-def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
-    """Two emoji in the halves of one picture."""
+def half(emoji: Image.Image, right: bool, rng: random.Random | None = None) -> Image.Image:
+    """The emoji in one half of a white picture; with `rng` a little smaller and moved."""
     ground = Image.new("RGB", (SIZE, SIZE), "white")
-    ground.paste(place(left, SIZE, width=SIZE // 2), (0, 0))
-    ground.paste(place(right, SIZE, width=SIZE // 2), (SIZE // 2, 0))
+    change = {} if rng is None else {"scale": rng.uniform(0.9, 1.05), "shift": (0.0, rng.uniform(-0.08, 0.08))}
+    ground.paste(place(emoji, SIZE, width=SIZE // 2, **change), (SIZE // 2 if right else 0, 0))
     return ground
+
+
+def halves(autoencoder: AutoencoderTiny, emoji: list[Image.Image], right: bool, rng: random.Random) -> Tensor:
+    """[n * HALVES, 4, 16, 8]: halves of encoded pictures whose other half is white, the first of each not moved.
+
+    Two such halves make the latent of a pair but for what the encoder sees across the middle: white on both sides.
+    """
+    pictures = [to_tensor(half(one, right, rng if i else None)) for one in emoji for i in range(HALVES)]
+    return encode(autoencoder, pictures).chunk(2, -1)[1 if right else 0].contiguous()
 
 
 def views(emoji: Image.Image, count: int, size: int, rng: random.Random) -> list[Tensor]:
@@ -76,24 +90,18 @@ def make_latents(autoencoder: AutoencoderTiny, concepts: list[Concept], seed: in
     large = encode(autoencoder, [view for one in emoji for view in views(one, LARGE, SIZE, rng)])
     small = encode(autoencoder, [view for one in emoji for view in views(one, SMALL, SIZE // 2, rng)])
     placed = encode(autoencoder, [to_tensor(anywhere(one, rng)) for one in emoji for _ in range(PLACED)])
-    everyone = list(range(len(emoji)))
-    pair_of: list[tuple[int, int]] = []
-    for _ in range(min(PAIRS, 4 * len(everyone))):
-        left, right = rng.sample(everyone, 2)
-        pair_of.append((left, right))
-    pairs = encode(autoencoder, [to_tensor(side_by_side(emoji[a], emoji[b])) for a, b in pair_of])
-    count = len(emoji)
-    banks = [bank.unflatten(0, (count, -1)) for bank in (large, small, placed)]
-    return Latents(*banks, pairs, pair_of)
+    huge = encode(autoencoder, [view for one in emoji for view in views(one, HUGE, 2 * SIZE, rng)])
+    left, right = (halves(autoencoder, emoji, side, rng) for side in (False, True))
+    return Latents(*(bank.unflatten(0, (len(emoji), -1)) for bank in (large, small, placed, huge, left, right)))
 
 
 def cached_latents(path: Path, autoencoder: AutoencoderTiny, concepts: list[Concept], seed: int) -> Latents:
     """From the file if its encoder and concepts are these, else made and kept."""
-    key = f"{fingerprint(autoencoder)} {len(concepts)} {LARGE} {SMALL} {PLACED} {PAIRS} {seed}"
+    counts = f"{LARGE} {SMALL} {PLACED} {HALVES} {HUGE}"
+    key = f"{fingerprint(autoencoder)} {pictures_of(concepts)} {counts} {seed}"
     saved = load_state(path)
     if saved is not None and saved["key"] == key:
-        banks = [saved[name] for name in ("large", "small", "placed", "pairs")]
-        return Latents(*banks, [(a, b) for a, b in saved["pair_of"]])
+        return Latents(*(saved[field.name] for field in fields(Latents)))
     made = make_latents(autoencoder, concepts, seed)
     save_state(path, {"key": key, **vars(made)})
     return made

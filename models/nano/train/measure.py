@@ -14,7 +14,16 @@ from torch import Tensor
 
 from .concepts import read_concepts
 from .config import best_device
-from .figures import autoencoder_figures, img2img_figures, missed, originals, pair_figures, seed_difference, top1
+from .figures import (
+    autoencoder_figures,
+    hires_figures,
+    img2img_figures,
+    missed,
+    originals,
+    pair_figures,
+    seed_difference,
+    top1,
+)
 from .narrow import load_narrow, read_narrow
 from .sampling import Request, Sampler
 from .tokens import Tokenizer
@@ -46,12 +55,14 @@ def measure(path: Path, sizes: tuple[int, ...], cache: Path | None) -> dict:
     result: dict = {"file": path.name, "concepts": len(concepts), "seeds": len(SEEDS), "steps": sampler.steps}
     result["autoencoderPsnr"] = {
         "ownConcepts": autoencoder_figures(model, concepts),
-        "allConcepts": autoencoder_figures(model, everyone),
         "unseen": autoencoder_figures(model, read_concepts("unseen.txt")),
     }
+    names = [concept.name for concept in concepts]
+    firsts: dict[int, Tensor] = {}
     for size in sizes:
         known = originals(concepts, size)
-        drawn = draw_all(sampler, [concept.name for concept in concepts], size, cache)
+        drawn = draw_all(sampler, names, size, cache)
+        firsts[size] = drawn[:, 0]
         labels = torch.arange(len(concepts)).repeat_interleave(len(SEEDS))
         entry: dict = {"top1": top1(model, drawn.flatten(0, 1), known, labels), "seedPsnr": seed_difference(drawn)}
         entry["missed"] = missed(model, drawn.flatten(0, 1), known, labels, concepts)
@@ -62,7 +73,10 @@ def measure(path: Path, sizes: tuple[int, ...], cache: Path | None) -> dict:
                 model, rows, known[first], torch.arange(len(first)).repeat_interleave(len(SEEDS))
             )
         result[f"size{size}"] = entry
+    result["autoencoderPsnr"]["ownConcepts64"] = autoencoder_figures(model, concepts, 64)
     known = originals(concepts)
+    if 128 in firsts:
+        result["size256"] = hires_figures(sampler, concepts, firsts[128])
     result["img2imgHalf"] = img2img_figures(sampler, concepts)
     result["pairs"] = pair_figures(sampler, concepts, known)
     return result

@@ -16,9 +16,16 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     os.replace(temporary, path)
 
 
-def load_state(path: Path) -> dict[str, Any] | None:
-    """The state saved last, if any."""
-    return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
+def load_state(path: Path, belongs_to: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    """The state saved last, if any. It must have been saved for the same (`belongs_to`, kept in it under that name)."""
+    if not path.exists():
+        return None
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    saved = state.get("belongs_to", {})
+    other = [name for name, value in (belongs_to or {}).items() if saved.get(name) != value]
+    if other:
+        raise ValueError(f"{path} is of a training with another {', '.join(other)}: use another --state, or remove it")
+    return state
 
 
 class Log:

@@ -30,6 +30,7 @@ class Sampler:
     """Holds what sampling needs. `steps` and `guidance` are the same for all its pictures."""
 
     def __init__(self, model: Narrow, tokenizer: Tokenizer, steps: int = 12, guidance: float = 3.0) -> None:
+        self.model = model
         self.text_encoder: CLIPTextModel = model.text_encoder
         self.unet: UNet2DConditionModel = model.unet
         self.autoencoder: AutoencoderTiny = model.autoencoder

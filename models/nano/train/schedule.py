@@ -18,10 +18,13 @@ def min_snr_weight(alphas: Tensor, gamma: float = 5.0) -> Tensor:
     return (ratio.clamp(max=gamma) / ratio).float()
 
 
-def spread_timesteps(count: int, generator: torch.Generator) -> Tensor:
-    """One timestep from each of `count` equal intervals, in random order: less noise in the gradient than at random."""
+def spread_timesteps(count: int, generator: torch.Generator, most: float = 1.0) -> Tensor:
+    """One timestep from each of `count` equal intervals, in random order: less noise in the gradient than at random.
+
+    `most` is the share of the schedule to draw from, from the end with little noise.
+    """
     place = (torch.arange(count) + torch.rand(count, generator=generator)) / count
-    return (place[torch.randperm(count, generator=generator)] * STEPS).long().clamp(max=STEPS - 1)
+    return (place[torch.randperm(count, generator=generator)] * STEPS * most).long().clamp(max=STEPS - 1)
 
 
 def discrete_sigmas(steps: int) -> tuple[list[float], list[float]]:

@@ -3,8 +3,10 @@
 None of it is committed. `NANO_FONT`, `NANO_CLDR` and `SDCPP_SOURCE_DIR` name other places.
 """
 
+import hashlib
 import os
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -13,8 +15,18 @@ TRAIN = NANO / "train"
 
 
 def embedded_path() -> Path:
-    """The narrow weights of the embedded model: the one such file there."""
-    return next(NANO.glob("nano-v*.safetensors"))
+    """The narrow weights of the embedded model: the one that the package pins."""
+    pins = (ROOT / "lib" / "model" / "embedded" / "pins.ts").read_text(encoding="utf-8")
+    name = pins.split("embeddedName = '")[1].split("'")[0]
+    return NANO / f"{name}.safetensors"
+
+
+def digest_of(parts: Iterable[bytes]) -> str:
+    """Short SHA-256 of bytes after each other."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:16]
 
 
 def packaged_file(package: str, ending: str) -> Path:
