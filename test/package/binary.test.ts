@@ -24,8 +24,9 @@ describe.runIf(process.platform === 'linux')('the binaries of the platform packa
   });
 
   it('are the addon, the two of ggml, and CPU variants, and nothing else is in it', () => {
-    for (const name of ['node-diffusion.node', 'libnode-diffusion-ggml.so', 'libnode-diffusion-ggml-base.so'])
+    for (const name of ['ggml', 'ggml-base'].map((part) => `libnode-diffusion-${part}-${tarball.version}.so`))
       expect(files).toContain(name);
+    expect(files).toContain('node-diffusion.node');
     expect(files.some((name) => name.startsWith('libggml-cpu-'))).toBe(true);
     const texts = ['LICENSE', 'README.md', 'THIRD_PARTY_NOTICES.md', 'package.json'];
     expect(tarball.files.map(({ path }) => path).sort()).toEqual([...texts, ...files].sort());
@@ -48,6 +49,8 @@ describe.runIf(process.platform === 'linux')('the binaries of the platform packa
     expect(rpath).toEqual([]);
     expect(runpath).toEqual(['$ORIGIN']);
     expect(soname.filter((own) => !ours.test(own))).toEqual([]);
+    // Of two versions in one process each has its own.
+    expect(soname.filter((own) => !own.endsWith(`-${tarball.version}.so`))).toEqual([]);
   });
 
   it('the addon exports its Node-API entry points and nothing else', () => {

@@ -73,7 +73,10 @@ inline bool usesTaesd(const LoadOptions& options) {
 }
 
 inline void checkDevice(const std::string& device, const std::string& options) {
-  if (device.empty()) return;
+  if (device.empty()) {  // the engine's own choice ends with the CPU
+    if (ggml_backend_reg_by_name("CPU") != nullptr) return;
+    throw EngineError(ErrorCode::BackendUnavailable, "No CPU module is loaded: name a device.");
+  }
   if (ggml_backend_dev_by_name(device.c_str()) == nullptr)
     throw EngineError(ErrorCode::BackendUnavailable, "There is no device \"" + device + "\".");
   if (options.empty()) return;

@@ -8,8 +8,6 @@ const [binary, options] = process.argv.slice(2);
 const addon = createRequire(import.meta.url)(binary);
 const backends = addon.loadBackends(dirname(binary));
 const devices = addon.devices().map(({ name }) => name);
-const problem = await addon.loadModel(JSON.parse(options), null).promise.then(
-  () => null,
-  (error) => String(error.message),
-);
-say({ backends, devices, problem, after: addon.devices().map(({ name }) => name) });
+const load = async () => void (await addon.loadModel(JSON.parse(options), null).promise);
+const problem = await load().catch((error) => String(error.message));
+say({ backends, devices, problem: problem ?? null, after: addon.devices().map(({ name }) => name) });

@@ -1,5 +1,6 @@
 // Two copies of the addon, from two folders, in one process: `node two-copies.mjs BINARY BINARY`.
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createRuntime, ensureEmbeddedModel } from '../../../dist/index.js';
 import { fits, mapped, say } from './common.mjs';
 
@@ -21,4 +22,6 @@ for (const [i, { images }] of pictures.entries()) {
 }
 await copies[0].runtime.dispose();
 const { images } = await copies[1].model.txt2img({ prompt: 'a red apple', steps: 2, cfgScale: 1, seed: 7, ...fits });
-say({ after: createHash('sha256').update(images[0].data).digest('hex') });
+const maps = readFileSync('/proc/self/maps', 'utf8');
+const libraries = [...new Set(maps.match(/\/.*ggml.*\.so$/gm))];
+say({ after: createHash('sha256').update(images[0].data).digest('hex'), libraries });
