@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureEmbeddedModel } from '../../lib/model/index.js';
-import { loadAddon } from '../../lib/native/index.js';
+import { loadAddon, type NativeLoadOptions } from '../../lib/native/index.js';
 import { type ChildEnd, describeEnd, runChild, said } from '../support/child/run.js';
 import { loadOptions } from '../support/nativeParams.js';
 
@@ -82,9 +82,9 @@ describe.runIf(process.platform === 'linux' && hasCompiler())(
     });
 
     /** Loads the embedded model with the addon of the folder without a CPU module. */
-    async function loadBare(device: string): Promise<ChildEnd> {
+    async function loadBare(device: string, change: Partial<NativeLoadOptions> = {}): Promise<ChildEnd> {
       const { checkpoint, taesd } = await ensureEmbeddedModel();
-      const options = JSON.stringify(loadOptions({ checkpoint, taesd }, { device }));
+      const options = JSON.stringify(loadOptions({ checkpoint, taesd }, { device, ...change }));
       const end = await runChild('bare-load.mjs', [bare, options], { cwd: folder, env, program });
       expectAlive(end);
       expect(said(end, 'after')).toEqual(said(end, 'devices'));
@@ -101,6 +101,10 @@ describe.runIf(process.platform === 'linux' && hasCompiler())(
         cpSync(join(dirname(binary), name), join(dirname(bare), name), { recursive: true });
       expect(said(await loadBare('OpenVINO'), 'problem')).toBeNull();
       expect(said(await loadBare(''), 'problem')).toMatch(/No CPU module is loaded/);
+      for (const option of ['keepTextEncoderOnCpu', 'keepVaeOnCpu', 'offloadToCpu'] as const)
+        expect(said(await loadBare('OpenVINO', { [option]: true }), 'problem'), option).toMatch(
+          /No CPU module is loaded/,
+        );
     });
   },
 );

@@ -7,7 +7,7 @@ import { fits, mapped, say } from './common.mjs';
 const { checkpoint, taesd } = await ensureEmbeddedModel();
 const copies = [];
 for (const binary of process.argv.slice(2)) {
-  const runtime = await createRuntime({ binary, threads: 1 });
+  const runtime = await createRuntime({ binary, backend: 'cpu', threads: 1 });
   copies.push({ runtime, model: await runtime.loadModel(mapped({ checkpoint, taesd })) });
 }
 const pictures = await Promise.all(
