@@ -90,12 +90,16 @@ describe('package managers', () => {
       expect(found[0]?.reason).not.toBe('');
     }
 
-    it('with pnpm, where no package sees more than it asks for', async () => {
+    it('with pnpm, in a workspace where no package sees more than it asks for', async () => {
       const own = project('pnpm-strict', 'pnpm');
       own.write('.npmrc', 'hoist=false\n');
-      await own.add('node-diffusion', backend);
+      own.write('pnpm-workspace.yaml', 'packages:\n  - app\n');
+      mkdirSync(join(own.folder, 'app'));
+      own.write('app/package.json', '{ "name": "app", "version": "1.0.0", "private": true }\n');
+      const flags = ['--ignore-scripts', '--store-dir', join(own.folder, '.pnpm-store')];
+      await own.run('--filter', 'app', 'add', 'node-diffusion', backend, ...flags);
       expect(existsSync(join(own.folder, 'node_modules', '.pnpm', 'node_modules'))).toBe(false);
-      await finds(own.write('find.cjs', finding), own.folder);
+      await finds(own.write('app/find.cjs', finding), join(own.folder, 'app'));
     });
 
     it("with Yarn's Plug'n'Play, in a workspace", async () => {
