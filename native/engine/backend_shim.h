@@ -8,7 +8,7 @@
 
 namespace nd::shim {
 
-// Nothing in the addon (runtime.cpp); ggml's search in sd-cli, which loads nothing by itself
+// Nothing in the addon (backend_search.cpp); ggml's search in sd-cli, which loads nothing by itself
 // (sd_cli_backends.cpp).
 void searchBackends();
 

@@ -5,7 +5,6 @@
 #include <map>
 #include <mutex>
 
-#include "backend_shim.h"
 #include "crash.h"
 #include "ggml-backend.h"
 #include "ggml.h"
@@ -186,6 +185,3 @@ Versions versions() {
 }
 
 }  // namespace nd
-
-// Modules are loaded above and nowhere else: without one the engine finds no device, which it reports.
-void nd::shim::searchBackends() {}
