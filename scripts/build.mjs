@@ -2,10 +2,11 @@
 /**
  * Configures and builds the CMake project through cmake-js into build/Release; does nothing when nothing changed.
  *
- *   node scripts/build.mjs [-DNAME=VALUE ...] [--target NAME ...] [--force]
+ *   node scripts/build.mjs [--preset NAME] [-DNAME=VALUE ...] [--target NAME ...] [--force]
  *
  * The addon, its libraries and its backend modules land beside each other. Values given with -D stay in CMake's cache.
- * For debug and sanitizer builds use the CMake presets.
+ * --preset: the definitions of a release preset of CMakePresets.json, which -D can change; releases are built so. For debug and
+ * sanitizer builds, which have folders of their own, use CMake itself.
  */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -16,11 +17,14 @@ import { openvinoPackage } from './openvino-package.mjs';
 import { engine, openvino, vulkan } from './pins.mjs';
 import { fingerprint, listFiles, writeAtomically } from './tools/files.mjs';
 import { locked } from './tools/lock.mjs';
-import { addonFile, buildDir, vendorDir } from './tools/paths.mjs';
-import { capture, manifest, runTool, which } from './tools/run.mjs';
-import { entry, say, since } from './tools/say.mjs';
+import { addonFile, buildDir, root, vendorDir } from './tools/paths.mjs';
+import { presetDefinitions } from './tools/presets.mjs';
+import { capture, isInstalled, manifest, packageFolder, runTool, which } from './tools/run.mjs';
+import { Stop, entry, say, since } from './tools/say.mjs';
 import { vulkanPackage } from './vulkan-package.mjs';
 
+/** Packages of npm that the build needs. People who build an installed package add them by hand. */
+const tools = ['cmake-js', 'node-addon-api', 'node-api-headers'];
 const sources = ['CMakeLists.txt', 'native'];
 const cacheFile = join(buildDir, 'CMakeCache.txt');
 const recordFile = join(buildDir, 'stamps', 'native.json');
@@ -29,7 +33,13 @@ const recordFile = join(buildDir, 'stamps', 'native.json');
 const none = { state: null, define: [], targets: [] };
 
 /** Builds with CMake definitions such as `ND_BUILD_TESTS=ON`; `targets` empty: everything that is configured. */
-export async function buildNative({ define = [], targets = [], force = false } = {}) {
+export async function buildNative({ preset, define: given = [], targets = [], force = false } = {}) {
+  const define = [...(preset === undefined ? [] : ofPreset(preset, given)), ...given];
+  const lacking = tools.filter((name) => !isInstalled(name));
+  if (lacking.length > 0) {
+    const list = lacking.join(' ');
+    throw new Stop(`npm packages are missing: ${list}. In a checkout: npm ci; else: npm install ${list}`);
+  }
   const source = await engineSource();
   if (define.includes('ND_OPENVINO=ON')) await openvinoPackage();
   if (define.includes('ND_VULKAN=ON')) await vulkanPackage();
@@ -49,6 +59,25 @@ export async function buildNative({ define = [], targets = [], force = false } =
     const kept = before.define.filter((text) => !names.has(nameOf(text)));
     record({ state, define: [...kept, ...define], targets });
   });
+}
+
+/** What a preset says and `given` does not. */
+function ofPreset(preset, given) {
+  const definitions = presetDefinitions(preset);
+  // build/Release is named after it.
+  if (!definitions.includes('CMAKE_BUILD_TYPE=Release')) {
+    throw new Stop(`"${preset}" is no release preset: cmake --preset ${preset} builds it in a folder of its own.`);
+  }
+  const names = new Set([...given.map(nameOf), 'CMAKE_BUILD_TYPE']);
+  return definitions.filter((text) => !names.has(nameOf(text)));
+}
+
+/** Where package managers put the headers of Node-API: beside us, or wherever they lift them to. */
+function headerDefinitions() {
+  return [
+    `ND_NODE_ADDON_API=${packageFolder('node-addon-api')}`,
+    `ND_NODE_API_HEADERS=${join(packageFolder('node-api-headers'), 'include')}`,
+  ];
 }
 
 function readRecord() {
@@ -71,12 +100,13 @@ function nameOf(definition) {
 
 function nativeFingerprint() {
   const files = listFiles(sources, (path) => !path.startsWith(join('native', 'vendor')));
-  const tools = ['cmake-js', 'node-addon-api', 'node-api-headers'].map((name) => manifest(name).version);
   return fingerprint(files, {
+    // In the names of the libraries.
+    version: JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version,
     engine: engine.sha256,
     openvino: openvino.sha256,
     vulkan,
-    tools,
+    tools: tools.map((name) => manifest(name).version),
     machine: `${process.platform}-${process.arch}`,
   });
 }
@@ -87,6 +117,7 @@ async function build(source, { define, targets }) {
   const common = ['--out', buildDir, '--config', 'Release', '--log-level', 'warn', ...generator()];
   const definitions = [
     `SDCPP_SOURCE_DIR=${source === vendorDir ? '' : source}`,
+    ...headerDefinitions(),
     ...(which('ccache') === null ? [] : ['C', 'CXX'].map((name) => `CMAKE_${name}_COMPILER_LAUNCHER=ccache`)),
     ...define,
   ];
@@ -113,6 +144,7 @@ entry(import.meta.url, async (args) => {
   const { values } = parseArgs({
     args: args.map((arg) => arg.replace(/^-D(?=\w)/, '--define=')),
     options: {
+      preset: { type: 'string' },
       define: { type: 'string', multiple: true },
       target: { type: 'string', multiple: true },
       force: { type: 'boolean' },

@@ -22,19 +22,33 @@ export const openvino = {
 
 /**
  * Vulkan: what the backend module is compiled with, packages of one Debian release. `packages` end in what we ship or decide
- * it (headers, the loader to link with, the shader compiler), so their bytes are pinned. `carriers` only carry that compiler
+ * it (headers, the loader to link with, the shader compiler), so their bytes are pinned, by
+ * Debian's name of the architecture. `carriers` only carry that compiler
  * on machines with an older C library; Debian replaces them within a release, and its signed index vouches for them.
  */
 export const vulkan = {
   suite: 'trixie',
   packages: {
-    glslc: { version: '2025.2-1', sha256: 'e05374965709159303041b104d4a26022d6ac5eb8296450364d66ae864a20367' },
-    libshaderc1: { version: '2025.2-1', sha256: '2a67c8f784c65e1aa0d251819c020917405b490fbb543c6a73a52a631e476463' },
+    glslc: {
+      version: '2025.2-1',
+      amd64: 'e05374965709159303041b104d4a26022d6ac5eb8296450364d66ae864a20367',
+      arm64: '3a1013c54b4769a4f258b762c48c949d5879b6395067e066867296e9c10ff30f',
+    },
+    libshaderc1: {
+      version: '2025.2-1',
+      amd64: '2a67c8f784c65e1aa0d251819c020917405b490fbb543c6a73a52a631e476463',
+      arm64: '4165d9d4e87140ec6c77b6cad26bb5c3cd830186e04c7b8b1567a9e7afbb176b',
+    },
     'libvulkan-dev': {
       version: '1.4.309.0-1',
-      sha256: '8d329d465e16168afff58b1bd0dd6db46aac2cc3f56054a481b25a04e90b345a',
+      amd64: '8d329d465e16168afff58b1bd0dd6db46aac2cc3f56054a481b25a04e90b345a',
+      arm64: '3244f0422d3c5cf14f5d13bc48a0cae7786d94ea0ceff22414c094388666e70d',
     },
-    libvulkan1: { version: '1.4.309.0-1', sha256: 'f47da79cd140264fe21cceb08bc87a71bc7fec05819e4a421f3f518d21101a37' },
+    libvulkan1: {
+      version: '1.4.309.0-1',
+      amd64: 'f47da79cd140264fe21cceb08bc87a71bc7fec05819e4a421f3f518d21101a37',
+      arm64: 'f5f576d8b9e5703702a9f3254c8c5d130bef17da9db4aecd46ba86cec7a08930',
+    },
   },
   carriers: ['libc6', 'libgcc-s1', 'libstdc++6'],
 };

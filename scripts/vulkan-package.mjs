@@ -14,22 +14,21 @@ import { capture, run, which } from './tools/run.mjs';
 import { Stop, entry, say, since } from './tools/say.mjs';
 import { vendored } from './tools/vendored.mjs';
 
-/** What the shader compiler is started with, its loader first. */
-const carried = [
-  'ld-linux-x86-64.so.2',
-  'libc.so.6',
-  'libm.so.6',
-  'libgcc_s.so.1',
-  'libstdc++.so.6',
-  'libshaderc.so.1',
-];
+/** Debian's names of this machine's architecture; undefined where its packages are not pinned. */
+const machine = {
+  x64: { debian: 'amd64', triplet: 'x86_64-linux-gnu', loader: 'ld-linux-x86-64.so.2' },
+  arm64: { debian: 'arm64', triplet: 'aarch64-linux-gnu', loader: 'ld-linux-aarch64.so.1' },
+}[process.arch];
+
+/** What the shader compiler is started with beside its loader. */
+const carried = ['libc.so.6', 'libm.so.6', 'libgcc_s.so.1', 'libstdc++.so.6', 'libshaderc.so.1'];
 const own = 'Install Vulkan headers 1.3.301 or newer and glslc, and set VULKAN_SDK to where they are.';
 
 /** Folder with `include`, `lib` and `bin/glslc`, absolute; null when `VULKAN_SDK` is used instead. */
 export async function vulkanPackage() {
   if (process.env.VULKAN_SDK) return null;
-  if (process.platform !== 'linux' || process.arch !== 'x64' || which('apt-get') === null) {
-    throw new Stop(`Vulkan's packages are brought on Debian for x86-64 only. ${own}`);
+  if (process.platform !== 'linux' || machine === undefined || which('apt-get') === null) {
+    throw new Stop(`Vulkan's packages are brought on Debian for x86-64 and arm64 only. ${own}`);
   }
   const about = { what: 'Vulkan packages', fetching: `glslc and headers of Debian ${vulkan.suite} (18 MB)` };
   return vendored({ folder: vulkanDir, pinned: JSON.stringify(vulkan), ...about }, bring);
@@ -56,14 +55,14 @@ async function download(work, folder) {
   const cache = join(work, 'cache');
   for (const made of [lists, cache]) mkdirSync(join(made, 'partial'), { recursive: true });
   const sources = join(work, 'sources.list');
-  writeFileSync(sources, `deb [arch=amd64 signed-by=${keyring}] ${address} ${vulkan.suite} main\n`);
+  writeFileSync(sources, `deb [arch=${machine.debian} signed-by=${keyring}] ${address} ${vulkan.suite} main\n`);
   const settings = {
     'Dir::Etc::SourceList': sources,
     'Dir::Etc::SourceParts': '/dev/null',
     'Dir::State::Lists': lists,
     'Dir::State::Status': '/dev/null',
     'Dir::Cache': cache,
-    'APT::Architecture': 'amd64',
+    'APT::Architecture': machine.debian,
     'APT::Sandbox::User': 'root',
     'Acquire::Languages': 'none',
   };
@@ -91,26 +90,25 @@ function check(folder, name) {
   const pin = vulkan.packages[name.split('_', 1)[0]];
   if (pin === undefined) return;
   const found = sha256(join(folder, name));
-  if (found !== pin.sha256) {
-    throw new Stop(`${name} has SHA-256 ${found}, expected ${pin.sha256}; nothing was unpacked.`);
-  }
+  const pinned = pin[machine.debian];
+  if (found !== pinned) throw new Stop(`${name} has SHA-256 ${found}, expected ${pinned}; nothing was unpacked.`);
 }
 
 /** Of the packages' files those that are used; glslc behind a script that starts it with the C library it was made for. */
 function arrange(usr, kept) {
-  const libraries = join(usr, 'lib/x86_64-linux-gnu');
+  const libraries = join(usr, 'lib', machine.triplet);
   mkdirSync(join(kept, 'bin/lib'), { recursive: true });
   mkdirSync(join(kept, 'lib'));
   renameSync(join(usr, 'include'), join(kept, 'include'));
   renameSync(join(usr, 'share/doc'), join(kept, 'licenses'));
   renameSync(join(usr, 'bin/glslc'), join(kept, 'bin/glslc.bin'));
   copyFileSync(join(libraries, 'libvulkan.so.1'), join(kept, 'lib/libvulkan.so'));
-  for (const name of carried) copyFileSync(join(libraries, name), join(kept, 'bin/lib', name));
-  chmodSync(join(kept, 'bin/lib', carried[0]), 0o755);
+  for (const name of [machine.loader, ...carried]) copyFileSync(join(libraries, name), join(kept, 'bin/lib', name));
+  chmodSync(join(kept, 'bin/lib', machine.loader), 0o755);
   const lines = [
     '#!/bin/sh',
     'bin=$(dirname "$(readlink -f "$0")")',
-    `exec "$bin/lib/${carried[0]}" --library-path "$bin/lib" "$bin/glslc.bin" "$@"`,
+    `exec "$bin/lib/${machine.loader}" --library-path "$bin/lib" "$bin/glslc.bin" "$@"`,
   ];
   writeFileSync(join(kept, 'bin/glslc'), `${lines.join('\n')}\n`);
   chmodSync(join(kept, 'bin/glslc'), 0o755);

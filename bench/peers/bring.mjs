@@ -23,7 +23,7 @@ function run(file, ...args) {
 const windows = process.platform === 'win32';
 const python = join(resolve(folder), ...(windows ? ['Scripts', 'python.exe'] : ['bin', 'python']));
 if (!existsSync(python)) run(windows ? 'python' : 'python3', '-m', 'venv', resolve(folder));
-const install = ['-m', 'pip', 'install', '--disable-pip-version-check'];
+const install = ['-m', 'pip', 'install', '--disable-pip-version-check', '--require-hashes'];
 run(python, ...install, '-r', join(here, `requirements-${peer}.txt`));
-run(python, ...install, '--no-deps', '--require-hashes', '-r', join(here, 'requirements-vocabulary.txt'));
+run(python, ...install, '--no-deps', '-r', join(here, 'requirements-vocabulary.txt'));
 process.stdout.write(`${python}\n`);

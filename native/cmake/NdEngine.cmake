@@ -64,9 +64,16 @@ if(ND_SANITIZE AND NOT ND_SANITIZE_KERNELS AND NOT ND_CPU_ALL_VARIANTS)
   endforeach()
 endif()
 
-# glibc matches libraries by SONAME: with ggml's own names, another package's copy in the same process would be used.
-set_target_properties(ggml PROPERTIES OUTPUT_NAME "node-diffusion-ggml")
-set_target_properties(ggml-base PROPERTIES OUTPUT_NAME "node-diffusion-ggml-base")
+# glibc matches libraries by SONAME: with ggml's own names, another package's copy in the same process would be used, and
+# without our version that of another version of this package, whose modules may expect other structures.
+file(READ "${CMAKE_SOURCE_DIR}/package.json" ND_MANIFEST)
+set_property(DIRECTORY "${CMAKE_SOURCE_DIR}" APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/package.json")
+if(NOT ND_MANIFEST MATCHES "\n  \"version\": \"([0-9A-Za-z.-]+)\"")
+  message(FATAL_ERROR "package.json has no version.")
+endif()
+set(ND_VERSION "${CMAKE_MATCH_1}")
+set_target_properties(ggml PROPERTIES OUTPUT_NAME "node-diffusion-ggml-${ND_VERSION}")
+set_target_properties(ggml-base PROPERTIES OUTPUT_NAME "node-diffusion-ggml-base-${ND_VERSION}")
 
 # The engine's header-only helpers are third-party code: as system includes their warnings are not ours.
 add_library(sd-thirdparty STATIC EXCLUDE_FROM_ALL "${ND_ENGINE_DIR}/thirdparty/zip.c")
@@ -84,9 +91,12 @@ target_include_directories(sd-engine SYSTEM PUBLIC
   "${ND_ENGINE_DIR}" "${ND_ENGINE_DIR}/src" "${ND_ENGINE_DIR}/include")
 target_link_libraries(sd-engine PUBLIC ggml sd-thirdparty)
 target_compile_options(sd-engine PRIVATE $<$<CXX_COMPILER_ID:GNU,Clang,AppleClang>:-w>)
-# Log lines go to nd_log_printf (native/engine/log.cpp); util.cpp keeps the engine's own function.
+# The search for backend modules goes to nd::shim::searchBackends (backend_shim.h); log lines go to nd_log_printf
+# (native/engine/log.cpp), and util.cpp keeps the engine's own function.
 set(ND_SHIM_DIR "${CMAKE_SOURCE_DIR}/native/engine")
 foreach(source IN LISTS ND_ENGINE_SOURCES)
+  set_property(SOURCE "${source}" APPEND PROPERTY COMPILE_OPTIONS "-include${ND_SHIM_DIR}/backend_shim.h")
+  set_property(SOURCE "${source}" APPEND PROPERTY OBJECT_DEPENDS "${ND_SHIM_DIR}/backend_shim.h")
   if(NOT source MATCHES "/src/util\\.cpp$")
     set_property(SOURCE "${source}" APPEND PROPERTY COMPILE_OPTIONS "-include${ND_SHIM_DIR}/engine_shim.h")
     set_property(SOURCE "${source}" APPEND PROPERTY OBJECT_DEPENDS "${ND_SHIM_DIR}/engine_shim.h")

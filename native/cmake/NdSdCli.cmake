@@ -10,7 +10,8 @@ add_executable(sd-cli
   "${ND_ENGINE_DIR}/examples/common/log.cpp"
   "${ND_ENGINE_DIR}/examples/common/media_io.cpp"
   "${ND_ENGINE_DIR}/examples/cli/image_metadata.cpp"
-  "${ND_ENGINE_DIR}/examples/cli/main.cpp")
+  "${ND_ENGINE_DIR}/examples/cli/main.cpp"
+  native/engine/sd_cli_backends.cpp)
 target_include_directories(sd-cli SYSTEM PRIVATE "${ND_ENGINE_DIR}/examples" "${ND_ENGINE_DIR}/examples/cli")
 target_link_libraries(sd-cli PRIVATE sd-engine nd-shim Threads::Threads)
 target_compile_options(sd-cli PRIVATE $<$<CXX_COMPILER_ID:GNU,Clang,AppleClang>:-w>)

@@ -34,6 +34,7 @@
 #pragma GCC diagnostic ignored "-Wsign-compare"
 #pragma GCC diagnostic ignored "-Wunused-function"
 #endif
+#include "backend_shim.h"
 #include "engine_shim.h"
 #include "ggml-alloc.h"
 #include "ggml-backend.h"

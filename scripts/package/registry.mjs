@@ -80,14 +80,19 @@ function ours({ path }) {
   return entryOf(JSON.parse(text), path);
 }
 
-/** What was not packed here, as packages that hold nothing: enough for a lockfile and for a refusal. */
+/**
+ * What was not packed here, as packages that hold nothing: enough for a lockfile and for a refusal. Those of backends hold a
+ * file that is called as a module is and can never be loaded.
+ */
 function empty(packed, folder) {
   const missing = platformPackages.filter(({ name }) => !packed.some((one) => one.name === name));
-  return missing.map(({ name, platform: { os, cpu, libc } }) => {
-    const manifest = { name, version: packed[0].version, os: [os], cpu: [cpu], ...(libc && { libc: [libc] }) };
+  return missing.map(({ name, kind, platform: { os, cpu, libc } }) => {
+    const where = { os: [os], cpu: [cpu], ...(libc && { libc: [libc] }) };
+    const manifest = { name, version: packed[0].version, ...where, preferUnplugged: true };
     const place = join(folder, 'empty', name, 'package');
     mkdirSync(place, { recursive: true });
     writeFileSync(join(place, 'package.json'), JSON.stringify(manifest));
+    if (kind !== 'core') writeFileSync(join(place, `libggml-${kind}.so`), 'This is no library.\n');
     return entryOf(manifest, archive(place, folder, name));
   });
 }

@@ -1,15 +1,6 @@
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
-import { coreDependencies } from './table.mjs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { backendPackages, coreDependencies } from './table.mjs';
 import { prebuildsFolder } from '../prebuild.mjs';
 import { ceiling } from './elf.mjs';
 import { fingerprint, listFiles } from '../tools/files.mjs';
@@ -28,7 +19,8 @@ const notices = ['LICENSE', 'THIRD_PARTY_NOTICES.md'];
 /**
  * Lays the main package out in a folder: what npm would pack of the checkout, with the platform packages of the same
  * version as optional dependencies. They stand in the packed package.json only: in the checkout `npm ci` would look for
- * packages that no registry has yet, and the lockfile would have to name them.
+ * packages that no registry has yet, and the lockfile would have to name them. Backend packages, which people install, are
+ * optional peers: where each package sees only what it asks for (pnpm without hoisting, Plug'n'Play), it sees those too.
  */
 export function stageMain(folder) {
   const [{ files }] = JSON.parse(npm(['pack', '--dry-run', '--json']));
@@ -44,6 +36,8 @@ export function stageMain(folder) {
     ...repository(),
     scripts,
     optionalDependencies: coreDependencies(own.version),
+    peerDependencies: Object.fromEntries(backendPackages.map((name) => [name, own.version])),
+    peerDependenciesMeta: Object.fromEntries(backendPackages.map((name) => [name, { optional: true }])),
   });
 }
 
@@ -59,11 +53,11 @@ export function stagePlatform(entry, folder) {
   fresh(folder);
   for (const path of files) copy(join(prebuildsFolder, path), join(folder, path), 0o644);
   for (const path of notices) copy(join(root, path), join(folder, path), 0o644);
-  for (const path of licences === undefined ? [] : readdirSync(join(root, licences))) {
-    copy(join(root, licences, path), join(folder, 'licenses', path), 0o644);
+  for (const path of licences === undefined ? [] : listFiles([licences])) {
+    copy(join(root, path), join(folder, 'licenses', relative(licences, path)), 0o644);
   }
   writeFileSync(join(folder, 'README.md'), readme(name, platform.tag, title));
-  const elf = platform.os === 'linux' ? files.filter((path) => /\.(?:node|so)$/.test(path)) : [];
+  const elf = platform.os === 'linux' ? files.filter((path) => /\.node$|\.so(?:\.|$)/.test(path)) : [];
   finish(folder, {
     name,
     version: own.version,

@@ -17,3 +17,4 @@ export interface PlatformPackage {
 export const platforms: readonly Platform[];
 export const platformPackages: readonly PlatformPackage[];
 export function coreDependencies(version: string): Record<string, string>;
+export const backendPackages: readonly string[];

@@ -5,14 +5,21 @@
  * main package, and a package `@node-diffusion/<tag>-<backend>` for each further backend, which a person installs. Files
  * are matched by their path below the folder of the prebuilds.
  */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from '../tools/paths.mjs';
+
+const { version: ownVersion } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const library = (name) => new RegExp(`^(?:lib)?${name}\\.(?:so|dylib|dll)$`);
+/** A library that carries our version in its name (native/cmake/NdEngine.cmake); one of another version may lie beside it. */
+const versioned = (name) => library(`${name}-${ownVersion.replaceAll('.', '\\.')}`);
 
 /** @type {readonly { tag: string, os: string, cpu: string, libc?: string, backends: readonly string[] }[]} */
 export const platforms = [
   { tag: 'linux-x64', os: 'linux', cpu: 'x64', libc: 'glibc', backends: ['openvino', 'vulkan', 'cuda13'] },
   { tag: 'linux-arm64', os: 'linux', cpu: 'arm64', libc: 'glibc', backends: ['vulkan'] },
   { tag: 'darwin-arm64', os: 'darwin', cpu: 'arm64', backends: [] },
-  { tag: 'win32-x64', os: 'win32', cpu: 'x64', backends: ['vulkan', 'cuda13'] },
+  { tag: 'win32-x64', os: 'win32', cpu: 'x64', backends: ['vulkan'] },
 ];
 
 /** What each kind of package holds. `needs`: there must be at least one file for each; `may`: taken where there is one. */
@@ -21,8 +28,8 @@ export const contents = {
     title: 'addon, engine and CPU variants',
     needs: [
       /^node-diffusion\.node$/,
-      library('node-diffusion-ggml-base'),
-      library('node-diffusion-ggml'),
+      versioned('node-diffusion-ggml-base'),
+      versioned('node-diffusion-ggml'),
       library('ggml-cpu(?:-[\\w.]+)?'),
     ],
     // Of macOS.
@@ -53,3 +60,6 @@ export function coreDependencies(version) {
   const cores = platformPackages.filter(({ kind }) => kind === 'core');
   return Object.fromEntries(cores.map(({ name }) => [name, version]));
 }
+
+/** Names of the packages that bring a further backend, of every platform. */
+export const backendPackages = platformPackages.filter(({ kind }) => kind !== 'core').map(({ name }) => name);

@@ -75,13 +75,24 @@ export function which(name) {
   return null;
 }
 
-/** Folder of an installed npm package: ours in a checkout, or further up where we are a dependency ourselves. */
-export function packageFolder(name) {
+/** Folder of an installed npm package: ours in a checkout, or further up where we are a dependency ourselves; null when there is none. */
+function findPackage(name) {
   for (let folder = root; ; folder = dirname(folder)) {
     const candidate = join(folder, 'node_modules', name);
     if (existsSync(join(candidate, 'package.json'))) return candidate;
-    if (folder === dirname(folder)) break;
+    if (folder === dirname(folder)) return null;
   }
+}
+
+/** Whether Node finds an npm package from here. */
+export function isInstalled(name) {
+  return findPackage(name) !== null;
+}
+
+/** Folder of an installed npm package, which must be there. */
+export function packageFolder(name) {
+  const folder = findPackage(name);
+  if (folder !== null) return folder;
   throw new Stop(`the npm package "${name}" is missing: run "npm ci" in a checkout, else "npm install ${name}".`);
 }
 

@@ -1,10 +1,17 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { describeEnd, runChild, said } from '../support/child/run.js';
+import { describeEnd, root, runChild, said } from '../support/child/run.js';
 import { read } from '../../scripts/package/elf.mjs';
 import { binary, binaryFolder, coreLibraries } from './binary.js';
+
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+
+/** Our library of ggml's, as native/cmake/NdEngine.cmake names it. */
+function ours(name: string): string {
+  return `libnode-diffusion-${name}-${version}.so`;
+}
 
 describe.runIf(process.platform === 'linux')('in one process with other native code', () => {
   let folder: string;
@@ -41,9 +48,36 @@ describe.runIf(process.platform === 'linux')('in one process with other native c
     expect(said(end, 'after')).toBe(alone);
   });
 
+  it('another version of this package has a ggml of its own, in libraries of other names', async () => {
+    // This version with another number in the names of its libraries, which is what another version is for the loader.
+    const other = `${version.slice(0, -1)}${version.endsWith('9') ? '8' : '9'}`;
+    const place = join(folder, 'another version');
+    const renamed = (text: string): string =>
+      text.replaceAll(/(node-diffusion-ggml(?:-base)?-)[\w.-]+(?=\.so)/g, `$1${other}`);
+    mkdirSync(place);
+    for (const name of coreLibraries()) {
+      const bytes = readFileSync(join(binaryFolder, name), 'latin1');
+      writeFileSync(join(place, renamed(name)), renamed(bytes), 'latin1');
+    }
+    const end = await runChild('two-copies.mjs', [binary, join(place, 'node-diffusion.node')], { limit: 120 });
+    expect(end.code, describeEnd(end)).toBe(0);
+    expect(end.stderr).toBe('');
+    const made = end.lines.filter((line) => 'sha256' in line);
+    expect(made.map((line) => line.sha256)).toEqual([alone, alone]);
+    expect(said(end, 'after')).toBe(alone);
+    const libraries = said(end, 'libraries') as string[];
+    for (const [where, number] of [
+      [binaryFolder, version],
+      [place, other],
+    ] as const) {
+      for (const name of ['ggml', 'ggml-base'])
+        expect(libraries).toContain(join(where, `libnode-diffusion-${name}-${number}.so`));
+    }
+  });
+
   it("another package's ggml under ggml's own library names does not take our place", async () => {
     // Every function of ggml, each of which ends the process, in libraries with the names that ggml's own build gives.
-    const names = [...exportsOf('libnode-diffusion-ggml-base.so'), ...exportsOf('libnode-diffusion-ggml.so')];
+    const names = [...exportsOf(ours('ggml-base')), ...exportsOf(ours('ggml'))];
     expect(names).toContain('ggml_init');
     expect(names).toContain('ggml_backend_load_all_from_path');
     const traps = names.map((name) => `void ${name}(void) { abort(); }`);
@@ -63,9 +97,7 @@ describe.runIf(process.platform === 'linux')('in one process with other native c
     expect(said(end, 'sha256')).toBe(alone);
     const libraries = said(end, 'libraries') as string[];
     for (const name of ['libggml-base.so', 'libggml.so']) expect(libraries).toContain(join(folder, name));
-    for (const name of ['libnode-diffusion-ggml-base.so', 'libnode-diffusion-ggml.so']) {
-      expect(libraries).toContain(join(binaryFolder, name));
-    }
+    for (const name of ['ggml-base', 'ggml']) expect(libraries).toContain(join(binaryFolder, ours(name)));
   });
 
   function exportsOf(name: string): string[] {

@@ -1,6 +1,7 @@
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   realpathSync,
@@ -12,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LocalRegistry, startRegistry } from '../../scripts/package/registry.mjs';
+import { backendPackages } from '../../scripts/package/table.mjs';
 import { runChild, said } from '../support/child/run.js';
 import { consumer, expectGood, runConsumer } from './consumer.js';
 import { type Manager, Project } from './managers.js';
@@ -22,6 +24,15 @@ const failing = `
   const error = await createRuntime().catch((error) => error);
   console.log(JSON.stringify({ code: error.code, message: error.message, hint: error.hint }));`;
 
+/** A package that a person installs beside the main one. */
+const backend = `${coreName}-vulkan`;
+
+const finding = `
+  const { createRuntime } = require('node-diffusion');
+  createRuntime({ backend: 'cpu' }).then(async ({ backends }) => {
+    console.log(JSON.stringify({ backends: backends.filter(({ file }) => file.includes('vulkan')) }));
+  });`;
+
 /** A tag of another platform, as lockfiles from elsewhere have it. */
 const foreign = process.platform === 'darwin' ? 'linux-x64' : 'darwin-arm64';
 
@@ -31,7 +42,8 @@ describe('package managers', () => {
 
   beforeAll(async () => {
     base = realpathSync(mkdtempSync(join(tmpdir(), 'nd-managers-')));
-    registry = await startRegistry(await packAll());
+    // Of backends the registry then has packages whose module cannot be loaded.
+    registry = await startRegistry(await packAll(['node-diffusion', coreName]));
   });
 
   afterAll(async () => {
@@ -58,6 +70,49 @@ describe('package managers', () => {
     });
     expect(made?.binary).toContain('unplugged');
     expect(existsSync(join(pnp.folder, 'node_modules'))).toBe(false);
+  });
+
+  // Packages of backends exist for these.
+  describe.runIf(backendPackages.includes(backend))('find a package of a backend that is installed beside it', () => {
+    /** The module that is no library was found, tried and told of. */
+    async function finds(script: string, cwd: string, nodeOptions?: readonly string[]): Promise<void> {
+      const options = nodeOptions === undefined ? {} : { nodeOptions };
+      const end = await runChild(script, [], { cwd, env: { NODE_DIFFUSION_BINARY: '' }, ...options });
+      expectGood(end);
+      const found = said(end, 'backends') as { file: string; loaded: boolean; reason: string }[];
+      expect(found).toEqual([
+        {
+          file: expect.stringContaining('libggml-vulkan.so') as string,
+          loaded: false,
+          reason: expect.any(String) as string,
+        },
+      ]);
+      expect(found[0]?.reason).not.toBe('');
+    }
+
+    it('with pnpm, in a workspace where no package sees more than it asks for', async () => {
+      const own = project('pnpm-strict', 'pnpm');
+      own.write('.npmrc', 'hoist=false\n');
+      own.write('pnpm-workspace.yaml', 'packages:\n  - app\n');
+      mkdirSync(join(own.folder, 'app'));
+      own.write('app/package.json', '{ "name": "app", "version": "1.0.0", "private": true }\n');
+      const flags = ['--ignore-scripts', '--store-dir', join(own.folder, '.pnpm-store')];
+      await own.run('--filter', 'app', 'add', 'node-diffusion', backend, ...flags);
+      expect(existsSync(join(own.folder, 'node_modules', '.pnpm', 'node_modules'))).toBe(false);
+      await finds(own.write('app/find.cjs', finding), join(own.folder, 'app'));
+    });
+
+    it("with Yarn's Plug'n'Play, in a workspace", async () => {
+      const own = project('pnp-workspace', 'yarn-pnp');
+      own.write('package.json', '{ "name": "whole", "private": true, "workspaces": ["app"] }\n');
+      mkdirSync(join(own.folder, 'app'));
+      own.write('app/package.json', '{ "name": "app", "version": "1.0.0", "private": true }\n');
+      await own.run('workspace', 'app', 'add', 'node-diffusion', backend);
+      await finds(own.write('app/find.cjs', finding), join(own.folder, 'app'), [
+        '--require',
+        join(own.folder, '.pnp.cjs'),
+      ]);
+    });
   });
 
   async function installed(manager: Manager): Promise<{ folder: string; binary: string; sum: number }> {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { withoutNpm } from '../../scripts/package/npm.mjs';
 import { root } from '../support/child/run.js';
 
@@ -13,14 +13,26 @@ const programs: Readonly<Record<Manager, readonly string[]>> = {
   'yarn-pnp': [process.execPath, join(root, 'node_modules', '@yarnpkg', 'cli-dist', 'bin', 'yarn.js')],
 };
 
+/** The script that the command npm is, which is a link to it. */
+function npmProgram(): string {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  const found = folders.map((folder) => join(folder, 'npm')).find((path) => existsSync(path));
+  if (found === undefined) throw new Error('npm is not on PATH.');
+  return realpathSync(found);
+}
+
 /** A project of one package manager, which knows one registry and has empty caches. */
 export class Project {
   readonly folder: string;
   readonly #manager: Manager;
   readonly #registry: string;
 
-  constructor(folder: string, manager: Manager, registry: string) {
+  readonly #node: string | undefined;
+
+  /** `node`: another Node than npm's own that npm runs on, absolute. */
+  constructor(folder: string, manager: Manager, registry: string, node?: string) {
     this.folder = folder;
+    this.#node = node;
     this.#manager = manager;
     this.#registry = registry;
     mkdirSync(folder, { recursive: true });
@@ -53,7 +65,7 @@ export class Project {
 
   /** Runs the package manager; resolves with its output, rejects with it. */
   run(...args: string[]): Promise<string> {
-    const [program = '', ...before] = programs[this.#manager];
+    const [program = '', ...before] = this.#node === undefined ? programs[this.#manager] : [this.#node, npmProgram()];
     return new Promise((resolve, reject) => {
       const options = { cwd: this.folder, env: this.#environment(), maxBuffer: 1 << 26 };
       execFile(program, [...before, ...args], options, (error, stdout, stderr) => {

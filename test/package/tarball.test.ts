@@ -5,7 +5,7 @@ import { publint } from 'publint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { embeddedName } from '../../lib/model/embedded/pins.js';
 import { root } from '../support/child/run.js';
-import { coreDependencies, platformPackages } from '../../scripts/package/table.mjs';
+import { backendPackages, coreDependencies, platformPackages } from '../../scripts/package/table.mjs';
 import { coreName, packAll, packed, type Packed, unpack } from './tarball.js';
 
 // Budgets, bytes. The weights of the embedded model are 27 MB and hardly shrink; the rest is source, compiled code and maps.
@@ -22,6 +22,8 @@ interface Manifest {
   readonly version: string;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional: boolean }>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
   readonly os?: readonly string[];
   readonly cpu?: readonly string[];
@@ -126,8 +128,12 @@ describe('the tarball', () => {
     }
   });
 
-  it('asks for the core package of every platform in its own version, and for nothing that only a checkout needs', () => {
+  it('asks for the core package of every platform and lets those of backends in, in its own version, and for nothing that only a checkout needs', () => {
     expect(manifest.optionalDependencies).toEqual(coreDependencies(manifest.version));
+    const optional = backendPackages.map((name) => [name, { optional: true }]);
+    expect(manifest.peerDependenciesMeta).toEqual(Object.fromEntries(optional));
+    const own = backendPackages.map((name) => [name, manifest.version]);
+    expect(manifest.peerDependencies).toEqual(Object.fromEntries(own));
     expect(Object.keys(manifest.dependencies ?? {})).toEqual(['sharp']);
     expect(manifest.devDependencies).toBeUndefined();
     expect(paths.filter((path) => /\.(?:node|so|dll|dylib)$/.test(path))).toEqual([]);

@@ -211,7 +211,7 @@ describe('backend modules', () => {
       ...modules,
       'libggml-cpu-haswell.so',
       'libggml-cpu.so',
-      'libnode-diffusion-ggml.so',
+      'libnode-diffusion-ggml-1.2.3.so',
       'x.txt',
     );
     expect(modulesOf(root)).toEqual([...modules].sort().map((file) => join(root, file)));

@@ -73,7 +73,10 @@ inline bool usesTaesd(const LoadOptions& options) {
 }
 
 inline void checkDevice(const std::string& device, const std::string& options) {
-  if (device.empty()) return;
+  if (device.empty()) {  // the engine's own choice ends with the CPU
+    if (ggml_backend_reg_by_name("CPU") != nullptr) return;
+    throw EngineError(ErrorCode::BackendUnavailable, "No CPU module is loaded: name a device.");
+  }
   if (ggml_backend_dev_by_name(device.c_str()) == nullptr)
     throw EngineError(ErrorCode::BackendUnavailable, "There is no device \"" + device + "\".");
   if (options.empty()) return;
@@ -83,6 +86,15 @@ inline void checkDevice(const std::string& device, const std::string& options) {
     throw EngineError(ErrorCode::BackendUnavailable,
                       "The device \"" + device + "\" cannot be used: " + takeErrorLines());
   ggml_backend_free(backend);
+}
+
+// Where parts of the model have to be on the CPU, the engine takes for granted that its module is there.
+inline void checkDevices(const LoadOptions& options) {
+  checkDevice(options.device, options.deviceOptions);
+  const bool parts = options.keepTextEncoderOnCpu || options.keepVaeOnCpu || options.keepControlNetOnCpu;
+  if ((parts || options.offloadToCpu) && ggml_backend_reg_by_name("CPU") == nullptr)
+    throw EngineError(ErrorCode::BackendUnavailable,
+                      "No CPU module is loaded, and parts of the model shall be on the CPU.");
 }
 
 [[noreturn]] inline void throwLoadFailure(const ActiveJob& job) {
@@ -141,7 +153,7 @@ void Model::Impl::init(const LoadOptions& options, const sd_ctx_params_t& params
 }
 
 std::unique_ptr<Model> Model::load(const LoadOptions& options, Job& job) {
-  upstream::checkDevice(options.device, options.deviceOptions);
+  upstream::checkDevices(options);
   const sd_ctx_params_t params = upstream::engineParams(options);
   upstream::ActiveJob active{job, Phase::Load, options.device, options.deviceOptions};
   const auto load = [&] {

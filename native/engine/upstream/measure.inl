@@ -164,7 +164,7 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
 }
 
 std::unique_ptr<Model> Model::outline(const LoadOptions& options, Job& job) {
-  upstream::checkDevice(options.device, options.deviceOptions);
+  upstream::checkDevices(options);
   const sd_ctx_params_t params = upstream::engineParams(options);
   auto impl = std::make_unique<Impl>();
   upstream::ActiveJob active{job, Phase::Load, options.device, options.deviceOptions};
@@ -193,7 +193,7 @@ JobMemory Model::measureUnloaded(const LoadOptions& options, const MeasureParams
 }
 
 LoadMemory measureLoad(const LoadOptions& options, Job& job) {
-  upstream::checkDevice(options.device, options.deviceOptions);
+  upstream::checkDevices(options);
   const sd_ctx_params_t params = upstream::engineParams(options);
   upstream::ActiveJob active{job, Phase::Load, options.device, options.deviceOptions};
   active.memory.dry = true;

@@ -7,7 +7,7 @@ import { fits, mapped, say } from './common.mjs';
 
 const [addon] = process.argv.slice(2);
 if (addon !== undefined) createRequire(import.meta.url)(addon);
-const runtime = await createRuntime({ threads: 1 });
+const runtime = await createRuntime({ backend: 'cpu', threads: 1 });
 const model = await runtime.loadModel(mapped(await ensureEmbeddedModel()));
 const { images } = await model.txt2img({ prompt: 'a red apple', steps: 2, cfgScale: 1, seed: 7, ...fits });
 const maps = readFileSync('/proc/self/maps', 'utf8');
