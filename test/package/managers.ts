@@ -16,12 +16,12 @@ const programs: Readonly<Record<Manager, readonly string[]>> = {
 /** A project of one package manager, which knows one registry and has empty caches. */
 export class Project {
   readonly folder: string;
-  readonly #manager: Manager;
+  readonly manager: Manager;
   readonly #registry: string;
 
   constructor(folder: string, manager: Manager, registry: string) {
     this.folder = folder;
-    this.#manager = manager;
+    this.manager = manager;
     this.#registry = registry;
     mkdirSync(folder, { recursive: true });
     this.write('package.json', '{ "name": "consumer", "version": "1.0.0", "private": true }\n');
@@ -42,23 +42,23 @@ export class Project {
 
   /** Installs packages by name, without scripts. */
   add(...packages: string[]): Promise<string> {
-    const verb = this.#manager === 'npm' ? 'install' : 'add';
+    const verb = this.manager === 'npm' ? 'install' : 'add';
     const quiet = {
       npm: ['--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier'],
       pnpm: ['--ignore-scripts', '--store-dir', join(this.folder, '.pnpm-store')],
     };
-    const flags = this.#manager === 'npm' || this.#manager === 'pnpm' ? quiet[this.#manager] : [];
+    const flags = this.manager === 'npm' || this.manager === 'pnpm' ? quiet[this.manager] : [];
     return this.run(verb, ...packages, ...flags);
   }
 
   /** Runs the package manager; resolves with its output, rejects with it. */
   run(...args: string[]): Promise<string> {
-    const [program = '', ...before] = programs[this.#manager];
+    const [program = '', ...before] = programs[this.manager];
     return new Promise((resolve, reject) => {
       const options = { cwd: this.folder, env: this.#environment(), maxBuffer: 1 << 26 };
       execFile(program, [...before, ...args], options, (error, stdout, stderr) => {
         if (error === null) resolve(stdout + stderr);
-        else reject(new Error(`${this.#manager} ${args.join(' ')}: ${error.message}\n${stdout}${stderr}`));
+        else reject(new Error(`${this.manager} ${args.join(' ')}: ${error.message}\n${stdout}${stderr}`));
       });
     });
   }
