@@ -22,4 +22,4 @@ def picture(modules, request):
 
 if __name__ == "__main__":
     serve({"diffusers": diffusers.__version__, "torch": torch.__version__, "transformers": transformers.__version__,
-           "type": "float32"}, load_modules, picture)
+           "type": "float32", "device": "CPU"}, load_modules, picture)

@@ -73,4 +73,4 @@ def picture(loaded, request):
 
 
 if __name__ == "__main__":
-    serve({"openvino": openvino.__version__, "torch": torch.__version__}, load, picture)
+    serve({"openvino": openvino.__version__, "torch": torch.__version__, "device": "CPU"}, load, picture)

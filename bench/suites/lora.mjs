@@ -24,7 +24,7 @@ export const lora = {
       const kept = await child(2 ** 31);
       const engine = [];
       for (let turn = 0; turn < (quick ? 1 : 3); turn++)
-        engine.push(await runSdCliLora(input, { checkpoint: files.checkpoint, lora: files.loras[0] }));
+        engine.push((await runSdCliLora(input, { checkpoint: files.checkpoint, lora: files.loras[0] })).merge);
       return report(files, plain, kept, engine, repeat);
     } finally {
       removeFolder(folder);

@@ -59,8 +59,10 @@ export function assertSameMachine(before: Pick<BenchRecord, 'machine'>, now: Pic
   throw new DiffusionError('ERR_INVALID_OPTION', message, { field: '--against', given: before.machine.id, hint });
 }
 
-function describe({ machine: { id, cpu, cores, memoryGiB } }: Pick<BenchRecord, 'machine'>): string {
-  return `${id} (${cpu}, ${String(cores)} cores, ${String(memoryGiB)} GiB)`;
+function describe({ machine: { id, cpu, processor, cores, memoryGiB } }: Pick<BenchRecord, 'machine'>): string {
+  // Older results do not tell it.
+  const which = (processor as string | undefined) ? ` ${processor}` : '';
+  return `${id} (${cpu}${which}, ${String(cores)} cores, ${String(memoryGiB)} GiB)`;
 }
 
 /**

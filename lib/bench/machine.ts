@@ -9,6 +9,8 @@ export interface Machine {
   /** Made of the hardware, never of a host's name: results of two machines do not compare. */
   readonly id: string;
   readonly cpu: string;
+  /** Which of the processors that are called so, e.g. `family 26 model 2 stepping 1`; empty where the system does not tell. */
+  readonly processor: string;
   readonly cores: number;
   readonly memoryGiB: number;
   readonly os: string;
@@ -17,12 +19,14 @@ export interface Machine {
   readonly loadBefore: number;
 }
 
-export function describeMachine(): Machine {
+/** @param cpuinfo what Linux tells of its processors, for tests. */
+export function describeMachine(cpuinfo: string = readCpuinfo()): Machine {
+  const processor = processorOf(cpuinfo);
   const cpu = cpus()[0]?.model.trim() ?? 'unknown';
   const cores = availableParallelism();
   const memoryGiB = Math.round(totalmem() / 2 ** 30);
   const hash = createHash('sha256')
-    .update([cpu, cores, memoryGiB, platform(), arch()].join('\n'))
+    .update([cpu, processor, cores, memoryGiB, platform(), arch()].join('\n'))
     .digest('hex')
     .slice(0, 6);
   const words = cpu
@@ -32,12 +36,40 @@ export function describeMachine(): Machine {
   return {
     id: [...(words ?? ['cpu']).slice(0, 3), `${String(cores)}c`, hash].join('-'),
     cpu,
+    processor,
     cores,
     memoryGiB,
     os: osName(),
     kernel: `${platform()} ${release()} ${arch()}`,
     loadBefore: Math.round((loadavg()[0] ?? 0) * 100) / 100,
   };
+}
+
+function readCpuinfo(): string {
+  try {
+    return readFileSync('/proc/cpuinfo', 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** A virtual machine calls many processors by one name ("AMD EPYC"); their numbers tell them apart. */
+function processorOf(cpuinfo: string): string {
+  const [first = ''] = cpuinfo.trim().split(/\n\s*\n/);
+  const told = [
+    'cpu family',
+    'model',
+    'stepping',
+    'CPU implementer',
+    'CPU variant',
+    'CPU part',
+    'CPU revision',
+  ].flatMap((name) => {
+    const value = new RegExp(`^${name}\\s*: *(\\S+)$`, 'm').exec(first)?.[1];
+    return value === undefined ? [] : [`${name.replace(/^cpu /i, '')} ${value}`];
+  });
+  // Windows: "AMD64 Family 25 Model 33 Stepping 2, AuthenticAMD".
+  return told.length > 0 ? told.join(' ') : (process.env.PROCESSOR_IDENTIFIER ?? '');
 }
 
 /** A word about a machine that works on something else; empty: it is quiet. */

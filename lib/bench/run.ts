@@ -2,8 +2,10 @@ import { access, constants, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { DiffusionError, invalidOption } from '../errors/index.js';
 import { fileSha256, modelFileFields } from '../model/index.js';
-import type { LoadModelOptions } from '../sdk/types.js';
+import type { LoadModelOptions, RuntimeOptions } from '../sdk/types.js';
 import { type Bench, pythonModel } from './bench.js';
+import { assertOnCpu } from './peers/device.js';
+import { sdCliLoad } from './peers/sdCliFlags.js';
 import { type BenchRecord, makeRecord, type SuiteResult } from './record.js';
 import { type Machine } from './machine.js';
 import { suites } from './suites.js';
@@ -19,16 +21,18 @@ export interface RunOptions {
 
 /**
  * Runs one benchmark.
- * @throws DiffusionError `ERR_INVALID_OPTION` for a peer that the benchmark does not know or that is not there, before
- *   anything is loaded; what `createRuntime`, `loadModel` and `txt2img` throw; or the signal's reason.
+ * @throws DiffusionError `ERR_INVALID_OPTION` for a peer that the benchmark does not know or that is not there, for what
+ *   it cannot do, and for a device other than its own, before anything is loaded; what `createRuntime`, `loadModel` and `txt2img` throw; or the signal's reason.
  */
 export async function runBench(given: BenchSettings, options: RunOptions): Promise<BenchRecord> {
   const { host, machine, signal, say = () => undefined } = options;
   const settings = await checkSettings(given);
   const files = await filesOf(settings.load, host, signal);
-  if (settings.compare !== undefined && settings.compare.peer !== 'sd-cli') pythonModel(files, 0);
+  if (settings.compare?.peer === 'sd-cli') sdCliLoad(files);
+  else if (settings.compare !== undefined) pythonModel(files, 0);
   const runtime = await host.createRuntime(settings.runtime);
   try {
+    assertOnCpu(settings, runtime);
     const bench = await openBench(settings, files, runtime, { host, signal, say });
     const result = await measure(bench);
     const threads = settings.runtime.threads ?? 0;
@@ -54,7 +58,7 @@ async function measure(bench: Bench): Promise<SuiteResult> {
       load: loadSettings(settings.load),
       backend: runtime.backend,
       device: runtime.device.description,
-      isolation: settings.runtime.isolation ?? 'none',
+      ...runtimeSettings(settings.runtime),
       request,
       hires: settings.request.hires ?? null,
       sizes,
@@ -66,6 +70,11 @@ async function measure(bench: Bench): Promise<SuiteResult> {
     ...{ rows, notes, goals: [] },
     ...(peer === undefined ? {} : { peer }),
   };
+}
+
+/** Options of a runtime that figures depend on; backend and device are told as they were found. */
+function runtimeSettings({ isolation = 'none', threads = 0, memoryLimit, openvino }: RuntimeOptions) {
+  return { isolation, threads, memoryLimit: memoryLimit ?? null, openvino: openvino ?? null };
 }
 
 const notSettings: ReadonlySet<string> = new Set([...modelFileFields, 'signal', 'onProgress']);

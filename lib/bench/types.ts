@@ -90,7 +90,7 @@ export interface SideRun extends PictureTimes {
 /** A program that makes pictures: this package or a peer. */
 export interface Side {
   readonly name: string;
-  /** Versions; of a peer. */
+  /** Versions, and the device once a picture was made; of a peer. */
   readonly about: Readonly<Record<string, unknown>>;
   picture(request: BenchRequest): Promise<SideRun>;
   close(): Promise<void>;
@@ -146,7 +146,7 @@ export interface BenchModel {
 /** What benchmarks use of a runtime. */
 export interface BenchRuntime {
   readonly backend: string;
-  readonly device: Pick<DeviceInfo, 'name' | 'description' | 'backend'>;
+  readonly device: Pick<DeviceInfo, 'name' | 'description' | 'backend' | 'type'>;
   readonly devices: readonly Pick<DeviceInfo, 'name' | 'backend'>[];
   readonly versions: Versions;
   loadModel(options: LoadModelOptions): Promise<BenchModel>;

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { packageVersion, unpacked } from './candidates.js';
+import { readManifest, unpacked } from './candidates.js';
 import type { NativeAddon, NativeBackendReport } from './contract.js';
+import { type SystemLibraries, tooOld } from './libraries.js';
 import { backendPackageNames } from './packages.js';
 
 /** A folder with backend modules. `problem` says why its modules must be left alone. */
@@ -14,8 +15,18 @@ export interface BackendFolder {
 /** Backend modules that are not to be loaded: absolute path, and why. */
 export type SkippedModules = ReadonlyMap<string, string>;
 
+interface BackendContext {
+  readonly root: string;
+  readonly tag: string;
+  readonly version: string;
+  readonly libraries: () => SystemLibraries;
+}
+
 /** The folder of the addon, then those of backend packages that are installed. */
-export function backendFolders(addonFolder: string, root: string, tag: string, version: string): BackendFolder[] {
+export function backendFolders(
+  addonFolder: string,
+  { root, tag, version, libraries }: BackendContext,
+): BackendFolder[] {
   const folders: BackendFolder[] = [{ path: addonFolder }];
   const { resolve } = createRequire(join(root, 'package.json'));
   for (const name of backendPackageNames(tag)) {
@@ -25,10 +36,12 @@ export function backendFolders(addonFolder: string, root: string, tag: string, v
     } catch {
       continue; // not installed
     }
-    const found = packageVersion(manifest);
+    const { version: found, config } = readManifest(manifest);
     const path = unpacked(dirname(manifest));
-    const other = `the package is version ${found}, node-diffusion is ${version}`;
-    folders.push(found === version ? { path } : { path, problem: other });
+    const old = tooOld(config, libraries);
+    if (found !== version) {
+      folders.push({ path, problem: `the package is version ${found}, node-diffusion is ${version}` });
+    } else folders.push(old === '' ? { path } : { path, problem: `the package ${old}` });
   }
   return folders;
 }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
+import { type SystemLibraries, tooOld } from './libraries.js';
 import { platformPackageName } from './packages.js';
 
 export const binaryName = 'node-diffusion.node';
@@ -20,6 +21,8 @@ export interface CandidateContext {
   /** {@link platformTag}. */
   readonly tag: string;
   readonly version: string;
+  /** Asked for when a package says what it needs. */
+  readonly libraries: () => SystemLibraries;
 }
 
 export const noFile = 'no such file';
@@ -51,7 +54,7 @@ function checked(source: Candidate['source'], file: string): Candidate {
   return { source, path, problem: path !== file && existsSync(file) ? inArchive : noFile };
 }
 
-function platformPackage({ root, tag, version }: CandidateContext): Candidate {
+function platformPackage({ root, tag, version, libraries }: CandidateContext): Candidate {
   const name = platformPackageName(tag);
   const source = 'platform package';
   let manifest: string;
@@ -60,16 +63,28 @@ function platformPackage({ root, tag, version }: CandidateContext): Candidate {
   } catch {
     return { source, path: name, problem: notInstalled };
   }
-  const found = packageVersion(manifest);
+  const { version: found, config } = readManifest(manifest);
   const file = join(dirname(manifest), binaryName);
-  if (found === version) return checked(source, file);
-  return { source, path: unpacked(file), problem: `is version ${found}, this package is ${version}` };
+  if (found !== version) {
+    return { source, path: unpacked(file), problem: `is version ${found}, this package is ${version}` };
+  }
+  const problem = tooOld(config, libraries);
+  return problem === '' ? checked(source, file) : { source, path: unpacked(file), problem };
+}
+
+/** What we read of a package.json. */
+export interface PackageManifest {
+  /** `unknown` where it has none. */
+  readonly version: string;
+  readonly config: unknown;
+}
+
+export function readManifest(manifest: string): PackageManifest {
+  const parsed: unknown = JSON.parse(readFileSync(manifest, 'utf8'));
+  const { version, config } = typeof parsed === 'object' && parsed !== null ? (parsed as Partial<PackageManifest>) : {};
+  return { version: typeof version === 'string' ? version : 'unknown', config };
 }
 
 export function packageVersion(manifest: string): string {
-  const parsed: unknown = JSON.parse(readFileSync(manifest, 'utf8'));
-  if (typeof parsed === 'object' && parsed !== null && 'version' in parsed && typeof parsed.version === 'string') {
-    return parsed.version;
-  }
-  return 'unknown';
+  return readManifest(manifest).version;
 }

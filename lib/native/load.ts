@@ -6,7 +6,8 @@ import { type BackendFolder, backendFolders, loadBackends, type SkippedModules }
 import { binaryCandidates, type Candidate, packageVersion } from './candidates.js';
 import type { NativeAddon, NativeBackendReport } from './contract.js';
 import { packageRoot } from '../here.js';
-import { glibcVersion, platformTag } from './platform.js';
+import { type SystemLibraries, systemLibraries } from './libraries.js';
+import { platformTag } from './platform.js';
 
 export interface LoadedAddon {
   readonly addon: NativeAddon;
@@ -36,8 +37,8 @@ export interface LoadAddonOptions {
   readonly backends?: boolean;
   /** Modules that `doctor` saw crash. Default: none. */
   readonly skip?: SkippedModules;
-  /** Version of the system's glibc, for the advice; for tests. */
-  readonly glibc?: string;
+  /** C libraries of the system; for tests. */
+  readonly libraries?: Partial<SystemLibraries>;
   /** How a binary is loaded; for tests. */
   readonly require?: (path: string) => unknown;
 }
@@ -68,7 +69,9 @@ export function ownVersion(root: string = packageRoot): string {
 export function loadAddon(options: LoadAddonOptions = {}): LoadedAddon {
   const { root = packageRoot, tag = platformTag() } = options;
   const version = ownVersion(root);
-  const candidates = binaryCandidates({ binary: options.binary, env: options.env ?? process.env, root, tag, version });
+  const libraries = (): SystemLibraries => ({ ...systemLibraries(), ...options.libraries });
+  const context = { root, tag, version, libraries };
+  const candidates = binaryCandidates({ ...context, binary: options.binary, env: options.env ?? process.env });
   const load = options.require ?? createRequire(join(root, 'package.json'));
   const attempts: Attempt[] = [];
   const causes: unknown[] = [];
@@ -82,7 +85,7 @@ export function loadAddon(options: LoadAddonOptions = {}): LoadedAddon {
     }
     try {
       const addon = asAddon(load(path), candidate);
-      const folders = backendFolders(dirname(path), root, tag, version);
+      const folders = backendFolders(dirname(path), context);
       const backends = options.backends === false ? [] : loadBackends(addon, folders, options.skip);
       const all = [...attempts, { source, path, problem: '' }];
       const result: LoadedAddon = { addon, path, folders, backends, attempts: all };
@@ -95,7 +98,7 @@ export function loadAddon(options: LoadAddonOptions = {}): LoadedAddon {
     }
   }
   const tried = attempts.map(({ source, path, problem }) => `  - ${source}: ${path}: ${problem}`).join('\n');
-  const hint = loadAdvice({ root, tag, version, attempts, glibc: options.glibc ?? glibcVersion() });
+  const hint = loadAdvice({ root, tag, version, attempts, libraries: libraries() });
   throw new LoadError(`No native binary for ${tag} could be loaded. Tried:\n${tried}\n${hint}`, attempts, {
     field: 'binary',
     hint,

@@ -20,12 +20,3 @@ export function usesMusl(): boolean {
     return false;
   }
 }
-
-/** Version of the glibc that this process runs on, e.g. `2.36`; empty on musl and where there is none. */
-export function glibcVersion(): string {
-  const { report } = process;
-  // Without this the report looks up host names, which may take seconds. An older Node ignores it.
-  Object.assign(report, { excludeNetwork: true });
-  const { header } = report.getReport() as { header?: { glibcVersionRuntime?: string } };
-  return header?.glibcVersionRuntime ?? '';
-}

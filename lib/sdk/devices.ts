@@ -1,6 +1,14 @@
 import { basename } from 'node:path';
 import { DiffusionError } from '../errors/index.js';
-import { backendPackageName, type LoadedAddon, platformTag } from '../native/index.js';
+import {
+  backendPackageName,
+  installCommand,
+  type LoadedAddon,
+  moduleAdvice,
+  platformPackageName,
+  platformTag,
+  reinstallCommand,
+} from '../native/index.js';
 import { pickDevice } from './deviceChoice.js';
 import type { Backend, DeviceInfo } from './types.js';
 
@@ -46,22 +54,25 @@ const needs: Readonly<Record<string, string>> = {
 function unavailable({ backends }: Pick<LoadedAddon, 'backends'>, backend: Backend): DiffusionError {
   const module = backends.find(({ file }) => basename(file).toLowerCase().includes(`ggml-${backend}`));
   const tag = platformTag();
-  const name = backendPackageName(tag, backend);
-  const core = backend === 'cpu' || backend === 'auto';
-  const install = core ? 'npm ci' : name === undefined ? undefined : `npm install ${name}`;
   const why =
     module === undefined
       ? 'its module is not installed'
       : module.loaded
         ? 'its module was loaded but found no device'
         : `its module could not be loaded: ${module.reason}`;
-  const need = needs[backend];
   const hint =
     module === undefined
-      ? install === undefined
-        ? `There is no package of it for ${tag}; use backend: 'auto'.`
-        : `Install it: ${install}${need === undefined ? '' : ` (it needs ${need})`}.`
-      : `It needs ${need ?? 'a complete installation'}; run "npx node-diffusion doctor" for details, or use backend: 'auto'.`;
+      ? installHint(backend, tag)
+      : (moduleAdvice(module.reason, backendPackageName(tag, backend)) ??
+        `It needs ${needs[backend] ?? 'a complete installation'}; run "npx node-diffusion doctor" for details, or use backend: 'auto'.`);
   const message = `Backend "${backend}" is not available: ${why}. ${hint}`;
   return new DiffusionError('ERR_BACKEND_UNAVAILABLE', message, { field: 'backend', given: backend, hint });
+}
+
+function installHint(backend: Backend, tag: string): string {
+  if (backend === 'cpu' || backend === 'auto') return `Install it: ${reinstallCommand(platformPackageName(tag))}`;
+  const name = backendPackageName(tag, backend);
+  if (name === undefined) return `There is no package of it for ${tag}; use backend: 'auto'.`;
+  const need = needs[backend];
+  return `Install it${need === undefined ? '' : ` (it needs ${need})`}: ${installCommand(name)}`;
 }

@@ -96,7 +96,7 @@ export function payload({ needs, may }) {
   return { files, missing: needs.filter((pattern) => !files.some((path) => pattern.test(path))).map(String) };
 }
 
-/** The oldest C and C++ libraries that the files run with; the loader reads them to say what is too old. */
+/** The oldest C and C++ libraries that the files run with; the loader reads them before it loads any (lib/native/libraries.ts). */
 function floors(files) {
   return { glibc: ceiling(files, 'GLIBC'), glibcxx: ceiling(files, 'GLIBCXX') };
 }
@@ -110,7 +110,10 @@ function repository() {
 
 function readme(name, tag, title) {
   const core = name === `@node-diffusion/${tag}`;
-  const how = core ? `npm installs it with \`${own.name}\`.` : `\`npm install ${name}\` beside \`${own.name}\`.`;
+  const add = `npm install --save-optional ${name}@${own.version}`;
+  const how = core
+    ? `npm installs it with \`${own.name}\`.`
+    : `Add it beside \`${own.name}\` as an optional dependency, so that the project installs on other systems too:\n\n    ${add}\n`;
   return `# ${name}\n\nThe native part of \`${own.name}\` for ${tag}: ${title}. ${how}\nIts version must be that of \`${own.name}\`.\n`;
 }
 

@@ -33,6 +33,7 @@ it('measures one step of 64x64 in a fresh process, and sd-cli draws the same pix
   const rows = new Map(suites[0]?.rows.map(({ name, median }) => [name, median]));
   for (const side of ['node-diffusion', 'sd-cli']) expect(rows.get(`64x64: ${side} step`)).toBeGreaterThan(0);
   expect(rows.get('64x64: picture ratio')).toBeGreaterThan(0);
+  expect(suites[0]?.peer).toMatchObject({ device: 'CPU' });
 });
 
 it('changes LoRAs that are made up for the model, and puts the weights back', async () => {

@@ -13,5 +13,5 @@ it('the backend openvino is there with its module, else an error that says what 
   }
   const error = await failure(createRuntime({ backend: 'openvino' }));
   expect(error).toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE', field: 'backend' });
-  expect(error.message).toContain('npm install @node-diffusion/');
+  expect(error.message).toContain('npm install --save-optional @node-diffusion/');
 });

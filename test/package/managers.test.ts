@@ -123,6 +123,36 @@ describe('package managers', () => {
     return { folder: own.folder, ...made };
   }
 
+  const scopeOf = ({ folder }: Project): string => join(folder, 'node_modules', '@node-diffusion');
+  const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier'];
+
+  /** Runs the program, which must fail; then the command that the error names, which must mend it. */
+  async function mended(own: Project, script: string, expected: RegExp, more: readonly string[] = []): Promise<void> {
+    const end = await runChild(script, [], { cwd: own.folder, env: { NODE_DIFFUSION_BINARY: '' } });
+    expectGood(end);
+    expect(said(end, 'code')).toBe('ERR_BACKEND_UNAVAILABLE');
+    expect(said(end, 'message')).toContain(coreName);
+    const hint = String(said(end, 'hint'));
+    expect(hint).toMatch(expected);
+    const [, program, command = ''] = /: (npm|yarn) ([\w@/:. =^-]+)$/.exec(hint) ?? [];
+    expect(program, hint).toBe(own.manager);
+    await own.run(...command.split(' '), ...more);
+    const binary = join(scopeOf(own), coreName.split('/')[1] ?? '', 'node-diffusion.node');
+    expect(existsSync(binary), command).toBe(true);
+    const good = await runChild(script, [], { cwd: own.folder, env: { NODE_DIFFUSION_BINARY: '' } });
+    expect(said(good, 'code')).toBeUndefined();
+  }
+
+  it('Yarn lays it out again by the command of the error', async () => {
+    const own = project('yarn-again', 'yarn');
+    await own.add('node-diffusion');
+    const script = own.write('fail.mjs', failing);
+    rmSync(scopeOf(own), { recursive: true });
+    await mended(own, script, /were left out/);
+    renameSync(join(scopeOf(own), coreName.split('/')[1] ?? ''), join(scopeOf(own), foreign));
+    await mended(own, script, /comes from another system/);
+  });
+
   describe('npm', () => {
     let own: Project;
     let script: string;
@@ -133,26 +163,12 @@ describe('package managers', () => {
       script = own.write('fail.mjs', failing);
     });
 
-    const scope = (): string => join(own.folder, 'node_modules', '@node-diffusion');
-
-    /** Runs the program, which must fail; then the command that the error names, which must mend it. */
-    async function mends(expected: RegExp): Promise<void> {
-      const end = await runChild(script, [], { cwd: own.folder, env: { NODE_DIFFUSION_BINARY: '' } });
-      expectGood(end);
-      expect(said(end, 'code')).toBe('ERR_BACKEND_UNAVAILABLE');
-      expect(said(end, 'message')).toContain(coreName);
-      const hint = String(said(end, 'hint'));
-      expect(hint).toMatch(expected);
-      const command = /npm ([\w@/:. =^-]+)$/.exec(hint)?.[1] ?? '';
-      await own.run(...command.split(' '), '--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier');
-      expect(existsSync(join(scope(), coreName.split('/')[1] ?? '', 'node-diffusion.node')), command).toBe(true);
-      const good = await runChild(script, [], { cwd: own.folder, env: { NODE_DIFFUSION_BINARY: '' } });
-      expect(said(good, 'code')).toBeUndefined();
-    }
+    const mends = (expected: RegExp) => mended(own, script, expected, quiet);
+    const scope = (): string => scopeOf(own);
 
     it('without optional dependencies, then with the command of the error', async () => {
       rmSync(scope(), { recursive: true });
-      await mends(/left out/);
+      await mends(/were left out/);
     });
 
     it('with a lockfile that was made on another system, then with the command of the error', async () => {
@@ -170,6 +186,15 @@ describe('package managers', () => {
     it('with a node_modules that was copied from another system, then with the command of the error', async () => {
       renameSync(join(scope(), coreName.split('/')[1] ?? ''), join(scope(), foreign));
       await mends(/comes from another system/);
+    });
+
+    it('without a lockfile, with a node_modules from another system or without, then with the command of the error', async () => {
+      rmSync(join(own.folder, 'package-lock.json'));
+      renameSync(join(scope(), coreName.split('/')[1] ?? ''), join(scope(), foreign));
+      await mends(/comes from another system.*--include=optional/);
+      rmSync(join(own.folder, 'package-lock.json'), { force: true });
+      rmSync(scope(), { recursive: true });
+      await mends(/were left out/);
     });
 
     it('refuses a platform package of another version, with the reason', async () => {

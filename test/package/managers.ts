@@ -24,7 +24,7 @@ function npmProgram(): string {
 /** A project of one package manager, which knows one registry and has empty caches. */
 export class Project {
   readonly folder: string;
-  readonly #manager: Manager;
+  readonly manager: Manager;
   readonly #registry: string;
 
   readonly #node: string | undefined;
@@ -33,7 +33,7 @@ export class Project {
   constructor(folder: string, manager: Manager, registry: string, node?: string) {
     this.folder = folder;
     this.#node = node;
-    this.#manager = manager;
+    this.manager = manager;
     this.#registry = registry;
     mkdirSync(folder, { recursive: true });
     this.write('package.json', '{ "name": "consumer", "version": "1.0.0", "private": true }\n');
@@ -54,23 +54,23 @@ export class Project {
 
   /** Installs packages by name, without scripts. */
   add(...packages: string[]): Promise<string> {
-    const verb = this.#manager === 'npm' ? 'install' : 'add';
+    const verb = this.manager === 'npm' ? 'install' : 'add';
     const quiet = {
       npm: ['--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier'],
       pnpm: ['--ignore-scripts', '--store-dir', join(this.folder, '.pnpm-store')],
     };
-    const flags = this.#manager === 'npm' || this.#manager === 'pnpm' ? quiet[this.#manager] : [];
+    const flags = this.manager === 'npm' || this.manager === 'pnpm' ? quiet[this.manager] : [];
     return this.run(verb, ...packages, ...flags);
   }
 
   /** Runs the package manager; resolves with its output, rejects with it. */
   run(...args: string[]): Promise<string> {
-    const [program = '', ...before] = this.#node === undefined ? programs[this.#manager] : [this.#node, npmProgram()];
+    const [program = '', ...before] = this.#node === undefined ? programs[this.manager] : [this.#node, npmProgram()];
     return new Promise((resolve, reject) => {
       const options = { cwd: this.folder, env: this.#environment(), maxBuffer: 1 << 26 };
       execFile(program, [...before, ...args], options, (error, stdout, stderr) => {
         if (error === null) resolve(stdout + stderr);
-        else reject(new Error(`${this.#manager} ${args.join(' ')}: ${error.message}\n${stdout}${stderr}`));
+        else reject(new Error(`${this.manager} ${args.join(' ')}: ${error.message}\n${stdout}${stderr}`));
       });
     });
   }

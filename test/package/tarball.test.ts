@@ -1,12 +1,16 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFile } from 'node:child_process';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { publint } from 'publint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { embeddedName } from '../../lib/model/embedded/pins.js';
 import { root } from '../support/child/run.js';
 import { backendPackages, coreDependencies, platformPackages } from '../../scripts/package/table.mjs';
 import { coreName, packAll, packed, type Packed, unpack } from './tarball.js';
+
+const exec = promisify(execFile);
 
 // Budgets, bytes. The weights of the embedded model are 27 MB and hardly shrink; the rest is source, compiled code and maps.
 const limits = { main: 45e6, core: 25e6, withoutModel: 6.3e6 };
@@ -65,6 +69,14 @@ describe('the tarball', () => {
       'models/nano/companions/ink-lora.safetensors',
     ];
     expect([...wanted, ...doors, ...bench, ...model].filter((path) => !paths.includes(path))).toEqual([]);
+  });
+
+  it('is clean for publint and are-the-types-wrong as it is published, which is not as the checkout is', async () => {
+    const { messages } = await publint({ pkgDir: unpacked, pack: false, strict: true });
+    expect(messages).toEqual([]);
+    const attw = join(root, 'node_modules', '@arethetypeswrong', 'cli', 'dist', 'index.js');
+    // It fails, and the message has its table, when a door of the tarball resolves to no or other types.
+    await exec(process.execPath, [attw, tarball.path, '--no-color']);
   });
 
   it('has every file that its package.json names', () => {
@@ -146,6 +158,7 @@ describe('the tarball', () => {
     process.stdout.write(`main tarball: ${shown}, ${String(tarball.files.length)} files\n`);
     expect(tarball.size, shown).toBeLessThan(limits.main);
     expect(rest, shown).toBeLessThan(limits.withoutModel);
+    expect(documented()[0], `docs/install.md; it is ${shown}`).toBe(Math.round(tarball.size / 1e6));
   });
 });
 
@@ -164,6 +177,9 @@ describe('the platform packages', async () => {
     const size = core?.size ?? Infinity;
     process.stdout.write(`${coreName}: ${(size / 1e6).toFixed(1)} MB packed\n`);
     expect(size).toBeLessThan(limits.core);
+    if (coreName === '@node-diffusion/linux-x64') {
+      expect(documented()[1], `docs/install.md; it is ${(size / 1e6).toFixed(1)} MB`).toBe(Math.round(size / 1e6));
+    }
   });
 
   it('say where they run, and run nothing when they are installed', async () => {
@@ -193,6 +209,13 @@ describe('the platform packages', async () => {
       await expect(packAll([name])).rejects.toThrow(/cannot be packed: .*Build it first/);
   });
 });
+
+/** Sizes that docs/install.md tells: of the main tarball and of the core package of linux-x64, MB. */
+function documented(): number[] {
+  const page = readFileSync(join(root, 'docs', 'install.md'), 'utf8');
+  const found = /main tarball is (\d+) MB and the core package (\d+) MB/.exec(page) ?? [];
+  return found.slice(1).map(Number);
+}
 
 /** All files that an `exports` map names. */
 function targets(entry: unknown): string[] {

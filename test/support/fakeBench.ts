@@ -33,7 +33,7 @@ export interface FakeBench extends CliRun {
 }
 
 /** A folder with a picture, and a new fake for each test. Pictures are 64x64, all of one grey. */
-export function useFakeBench(): () => Promise<FakeBench> {
+export function useFakeBench(): (device?: Partial<BenchRuntime['device']>) => Promise<FakeBench> {
   let folder = '';
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'nd-bench-'));
@@ -46,10 +46,11 @@ export function useFakeBench(): () => Promise<FakeBench> {
   afterAll(() => {
     rmSync(folder, { recursive: true, force: true });
   });
-  return async () => fakeBench(folder);
+  return async (device) => fakeBench(folder, device);
 }
 
-function fakeBench(folder: string): FakeBench {
+function fakeBench(folder: string, given: Partial<BenchRuntime['device']> = {}): FakeBench {
+  const device = { name: 'CPU', description: 'a CPU', backend: 'cpu', type: 'cpu' as const, ...given };
   const loads: LoadModelOptions[] = [];
   const fresh: FreshJob[] = [];
   const prompts: string[] = [];
@@ -78,9 +79,9 @@ function fakeBench(folder: string): FakeBench {
     dispose: async () => undefined,
   };
   const runtime: BenchRuntime = {
-    backend: 'cpu',
-    device: { name: 'CPU', description: 'a CPU', backend: 'cpu' },
-    devices: [{ name: 'CPU', backend: 'cpu' }],
+    backend: device.backend,
+    device,
+    devices: [device],
     versions,
     loadModel: async (options) => {
       loads.push(options);
@@ -111,8 +112,8 @@ function fakeBench(folder: string): FakeBench {
   });
 }
 
-/** What sd-cli logs, with the picture it is told to write copied from `picture`. */
-export function fakeSdCli(folder: string, picture = 'grey.png'): string {
+/** What sd-cli logs, with the picture it is told to write copied from `picture`, on a device of this name. */
+export function fakeSdCli(folder: string, picture = 'grey.png', device = 'CPU'): string {
   return `
     const { copyFileSync, appendFileSync } = require('node:fs');
     const args = process.argv.slice(2);
@@ -122,6 +123,8 @@ export function fakeSdCli(folder: string, picture = 'grey.png'): string {
       process.exit(0);
     }
     for (const line of [
+      '[DEBUG] ggml_extend.hpp:108  - Initializing backend: ${device}',
+      '[INFO ] stable-diffusion.cpp:387 - CLIP: Using CPU backend',
       "loading model from 'x'", 'loading tensors completed, taking 0.02s', 'running in eps mode',
       'get_learned_condition completed, taking 0.01s', "lora 'x' applied, taking 0.50s",
       'sampling completed, taking 0.04s', 'decode_first_stage completed, taking 0.01s',

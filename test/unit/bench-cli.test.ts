@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import type { BenchRecord } from '../../lib/bench/index.js';
+import { type BenchRecord, describeMachine, runBench } from '../../lib/bench/index.js';
 // Imported here and not when the first test runs it: that takes seconds.
 import '../../lib/cli/commands/bench.js';
 import { runCli } from '../../lib/cli/run.js';
@@ -37,6 +37,7 @@ describe('bench throughput', () => {
     expect(machine.id).toMatch(/c-[0-9a-f]{6}$/);
     expect(node).toBe(process.version);
     expect(commits).toMatchObject({ engineCommit: 'e1', ggmlCommit: 'g1' });
+    expect(suites[0]?.settings).toMatchObject({ threads: 0, openvino: null, memoryLimit: null, isolation: 'none' });
     expect(suites[0]).toMatchObject({
       ...{ name: 'throughput', repeat: 2, warmup: 1 },
       settings: { model: 'SD 1.x Tiny UNet', files: [{ role: 'checkpoint', bytes: 7, sha256: 'abc' }], backend: 'cpu' },
@@ -83,7 +84,9 @@ describe('bench --compare', () => {
     ]);
     // 20 ms against 40 ms of sampling.
     expect(rows(file)['64x64: step ratio']).toBeCloseTo(0.5);
-    expect(record(file).suites[0]?.peer).toMatchObject({ name: 'sd-cli', version: 'sd-cli of a test' });
+    expect(record(file).suites[0]?.peer).toMatchObject({
+      ...{ name: 'sd-cli', version: 'sd-cli of a test', device: 'CPU' },
+    });
     expect(out.text).toContain('the picture of sd-cli has the same pixels');
   });
 
@@ -124,6 +127,41 @@ describe('bench --compare', () => {
     const args = ['bench', command, ...short, ...own, '--compare', 'sd-cli', peer, '--json', file];
     expect(await runCli(args, context)).toBe(0);
     expect(Object.keys(rows(file))).toEqual(expect.arrayContaining(expected));
+    expect(record(file).suites[0]?.peer).toMatchObject({ device: 'CPU' });
+  });
+
+  it.each(['throughput', 'lora'])('refuses what sd-cli did on another device: %s', async (command) => {
+    const { context, folder, program, err } = await fake();
+    const lora = join(folder, 'style.safetensors');
+    writeFileSync(lora, 'not read here');
+    const peer = program('sd-gpu', fakeSdCli(folder, 'grey.png', 'Vulkan0'));
+    const own = command === 'lora' ? ['--lora', lora] : [];
+    expect(await runCli(['bench', command, ...short, ...own, '--compare', 'sd-cli', peer], context)).toBe(2);
+    expect(err.text).toMatch(/ERR_INVALID_OPTION: .*which computed on Vulkan0/);
+  });
+
+  it('refuses a device of ours that the peer does not compute on, before anything is loaded', async () => {
+    const gpu = await fake({ backend: 'vulkan', name: 'Vulkan0', type: 'gpu' });
+    const compare = (bench: typeof gpu, name: string, code: string) =>
+      runCli(['bench', 'throughput', ...short, '--compare', name, bench.program(`on-${name}`, code)], bench.context);
+    expect(await compare(gpu, 'sd-cli', fakeSdCli(gpu.folder))).toBe(2);
+    expect(gpu.err.text).toMatch(/--backend.*vulkan \(Vulkan0\).*Add --backend cpu/);
+    expect(await compare(gpu, 'diffusers', fakePython)).toBe(2);
+    expect([gpu.loads.length, gpu.fresh.length, gpu.disposed]).toEqual([0, 0, 2]);
+    // OpenVINO's own device is the CPU unless its settings say otherwise.
+    const openvino = await fake({ backend: 'openvino', name: 'OpenVINO', type: 'accel' });
+    expect(await compare(openvino, 'openvino-python', fakePython)).toBe(0);
+    const settings = { command: 'throughput', load: {}, request: {}, repeat: 1 } as const;
+    const host = await openvino.context.benchHost();
+    const elsewhere = runBench(
+      {
+        ...settings,
+        runtime: { openvino: { device: 'GPU' } },
+        compare: { peer: 'diffusers', path: openvino.program('python', fakePython) },
+      },
+      { host, machine: describeMachine(), signal: new AbortController().signal },
+    );
+    await expect(elsewhere).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION', field: '--backend' });
   });
 
   it('tells why a peer failed', async () => {
@@ -220,6 +258,8 @@ describe('bench --against', () => {
     const { code, err } = await against(() => undefined, 'throughput', '--repeat', '2', '--steps', '5', '--quiet');
     expect(code).toBe(2);
     expect(err).toContain('made with other settings: request');
+    const threads = await against(() => undefined, 'throughput', ...short, '--threads', '2');
+    expect([threads.code, threads.err]).toEqual([2, expect.stringContaining('made with other settings: threads')]);
     const { context, folder, err: log } = await fake();
     writeFileSync(join(folder, 'no.json'), '{"suites":[]}');
     expect(await runCli(['bench', 'load', '--against', join(folder, 'no.json')], context)).toBe(2);
@@ -241,6 +281,7 @@ describe('bench refuses before anything is loaded', () => {
     [['backends', '--compare', 'sd-cli', process.execPath], 'no peer with backends'],
     [['throughput', '--compare', 'diffusers', process.execPath, '--sampler', 'heun'], 'euler with diffusers'],
     [['throughput', '--compare', 'diffusers', process.execPath, '--weight-type', 'q8_0'], 'with a Python peer'],
+    [['throughput', '--compare', 'sd-cli', process.execPath, '--convolution-type', 'f32'], 'f16 with sd-cli'],
     [['throughput', '--sizes', '64,big'], 'an edge or WIDTHxHEIGHT'],
     [['throughput', '--sizes', '99999'], 'ERR_INVALID_OPTION'],
     [['throughput', '--repeat', '0'], 'an integer, 1..1000'],

@@ -4,7 +4,18 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { commits, comparePictures, goal, interleave, median, ratioRow, row } from '../../lib/bench/index.js';
+import {
+  commits,
+  comparePictures,
+  describeMachine,
+  goal,
+  interleave,
+  median,
+  ratioRow,
+  row,
+} from '../../lib/bench/index.js';
+import { sdCliFlags, sdCliLoad } from '../../lib/bench/peers/sdCliFlags.js';
+import { sdCliDevice } from '../../lib/bench/peers/device.js';
 import { writeSyntheticLoras } from '../../lib/bench/index.js';
 import { inspectModel } from '../../lib/model/index.js';
 import { writeSafetensors } from '../../lib/model/safetensors/index.js';
@@ -71,6 +82,49 @@ describe('commits', () => {
     mkdirSync(inside, { recursive: true });
     expect(commits(versions, inside)).toEqual({ ...versions, head: null, dirty: false });
     expect(commits(versions, folder).head).toMatch(/^[0-9a-f]{40}$/);
+  });
+});
+
+describe('a machine', () => {
+  const epyc = (model: number, stepping = 1) =>
+    [
+      'processor\t: 0',
+      'cpu family\t: 25',
+      `model\t\t: ${String(model)}`,
+      'model name\t: AMD EPYC',
+      `stepping\t: ${String(stepping)}`,
+    ].join('\n');
+
+  it('is another one when only the numbers of its processor differ', () => {
+    const machine = describeMachine(`${epyc(17)}\n\n${epyc(17)}\n`);
+    expect(machine.processor).toBe('family 25 model 17 stepping 1');
+    expect(describeMachine(epyc(17)).id).toBe(machine.id);
+    expect(describeMachine(epyc(1)).id).not.toBe(machine.id);
+    expect(describeMachine(epyc(17, 2)).id).not.toBe(machine.id);
+    const arm = 'processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd40\nCPU revision\t: 1\n';
+    expect(describeMachine(arm).processor).toBe('implementer 0x41 part 0xd40 revision 1');
+  });
+});
+
+describe('sd-cli', () => {
+  it('has no options but those that have a flag, and says so with a code', () => {
+    const refused = (work: () => unknown) =>
+      expect(work).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }));
+    refused(() => sdCliLoad({ convolutionType: 'f32' }));
+    refused(() => sdCliLoad({ ofTomorrow: true } as never));
+    refused(() => sdCliFlags({}, { prompt: '', ofTomorrow: 1 } as never));
+    const load = { checkpoint: 'x', convolutionType: 'f16', conditioningCacheBytes: 0, ofTomorrow: undefined } as const;
+    expect(sdCliFlags(sdCliLoad(load), { prompt: 'p' })).toEqual(['--model', 'x', '--prompt', 'p']);
+  });
+
+  it.each([
+    ['CPU', ['[DEBUG] x.hpp:108  - Initializing backend: CPU', '[DEBUG] util.cpp:757  - Using CPU backend']],
+    ['Vulkan0', ['[DEBUG] x.hpp:108  - Initializing backend: Vulkan0', '[INFO ] y.cpp:387  - CLIP: Using CPU backend']],
+    ['CPU', ['[DEBUG] x.hpp:108  - Initializing backend: CUDA0', '[DEBUG] util.cpp:757  - Using CPU backend']],
+    ['CUDA', ['[DEBUG] y.cpp:160  - Using CUDA backend']],
+    [null, ['[INFO ] y.cpp:213  - loading model from x']],
+  ])('computed on %s by its log', (device, lines) => {
+    expect(sdCliDevice(lines.map((line) => ({ time: 0, line })))).toBe(device);
   });
 });
 

@@ -62,7 +62,7 @@ describe('findBackends', () => {
     const [first, cuda] = find('/x/libggml-cpu-haswell.so', '');
     expect(first).toMatchObject({ name: 'cpu', state: 'ready', advice: '' });
     expect(cuda).toMatchObject({ name: 'cuda', state: 'absent' });
-    expect(cuda?.advice).toContain('npm install @node-diffusion/linux-x64-cuda13.');
+    expect(cuda?.advice).toMatch(/npm install --save-optional @node-diffusion\/linux-x64-cuda13@\d+\.\d+\.\d+$/);
     expect(find('/x/libggml-cpu.so', '', 'darwin-arm64')[1]?.advice).toBe(
       'There is no package of it for darwin-arm64.',
     );
@@ -77,6 +77,8 @@ describe('findBackends', () => {
     });
     const vulkan = find('/x/libggml-vulkan.so', 'libvulkan.so.1: cannot open shared object file')[2];
     expect(vulkan?.advice).toContain('libvulkan1');
+    const ours = find('/x/libggml-vulkan.so', 'libnode-diffusion-ggml-base.so: cannot open shared object file')[2];
+    expect(ours?.advice).toContain('Keep the whole folder');
   });
 
   it('tells a module without a device from one that does not load', () => {
@@ -88,7 +90,9 @@ describe('findBackends', () => {
     const crashed = find('/x/libggml-vulkan.so', 'it ended the process when doctor tried it on 2026-11-28 (SIGSEGV)');
     expect(crashed[2]).toMatchObject({ state: 'failed', advice: expect.stringContaining('doctor again') as string });
     const other = find('/x/libggml-vulkan.so', 'the package is version 1.0.0, node-diffusion is 1.2.3');
-    expect(other[2]?.advice).toContain('in the version of node-diffusion');
+    expect(other[2]?.advice).toMatch(/in the version of node-diffusion: npm install --save-optional .*-vulkan@/);
+    const old = find('/x/libggml-vulkan.so', 'the package needs glibc 2.38, this system has glibc 2.31');
+    expect(old[2]?.advice).toContain('Use a system');
   });
 });
 

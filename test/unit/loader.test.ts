@@ -1,74 +1,21 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DiffusionError } from '../../lib/errors/index.js';
 import { platformPackages, platforms } from '../../scripts/package/table.mjs';
 import { modulesOf } from '../../lib/native/backends.js';
 import { unpacked } from '../../lib/native/candidates.js';
+import { systemLibraries } from '../../lib/native/libraries.js';
 import {
   backendPackageName,
   backendPackageNames,
   platformPackageName,
   prebuiltTags,
 } from '../../lib/native/packages.js';
-import { loadAddon, type LoadAddonOptions, LoadError } from '../../lib/native/load.js';
+import { loadAddon } from '../../lib/native/load.js';
 import { platformTag } from '../../lib/native/platform.js';
 import { FakeAddon } from '../support/fakeAddon.js';
-
-const name = 'node-diffusion.node';
-const tag = 'linux-x64';
-
-/** A package directory with the given files in it. */
-function packageWith(...files: string[]): string {
-  const root = mkdtempSync(join(tmpdir(), 'node-diffusion-loader-'));
-  writeFileSync(join(root, 'package.json'), JSON.stringify({ name: 'node-diffusion', version: '1.2.3' }));
-  for (const file of files) place(root, file);
-  return root;
-}
-
-function place(root: string, file: string, text = ''): string {
-  const path = join(root, file);
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, text);
-  return path;
-}
-
-function platformPackage(root: string, version: string): string {
-  place(
-    root,
-    `node_modules/@node-diffusion/${tag}/package.json`,
-    JSON.stringify({ name: `@node-diffusion/${tag}`, version }),
-  );
-  return place(root, `node_modules/@node-diffusion/${tag}/${name}`);
-}
-
-function load(
-  options: LoadAddonOptions,
-  broken: Readonly<Record<string, string>> = {},
-): { path: string; attempts: readonly { problem: string }[] } {
-  const { addon } = new FakeAddon();
-  return loadAddon({
-    tag,
-    env: {},
-    require: (path) => {
-      const problem = broken[path];
-      if (problem !== undefined) throw new Error(problem);
-      return addon;
-    },
-    ...options,
-  });
-}
-
-function failure(options: LoadAddonOptions, broken: Readonly<Record<string, string>> = {}): LoadError {
-  try {
-    load(options, broken);
-  } catch (error) {
-    if (error instanceof LoadError) return error;
-    throw error;
-  }
-  throw new Error('It loaded');
-}
+import { failure, load, name, packageWith, place, platformPackage, tag } from '../support/loader.js';
 
 describe('loadAddon', () => {
   it('looks in the stated order', () => {
@@ -124,13 +71,34 @@ describe('loadAddon', () => {
     platformPackage(root, '1.0.0');
     const error = failure({ root });
     expect(error.message).toContain('is version 1.0.0, this package is 1.2.3');
-    expect(error.hint).toContain('npm install node-diffusion@1.2.3');
+    expect(error.hint).toBe('Install both in one version: npm install --include=optional node-diffusion@1.2.3');
+  });
+
+  it('refuses a platform package that needs newer libraries, before it is loaded', () => {
+    const old = { libraries: { glibc: '2.31', glibcxx: '3.4.28' } };
+    const tried: string[] = [];
+    const options = { ...old, require: (path: string) => void tried.push(path) };
+    const root = packageWith();
+    platformPackage(root, '1.2.3', { glibc: '2.34', glibcxx: '3.4.30' });
+    const error = failure({ root, ...options });
+    expect(error.message).toContain('needs glibc 2.34, this system has glibc 2.31');
+    expect(error.hint).toMatch(/The binary needs glibc 2\.34, this system has glibc 2\.31\..* build:native/);
+    expect(tried).toEqual([]);
+    // glibc is new enough, and 2.4 is older than 2.31.
+    platformPackage(root, '1.2.3', { glibc: '2.4', glibcxx: '3.4.30' });
+    expect(failure({ root, ...options }).hint).toMatch(
+      /needs libstdc\+\+ with GLIBCXX_3\.4\.30, this system has libstdc\+\+ with GLIBCXX_3\.4\.28/,
+    );
+    // What is not known speaks against nothing; nor does a package that says nothing.
+    expect(load({ root, libraries: { glibc: '', glibcxx: '' } }).path).toContain('node_modules');
+    platformPackage(root, '1.2.3');
+    expect(load({ root, ...old }).path).toContain('node_modules');
   });
 
   it.each([
     ['libvulkan.so.1: cannot open shared object file: No such file or directory', 'libvulkan.so.1'],
     ["/lib/libstdc++.so.6: version `GLIBCXX_3.4.32' not found (required by x.node)", 'GLIBCXX_3.4.32'],
-    ["/lib/libc.so.6: version `GLIBC_2.38' not found", 'GLIBC_2.38'],
+    ["/lib/libc.so.6: version `GLIBC_2.38' not found", 'glibc 2.38'],
     ['x.node: invalid ELF header', 'not a binary for linux-x64'],
   ])('explains %s', (problem, told) => {
     const root = packageWith(join('build', 'Release', name));
@@ -191,6 +159,23 @@ describe('backend modules', () => {
     });
   });
 
+  it('that need newer libraries are refused with the reason, before they are looked at', () => {
+    const root = packageWith(join('build', 'Release', name));
+    const folder = `node_modules/@node-diffusion/${tag}-vulkan`;
+    const config = { glibc: '999.9' };
+    place(root, `${folder}/package.json`, JSON.stringify({ version: '1.2.3', config }));
+    place(root, `${folder}/libggml-vulkan.so`);
+    const fake = new FakeAddon();
+    const { backends: reports } = loadAddon({
+      ...{ root, tag, env: {}, require: () => fake.addon },
+      libraries: { glibc: '2.36', glibcxx: '3.4.30' },
+    });
+    expect(reports.at(-1)).toMatchObject({
+      loaded: false,
+      reason: 'the package needs glibc 999.9, this system has glibc 2.36',
+    });
+  });
+
   it('that crashed are skipped with the reason, wherever they lie', () => {
     const beside = join('build', 'Release', 'libggml-vulkan.so');
     const root = packageWith(join('build', 'Release', name), beside);
@@ -227,88 +212,6 @@ describe('backend modules', () => {
   });
 });
 
-describe('the advice when nothing loads', () => {
-  /** A project that has the package in node_modules; `files` are the project's. */
-  function project(files: Readonly<Record<string, string>> = {}): string {
-    const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-project-'));
-    for (const [file, text] of Object.entries(files)) place(folder, file, text);
-    const manifest = 'node_modules/node-diffusion/package.json';
-    return dirname(place(folder, manifest, JSON.stringify({ name: 'node-diffusion', version: '1.2.3' })));
-  }
-
-  const lock = (...names: string[]): string =>
-    JSON.stringify({ packages: Object.fromEntries(names.map((one) => [`node_modules/${one}`, {}])) });
-
-  it('names a lockfile of another system, and adds what it lacks', () => {
-    const root = project({ 'package-lock.json': lock('node-diffusion', '@node-diffusion/darwin-arm64') });
-    const { hint } = failure({ root });
-    expect(hint).toContain(join(root, '../../package-lock.json'));
-    expect(hint).toContain('written on another system');
-    expect(hint).toMatch(/npm install --save-optional @node-diffusion\/linux-x64@1\.2\.3$/);
-  });
-
-  it('speaks the language of the package manager', () => {
-    expect(failure({ root: project({ 'pnpm-lock.yaml': "'@node-diffusion/darwin-arm64@1.2.3':" }) }).hint).toContain(
-      'pnpm add --save-optional @node-diffusion/linux-x64@1.2.3',
-    );
-    expect(failure({ root: project({ 'yarn.lock': '"node-diffusion@1":' }) }).hint).toContain(
-      'yarn add --optional @node-diffusion/linux-x64@1.2.3',
-    );
-    expect(failure({ root: project({ 'yarn.lock': '"@node-diffusion/linux-x64@npm:1.2.3":' }) }).hint).toMatch(
-      /yarn install --force$/,
-    );
-  });
-
-  it('knows a node_modules that was copied from another system', () => {
-    const root = project({
-      'package-lock.json': lock('node-diffusion', '@node-diffusion/linux-x64', '@node-diffusion/darwin-arm64'),
-      'node_modules/@node-diffusion/darwin-arm64/package.json': '{}',
-      'node_modules/@node-diffusion/linux-x64-vulkan/package.json': '{}',
-    });
-    expect(failure({ root }).hint).toBe(
-      'node_modules comes from another system: it holds the package for darwin-arm64, this is linux-x64. Install here: npm ci',
-    );
-  });
-
-  it('knows optional dependencies that were left out', () => {
-    const root = project({ 'package-lock.json': lock('node-diffusion', '@node-diffusion/linux-x64') });
-    expect(failure({ root }).hint).toMatch(
-      /left out. Install it: npm install --include=optional node-diffusion@1\.2\.3$/,
-    );
-  });
-
-  it('tells how to unpack the archive of an Electron application', () => {
-    const app = mkdtempSync(join(tmpdir(), 'node-diffusion-app-'));
-    const root = join(app, 'app.asar/node_modules/node-diffusion');
-    place(root, 'package.json', JSON.stringify({ name: 'node-diffusion', version: '1.2.3' }));
-    const manifest = JSON.stringify({ version: '1.2.3' });
-    place(app, `app.asar/node_modules/@node-diffusion/${tag}/package.json`, manifest);
-    place(app, `app.asar/node_modules/@node-diffusion/${tag}/${name}`);
-    const error = failure({ root });
-    expect(error.message).toContain('app.asar.unpacked');
-    expect(error.message).toContain('inside an .asar archive');
-    expect(error.hint).toContain('asarUnpack');
-    // Once it is unpacked, it loads from there.
-    const path = place(app, `app.asar.unpacked/node_modules/@node-diffusion/${tag}/${name}`);
-    expect(load({ root }).path).toBe(path);
-  });
-
-  it('names the glibc that is needed and the one that is there', () => {
-    const root = packageWith(join('build', 'Release', name));
-    const problem = "/lib/libc.so.6: version `GLIBC_2.34' not found (required by node-diffusion.node)";
-    const { hint } = failure({ root, glibc: '2.31' }, { [join(root, 'build', 'Release', name)]: problem });
-    expect(hint).toContain('needs glibc GLIBC_2.34, this system has glibc 2.31');
-    expect(hint).toContain('build:native');
-  });
-
-  it('tells of musl, and of a mount without execution', () => {
-    expect(failure({ root: packageWith(), tag: 'linuxmusl-x64' }).hint).toMatch(/musl.*Debian image/);
-    const root = packageWith(join('build', 'Release', name));
-    const problem = 'x.node: failed to map segment from shared object';
-    expect(failure({ root }, { [join(root, 'build', 'Release', name)]: problem }).hint).toContain('noexec');
-  });
-});
-
 describe('paths and platforms', () => {
   it('swaps the archive of Electron for what lies beside it', () => {
     expect(unpacked('/app/resources/app.asar/node_modules/x.node')).toBe(
@@ -322,5 +225,24 @@ describe('paths and platforms', () => {
     expect(platformTag('linux', 'x64', true)).toBe('linuxmusl-x64');
     expect(platformTag('linux', 'arm64', false)).toBe('linux-arm64');
     expect(platformTag('darwin', 'arm64')).toBe('darwin-arm64');
+  });
+
+  it.runIf(process.platform === 'linux')('tells the C libraries, and leaves the settings of reports alone', () => {
+    const { glibc, glibcxx } = systemLibraries();
+    // Of a program that uses us, reports are its own.
+    expect((process.report as { excludeNetwork?: boolean }).excludeNetwork ?? false).toBe(false);
+    const { header, sharedObjects } = process.report.getReport() as unknown as {
+      header: { glibcVersionRuntime?: string };
+      sharedObjects: string[];
+    };
+    expect(glibc).toBe(header.glibcVersionRuntime ?? '');
+    const file = sharedObjects.find((path) => path.includes('libstdc++.so'));
+    const symbols = file === undefined ? '' : readFileSync(file, 'latin1');
+    // It has the symbols of that version, and none of the next.
+    const [, minor = '0'] = /^3\.4\.(\d+)$/.exec(glibcxx) ?? [];
+    expect([minor, String(Number(minor) + 1)].map((one) => symbols.includes(`GLIBCXX_3.4.${one}\0`))).toEqual([
+      file !== undefined,
+      false,
+    ]);
   });
 });

@@ -122,8 +122,13 @@ async function engineMerge({ settings, files, request, model, signal }: Bench, l
   const edge = model.info.sizeMultiple;
   const asked = { load: files, threads: settings.runtime.threads ?? 0 };
   const small = { ...request, width: edge, height: edge, cfgScale: 1 };
+  const about = await sdCliAbout(program, signal);
   return {
-    about: await sdCliAbout(program, signal),
-    merge: () => runSdCliLora(program, asked, small, lora, { signal }),
+    about,
+    async merge() {
+      const { merge, device } = await runSdCliLora(program, asked, small, lora, { signal });
+      about.device = device;
+      return merge;
+    },
   };
 }

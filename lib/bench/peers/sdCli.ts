@@ -8,7 +8,8 @@ import type { LoadModelOptions } from '../../sdk/types.js';
 import { readPixels } from '../pictures.js';
 import { type ProgramOptions, runProgram, type TimedLine } from '../program.js';
 import type { BenchRequest, PictureTimes, Side } from '../types.js';
-import { type SdCliLoad, sdCliFlags } from './sdCliFlags.js';
+import { sdCliCpu } from './device.js';
+import { sdCliFlags, sdCliLoad } from './sdCliFlags.js';
 
 /** One run of sd-cli, from its own log: milliseconds, to 10 ms but for `process` and `load`. */
 export interface SdCliTimes extends PictureTimes {
@@ -19,6 +20,8 @@ export interface SdCliTimes extends PictureTimes {
   readonly tensors: number;
   /** Most resident bytes; 0 unless `watchMemory`. */
   readonly peak: number;
+  /** Where it computed; null when its log does not tell. */
+  readonly device: string | null;
 }
 
 /** What sd-cli is asked for: the model's files and settings, and CPU threads (0: one per physical core). */
@@ -28,12 +31,14 @@ export interface SdCliModel {
 }
 
 function flagsOf({ load, threads }: SdCliModel, request: BenchRequest): string[] {
-  const { signal: _, onProgress: __, conditioningCacheBytes: ___, vaeDecodeOnly: ____, ...known } = load;
-  const model: SdCliLoad = { rng: 'cuda', ...known, threads: threads === 0 ? -1 : threads };
+  const model = { rng: 'cuda' as const, ...sdCliLoad(load), threads: threads === 0 ? -1 : threads };
   return [...sdCliFlags(model, request), '--verbose'];
 }
 
-/** Runs sd-cli and takes its times from its own log. `output` is the picture it writes. */
+/**
+ * Runs sd-cli and takes its times from its own log. `output` is the picture it writes.
+ * @throws DiffusionError `ERR_INVALID_OPTION` when it computed elsewhere than on the CPU.
+ */
 export async function runSdCli(
   program: string,
   model: SdCliModel,
@@ -53,17 +58,24 @@ export async function runSdCli(
     decode: logged(program, lines, /decode_first_stage completed, taking ([\d.]+)s/),
     total: logged(program, lines, /generate_image completed in ([\d.]+)s/),
     peak,
+    device: sdCliCpu(program, lines),
   };
 }
 
-/** The engine's own merge of a LoRA into a model, in milliseconds, from the log of sd-cli. */
+/** The engine's own merge of a LoRA into a model, from the log of sd-cli. */
+export interface SdCliMerge extends Pick<SdCliTimes, 'device'> {
+  /** Milliseconds. */
+  readonly merge: number;
+}
+
+/** One merge, in a process of its own. */
 export async function runSdCliLora(
   program: string,
   model: SdCliModel,
   request: BenchRequest,
   lora: string,
   options: ProgramOptions = {},
-): Promise<number> {
+): Promise<SdCliMerge> {
   const folder = await mkdtemp(join(tmpdir(), 'node-diffusion-bench-'));
   try {
     const name = basename(lora, extname(lora));
@@ -71,7 +83,8 @@ export async function runSdCliLora(
     const own = ['--lora-model-dir', dirname(lora), '--lora-apply-mode', 'immediately'];
     const args = [...flagsOf(model, { ...request, prompt, steps: 1 }), ...own, '--output', join(folder, 'picture.png')];
     const { lines } = await runProgram(program, args, options);
-    return logged(program, lines, /lora '.*' applied, taking ([\d.]+)s/);
+    const merge = logged(program, lines, /lora '.*' applied, taking ([\d.]+)s/);
+    return { merge, device: sdCliCpu(program, lines) };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -98,7 +111,7 @@ function noLine(program: string, pattern: RegExp): DiffusionError {
 }
 
 /** What results say of a program that does not know its version: it is known by content. */
-export async function sdCliAbout(program: string, signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
+export async function sdCliAbout(program: string, signal: AbortSignal): Promise<Record<string, unknown>> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(program, { signal })) hash.update(chunk as Buffer);
   const { lines } = await runProgram(program, ['--version'], { signal });
@@ -119,7 +132,8 @@ export async function sdCliSide(
     name: 'sd-cli',
     about,
     async picture(request) {
-      const times = await runSdCli(program, model, request, output, { signal, watchMemory });
+      const { device, ...times } = await runSdCli(program, model, request, output, { signal, watchMemory });
+      about.device = device;
       return { ...times, pixels: await readPixels(output) };
     },
     close: () => rm(folder, { recursive: true, force: true }),

@@ -1,3 +1,4 @@
+import { invalidOption } from '../../errors/index.js';
 import type { LoadModelOptions } from '../../sdk/types.js';
 import type { HiresOptions, Img2ImgRequest, TilingOptions } from '../../pipeline/index.js';
 
@@ -6,6 +7,20 @@ export type SdCliLoad = Omit<
   LoadModelOptions,
   'signal' | 'onProgress' | 'conditioningCacheBytes' | 'vaeDecodeOnly' | 'convolutionType'
 >;
+
+/**
+ * A load as sd-cli is asked for it, without what is of no matter there: its cache of prompts, events.
+ * @throws DiffusionError `ERR_INVALID_OPTION` for what sd-cli does not have.
+ */
+export function sdCliLoad(load: LoadModelOptions): SdCliLoad {
+  const { signal: _, onProgress: __, conditioningCacheBytes: ___, vaeDecodeOnly: ____, ...rest } = load;
+  const { convolutionType, ...known } = rest;
+  if (convolutionType !== undefined && convolutionType !== 'f16') {
+    throw invalidOption('convolutionType', convolutionType, 'f16 with sd-cli, which has no other');
+  }
+  argsOf(loadFlags, known);
+  return known;
+}
 
 /** What sd-cli has of a second pass. It is the first's in everything else. */
 export type SdCliHires = Pick<HiresOptions, 'scale' | 'width' | 'height' | 'steps' | 'denoisingStrength'> & {
@@ -149,8 +164,9 @@ const requestFlags: Flags<SdCliRequest> = {
 function argsOf<T extends object>(flags: Flags<T>, options: T): string[] {
   return Object.entries(options).flatMap(([name, value]) => {
     const toArgs = (flags as Readonly<Record<string, (given: unknown) => readonly string[]>>)[name];
-    if (toArgs === undefined) throw new Error(`No flag of sd-cli is known for "${name}"`);
-    return value === undefined ? [] : [...toArgs(value)];
+    if (value === undefined) return [];
+    if (toArgs === undefined) throw invalidOption(name, value, 'nothing with sd-cli, which has no such option');
+    return [...toArgs(value)];
   });
 }
 

@@ -1,5 +1,11 @@
 import { basename } from 'node:path';
-import { backendPackageName } from '../../native/index.js';
+import {
+  backendPackageName,
+  installCommand,
+  moduleAdvice,
+  platformPackageName,
+  reinstallCommand,
+} from '../../native/index.js';
 import type { BackendInfo, DeviceInfo } from '../../sdk/types.js';
 
 /** `ready`: has a device. `no-device`: its module runs, the machine lacks a device. `failed`: its module does not load. */
@@ -63,26 +69,26 @@ function findBackend({ name, device, libraries }: Need, sources: BackendSources)
   if (devices.some(({ backend }) => backend === name)) {
     return { name, state: 'ready', file: module?.file ?? null, reason: '', advice: '' };
   }
+  const own = backendPackageName(platform, name);
   if (module === undefined) {
-    const install = backendPackageName(platform, name);
     const advice =
       name === 'cpu'
-        ? 'Install again on this system: npm ci.'
-        : install === undefined
+        ? `Install again on this system: ${reinstallCommand(platformPackageName(platform))}`
+        : own === undefined
           ? `There is no package of it for ${platform}.`
-          : `Install it: npm install ${install}. It needs ${device}.`;
+          : `It needs ${device}. Install it: ${installCommand(own)}`;
     return { name, state: 'absent', file: null, reason: 'its module is not installed', advice };
   }
   const { file, reason } = module;
   if (module.loaded)
     return { name, state: 'no-device', file, reason: 'no device was found', advice: `It needs ${device}.` };
-  return { name, state: 'failed', file, reason, advice: failureAdvice(reason, device, libraries) };
+  const advice = moduleAdvice(reason, own) ?? failureAdvice(reason, device, libraries);
+  return { name, state: 'failed', file, reason, advice };
 }
 
 function failureAdvice(reason: string, device: string, libraries: Need['libraries']): string {
   if (reason.includes('ended the process'))
     return 'It is left alone. Renew its driver, then run node-diffusion doctor again.';
-  if (reason.includes('the package is version')) return 'Install it in the version of node-diffusion.';
   const missing = /(lib[\w+-]+)(?:\.[\w.]*)?: cannot open shared object file/.exec(reason)?.[1];
   const provider = Object.entries(libraries).find(([library]) => missing?.startsWith(library) === true)?.[1];
   if (provider !== undefined) return `Install ${provider}.`;
