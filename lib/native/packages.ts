@@ -3,7 +3,7 @@ const backendsOf: Readonly<Record<string, readonly string[]>> = {
   'linux-x64': ['openvino', 'vulkan', 'cuda'],
   'linux-arm64': ['vulkan'],
   'darwin-arm64': [],
-  'win32-x64': ['vulkan', 'cuda'],
+  'win32-x64': ['vulkan'],
 };
 
 /** How the name of a package ends where it is not the backend's name: the driver must know this version of CUDA. */

@@ -5,6 +5,9 @@
  * main package, and a package `@node-diffusion/<tag>-<backend>` for each further backend, which a person installs. Files
  * are matched by their path below the folder of the prebuilds.
  */
+import { cuda } from '../pins.mjs';
+import { trialReason } from './cuda.mjs';
+
 const library = (name) => new RegExp(`^(?:lib)?${name}\\.(?:so|dylib|dll)$`);
 
 /** @type {readonly { tag: string, os: string, cpu: string, libc?: string, backends: readonly string[] }[]} */
@@ -12,10 +15,13 @@ export const platforms = [
   { tag: 'linux-x64', os: 'linux', cpu: 'x64', libc: 'glibc', backends: ['openvino', 'vulkan', 'cuda13'] },
   { tag: 'linux-arm64', os: 'linux', cpu: 'arm64', libc: 'glibc', backends: ['vulkan'] },
   { tag: 'darwin-arm64', os: 'darwin', cpu: 'arm64', backends: [] },
-  { tag: 'win32-x64', os: 'win32', cpu: 'x64', backends: ['vulkan', 'cuda13'] },
+  { tag: 'win32-x64', os: 'win32', cpu: 'x64', backends: ['vulkan'] },
 ];
 
-/** What each kind of package holds. `needs`: there must be at least one file for each; `may`: taken where there is one. */
+/**
+ * What each kind of package holds. `needs`: there must be at least one file for each; `may`: taken where there is one;
+ * `trial`: says why the files of a folder must not be released.
+ */
 export const contents = {
   core: {
     title: 'addon, engine and CPU variants',
@@ -35,10 +41,17 @@ export const contents = {
     licences: 'native/vendor/openvino/licenses',
   },
   vulkan: { title: 'Vulkan backend', needs: [library('ggml-vulkan')], may: [] },
-  cuda13: { title: 'CUDA 13 backend', needs: [library('ggml-cuda')], may: [] },
+  // cuBLAS is left out, 600 MB: docs/cuda.md says where it comes from.
+  cuda13: {
+    title: 'CUDA 13 backend with the CUDA runtime',
+    needs: [library('ggml-cuda'), /^ggml-cuda\.json$/, /^libcudart\.so\.13$/],
+    may: [],
+    licences: `native/vendor/cuda/licenses/nvidia_cuda_runtime-${cuda.wheels['nvidia-cuda-runtime'].version}`,
+    trial: trialReason,
+  },
 };
 
-/** Every package but the main one: `{ name, kind, platform, title, needs, may, licences }`. */
+/** Every package but the main one: `{ name, kind, platform, title, needs, may, licences, trial }`. */
 export const platformPackages = platforms.flatMap((platform) =>
   ['core', ...platform.backends].map((kind) => ({
     name: `@node-diffusion/${platform.tag}${kind === 'core' ? '' : `-${kind}`}`,
