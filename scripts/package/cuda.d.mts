@@ -1,3 +1,4 @@
+export const releaseToolkit: string;
 export function releaseArchitectures(): string;
 export function writeNote(
   folder: string,

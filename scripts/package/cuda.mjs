@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildId } from './elf.mjs';
+import { cuda as pinned } from '../pins.mjs';
 import { writeAtomically } from '../tools/files.mjs';
 import { root } from '../tools/paths.mjs';
 import { Stop } from '../tools/say.mjs';
@@ -29,14 +30,18 @@ export function writeNote(folder, { architectures, flags, cuda }) {
   writeAtomically(join(folder, note), `${JSON.stringify(facts, null, 2)}\n`);
 }
 
+/** Version of the toolkit that a release is compiled with: of its compiler, as CMake names it. */
+export const releaseToolkit = pinned.wheels['nvidia-cuda-nvcc'].version;
+
 /** Why the module in `folder` must not be released; empty when it may, or when there is none. */
 export function trialReason(folder) {
   if (!existsSync(join(folder, module))) return '';
   if (!existsSync(join(folder, note))) return `${note} is not beside the module, so nobody knows what it was built for`;
-  const { architectures, flags, buildId: built } = JSON.parse(readFileSync(join(folder, note), 'utf8'));
+  const { architectures, flags, cuda, buildId: built } = JSON.parse(readFileSync(join(folder, note), 'utf8'));
   if (built !== buildId(join(folder, module))) return `${note} tells of another build of the module`;
   const found = architectures.join(';');
   const wanted = releaseArchitectures();
   if (found !== wanted) return `it was built for ${found}, a release is built for ${wanted}`;
+  if (cuda !== releaseToolkit) return `it was built with CUDA ${cuda}, a release is built with ${releaseToolkit}`;
   return flags === '' ? '' : `it was built with ${flags}, which makes slower code`;
 }

@@ -2,10 +2,10 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { releaseArchitectures, trialReason, writeNote } from '../../scripts/package/cuda.mjs';
+import { releaseArchitectures, releaseToolkit, trialReason, writeNote } from '../../scripts/package/cuda.mjs';
 import { platformPackages } from '../../scripts/package/table.mjs';
 
-const facts = { architectures: releaseArchitectures(), flags: '', cuda: '13.0.88' };
+const facts = { architectures: releaseArchitectures(), flags: '', cuda: releaseToolkit };
 
 // The build id is read from an ELF file: Node itself, or a program of the system.
 describe.runIf(process.platform === 'linux')('the note beside a CUDA module', () => {
@@ -22,14 +22,16 @@ describe.runIf(process.platform === 'linux')('the note beside a CUDA module', ()
     writeNote(folder, facts);
     expect(trialReason(folder)).toBe('');
     const note = JSON.parse(readFileSync(join(folder, 'ggml-cuda.json'), 'utf8')) as Record<string, unknown>;
-    expect(note).toMatchObject({ cuda: '13.0.88', flags: '', architectures: facts.architectures.split(';') });
+    expect(note).toMatchObject({ cuda: releaseToolkit, flags: '', architectures: facts.architectures.split(';') });
   });
 
-  it('keeps a build for one kind of GPU, or a quick one, from being released', () => {
+  it('keeps a build for one kind of GPU, a quick one, or one of another toolkit from being released', () => {
     writeNote(folder, { ...facts, architectures: '90-real' });
     expect(trialReason(folder)).toBe(`it was built for 90-real, a release is built for ${facts.architectures}`);
     writeNote(folder, { ...facts, flags: '-Ofc=max' });
     expect(trialReason(folder)).toContain('-Ofc=max');
+    writeNote(folder, { ...facts, cuda: '13.9.1' });
+    expect(trialReason(folder)).toBe(`it was built with CUDA 13.9.1, a release is built with ${releaseToolkit}`);
   });
 
   it('does not vouch for another module, and a module without one is not released', () => {
