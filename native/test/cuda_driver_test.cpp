@@ -28,8 +28,8 @@ void newDriversServe(const std::string& library) {
 
 void oldDriversAreRefusedWithBothVersions(const std::string& library) {
   const std::string problem = nd::cudaDriverProblem(offering(library, "12080"));
-  CHECK(contains(problem, "offers CUDA 12.8"));
-  CHECK(contains(problem, "needs CUDA 13.0 or newer"));
+  CHECK(contains(problem, "offers CUDA 12.8;"));
+  CHECK(contains(problem, "needs CUDA 13.0 or newer,"));
   CHECK(contains(problem, "driver 580 or newer"));
   CHECK(!nd::cudaDriverProblem(offering(library, "12990")).empty());
 }
@@ -40,7 +40,7 @@ void whatIsNoDriverIsToldOf(const std::string& library) {
   const std::string problem = nd::cudaDriverProblem(missing);
   CHECK(contains(problem, "no NVIDIA driver was found"));
   CHECK(contains(problem, "/nowhere/libcuda.so.1: cannot open shared object file"));
-  CHECK(contains(problem, "needs CUDA 13.0 or newer"));
+  CHECK(contains(problem, "needs CUDA 13.0 or newer,"));
   CHECK(contains(nd::askCudaDriver("libm.so.6").reason, "no cuDriverGetVersion"));
   // A driver whose kernel part is missing.
   const nd::CudaDriver broken = offering(library, "0");
