@@ -27,6 +27,8 @@ export default defineConfig({
       room('vulkan', ['test/vulkan/**/*.test.ts'], 1800, {
         GGML_VK_VISIBLE_DEVICES: process.env.GGML_VK_VISIBLE_DEVICES ?? '0',
       }),
+      // Needs the module, node scripts/build-cuda.mjs, and the C++ tests; no GPU.
+      room('cuda', ['test/cuda/**/*.test.ts'], 120),
       room('full', ['test/full/**/*.test.ts'], 3600),
     ],
   },

@@ -5,7 +5,8 @@
  *
  *   node scripts/pack-all.mjs [--json] [NAME ...]      e.g. node-diffusion @node-diffusion/linux-x64-openvino
  *
- * A package that is named and cannot be made is an error; without names, backend packages without a module are left out.
+ * A package that is named and cannot be made is an error; without names, backend packages without a module are left out,
+ * and so is a CUDA module that was built to try it.
  * The same files give the same bytes: npm writes one time and no owner into every entry. `--json` prints what was made.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -13,7 +14,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildTypeScript } from './build-ts.mjs';
 import { platformPackages } from './package/table.mjs';
-import { hostTag, prebuild } from './prebuild.mjs';
+import { hostTag, prebuild, prebuildsFolder } from './prebuild.mjs';
 import { sha256 } from './tools/files.mjs';
 import { locked } from './tools/lock.mjs';
 import { npm } from './package/npm.mjs';
@@ -66,8 +67,10 @@ function chosen(names) {
   if (names.length > 0) return all.filter(({ name }) => names.includes(name));
   return all.filter((entry) => {
     const missing = entry.kind === undefined || entry.kind === 'core' ? [] : payload(entry).missing;
-    if (missing.length > 0) say(`left out ${entry.name}: its module is not built`);
-    return missing.length === 0;
+    const trial = entry.trial?.(prebuildsFolder) ?? '';
+    const why = trial === '' && missing.length > 0 ? 'its module is not built' : trial;
+    if (why !== '') say(`left out ${entry.name}: ${why}`);
+    return why === '';
   });
 }
 

@@ -36,7 +36,7 @@ const binary = /\.(?:node|so|dylib|dll)$/;
 export async function prebuild() {
   await buildNative();
   const done = stamp('prebuilds');
-  const state = () => fingerprint(listFiles(['build/Release'], wanted), { script: 4 });
+  const state = () => fingerprint(listFiles(['build/Release'], wanted), { script: 5 });
   const upToDate = () => existsSync(join(prebuildsFolder, 'node-diffusion.node')) && done.matches(state());
   if (upToDate()) return say('prebuilds: nothing to do');
   await locked(join(buildDir, '.lock-prebuilds'), 'prebuilds', async () => {
@@ -71,6 +71,9 @@ async function collect() {
   // Its own way of stripping keeps no symbols.
   const options = ['--napi', '--node-gyp', bridge, '--cwd', work, '--name', 'node-diffusion'];
   await runTool('prebuildify', [...options, ...(musl ? ['--platform', 'linuxmusl'] : [])]);
+  // What a module was built for (scripts/package/cuda.mjs).
+  const notes = readdirSync(copied).filter((name) => /^ggml-.*\.json$/.test(name));
+  for (const name of notes) cpSync(join(copied, name), join(made, name));
   // Run-time libraries of a backend module lie in a folder beside it, which prebuildify does not look into.
   const folders = readdirSync(copied, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   for (const { name } of folders) cpSync(join(copied, name), join(made, name), { recursive: true });

@@ -61,7 +61,7 @@ const nativeFiles = {
  * sanitizer catches first.
  */
 const tests = {
-  engine: ['log_test', 'lora_test', 'model_file_test', 'engine_test', 'race_test'],
+  engine: ['cuda_driver_test', 'log_test', 'lora_test', 'model_file_test', 'engine_test', 'race_test'],
   quick: ['worker_test', 'host_test'],
 };
 

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "crash.h"
+#include "cuda_driver.h"
 #include "ggml-backend.h"
 #include "ggml.h"
 #include "log.h"
@@ -98,6 +99,10 @@ bool registered(const fs::path& module) {
 // ggml logs why a module does not load: in the words of the system's loader, or of the module itself.
 BackendReport loadModule(const fs::path& module) {
   if (registered(module)) return {module.string(), true, ""};
+  if (module.stem().string() == modulePrefix + "cuda") {
+    const std::string problem = cudaProblem();
+    if (!problem.empty()) return {module.string(), false, problem};
+  }
   const ModuleFile file(module);
   if (!file.error().empty()) return {module.string(), false, file.error()};
   takeErrorLines();

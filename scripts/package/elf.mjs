@@ -18,6 +18,13 @@ export function sections(file) {
   return [...read('readelf', ['-SW', file]).matchAll(/\] \.([\w.-]+)/g)].map(([, name]) => name);
 }
 
+/** What ties a binary to its symbols, and stays when it is stripped. */
+export function buildId(file) {
+  const id = /Build ID: ([0-9a-f]+)/.exec(read('readelf', ['-nW', file]))?.[1];
+  if (id === undefined) throw new Error(`${file} has no build id.`);
+  return id;
+}
+
 /** The highest version of a symbol family (`GLIBC`, `GLIBCXX`) that files ask for, e.g. `2.34`; `0` when none. */
 export function ceiling(files, family) {
   const versions = files.flatMap((file) =>

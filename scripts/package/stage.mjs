@@ -50,6 +50,8 @@ export function stagePlatform(entry, folder) {
       `${name} cannot be packed: prebuilds/${platform.tag} has no file like ${missing.join(', ')}. Build it first.`,
     );
   }
+  const trial = entry.trial?.(prebuildsFolder) ?? '';
+  if (trial !== '') throw new Stop(`${name} cannot be packed: ${trial}.`);
   fresh(folder);
   for (const path of files) copy(join(prebuildsFolder, path), join(folder, path), 0o644);
   for (const path of notices) copy(join(root, path), join(folder, path), 0o644);

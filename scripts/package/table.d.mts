@@ -13,6 +13,7 @@ export interface PlatformPackage {
   readonly needs: readonly RegExp[];
   readonly may: readonly RegExp[];
   readonly licences?: string;
+  readonly trial?: (folder: string) => string;
 }
 export const platforms: readonly Platform[];
 export const platformPackages: readonly PlatformPackage[];

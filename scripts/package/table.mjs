@@ -7,7 +7,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { cuda } from '../pins.mjs';
 import { root } from '../tools/paths.mjs';
+import { trialReason } from './cuda.mjs';
 
 const { version: ownVersion } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const library = (name) => new RegExp(`^(?:lib)?${name}\\.(?:so|dylib|dll)$`);
@@ -22,7 +24,10 @@ export const platforms = [
   { tag: 'win32-x64', os: 'win32', cpu: 'x64', backends: ['vulkan'] },
 ];
 
-/** What each kind of package holds. `needs`: there must be at least one file for each; `may`: taken where there is one. */
+/**
+ * What each kind of package holds. `needs`: there must be at least one file for each; `may`: taken where there is one;
+ * `trial`: says why the files of a folder must not be released.
+ */
 export const contents = {
   core: {
     title: 'addon, engine and CPU variants',
@@ -42,10 +47,17 @@ export const contents = {
     licences: 'native/vendor/openvino/licenses',
   },
   vulkan: { title: 'Vulkan backend', needs: [library('ggml-vulkan')], may: [] },
-  cuda13: { title: 'CUDA 13 backend', needs: [library('ggml-cuda')], may: [] },
+  // cuBLAS is left out, 600 MB: docs/cuda.md says where it comes from.
+  cuda13: {
+    title: 'CUDA 13 backend with the CUDA runtime',
+    needs: [library('ggml-cuda'), /^ggml-cuda\.json$/, /^libcudart\.so\.13$/],
+    may: [],
+    licences: `native/vendor/cuda/licenses/nvidia_cuda_runtime-${cuda.wheels['nvidia-cuda-runtime'].version}`,
+    trial: trialReason,
+  },
 };
 
-/** Every package but the main one: `{ name, kind, platform, title, needs, may, licences }`. */
+/** Every package but the main one: `{ name, kind, platform, title, needs, may, licences, trial }`. */
 export const platformPackages = platforms.flatMap((platform) =>
   ['core', ...platform.backends].map((kind) => ({
     name: `@node-diffusion/${platform.tag}${kind === 'core' ? '' : `-${kind}`}`,

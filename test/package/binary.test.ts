@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { ceiling, compareVersions, dynamicSection, read, sections } from '../../scripts/package/elf.mjs';
+import { buildId, ceiling, compareVersions, dynamicSection, read, sections } from '../../scripts/package/elf.mjs';
 import { root } from '../support/child/run.js';
 import { coreLibraries, machineFolders, machinePaths, shipped } from './binary.js';
 import { coreName, packed, unpack } from './tarball.js';
@@ -104,10 +104,3 @@ describe.runIf(process.platform === 'linux')('the binaries of the platform packa
     expect(machineFolders().length).toBeGreaterThan(1);
   });
 });
-
-/** What ties a binary to its symbols. */
-function buildId(file: string): string {
-  const id = /Build ID: ([0-9a-f]+)/.exec(read('readelf', ['-nW', file]))?.[1];
-  if (id === undefined) throw new Error(`${file} has no build id.`);
-  return id;
-}

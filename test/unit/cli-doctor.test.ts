@@ -75,6 +75,16 @@ describe('findBackends', () => {
       reason: message,
       advice: 'Install the NVIDIA driver.',
     });
+    // As native/engine/cuda_driver.cpp words it.
+    const old =
+      'the NVIDIA driver offers CUDA 12.8; this backend needs CUDA 13.0 or newer, which is driver 580 or newer';
+    expect(find('/x/libggml-cuda.so', old)[1]).toMatchObject({
+      state: 'failed',
+      reason: old,
+      advice: 'Renew the NVIDIA driver.',
+    });
+    const cublas = find('/x/libggml-cuda.so', 'not found (libcublas.so.13: cannot open shared object file)')[1];
+    expect(cublas?.advice).toMatch(/cuBLAS of CUDA 13/);
     const vulkan = find('/x/libggml-vulkan.so', 'libvulkan.so.1: cannot open shared object file')[2];
     expect(vulkan?.advice).toContain('libvulkan1');
     const ours = find('/x/libggml-vulkan.so', 'libnode-diffusion-ggml-base.so: cannot open shared object file')[2];

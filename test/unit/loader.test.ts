@@ -209,6 +209,7 @@ describe('backend modules', () => {
     expect(names).toEqual(platformPackages.map((entry) => entry.name));
     expect(backendPackageName('linux-x64', 'cuda')).toBe('@node-diffusion/linux-x64-cuda13');
     expect(backendPackageName('darwin-arm64', 'vulkan')).toBeUndefined();
+    expect(backendPackageName('win32-x64', 'cuda')).toBeUndefined();
   });
 });
 

@@ -33,11 +33,10 @@ const needs: readonly Need[] = [
   { name: 'cpu', device: 'a CPU of this platform', libraries: {} },
   {
     name: 'cuda',
-    device: 'an NVIDIA GPU and its driver (check with nvidia-smi)',
+    device: 'an NVIDIA GPU and its driver, 580 or newer (check with nvidia-smi)',
     libraries: {
       libcuda: 'the NVIDIA driver',
-      libcublas: 'the CUDA 13 runtime libraries (cuBLAS)',
-      libcudart: 'the CUDA 13 runtime libraries',
+      libcublas: 'cuBLAS of CUDA 13 (docs/cuda.md says how)',
     },
   },
   {
@@ -89,6 +88,7 @@ function findBackend({ name, device, libraries }: Need, sources: BackendSources)
 function failureAdvice(reason: string, device: string, libraries: Need['libraries']): string {
   if (reason.includes('ended the process'))
     return 'It is left alone. Renew its driver, then run node-diffusion doctor again.';
+  if (reason.includes('the NVIDIA driver offers CUDA')) return 'Renew the NVIDIA driver.';
   const missing = /(lib[\w+-]+)(?:\.[\w.]*)?: cannot open shared object file/.exec(reason)?.[1];
   const provider = Object.entries(libraries).find(([library]) => missing?.startsWith(library) === true)?.[1];
   if (provider !== undefined) return `Install ${provider}.`;
