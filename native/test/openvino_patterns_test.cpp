@@ -13,8 +13,9 @@ void resamplings(std::vector<Case>& cases) {
                          const int64_t w = net.size(3, 7), h = net.size(3, 7);
                          const int64_t toW = shrinks ? net.size(1, w - 1) : net.size(w, 3 * w),
                                        toH = shrinks ? net.size(1, h - 1) : net.size(h, 3 * h);
-                         const uint32_t mode = static_cast<uint32_t>(GGML_SCALE_MODE_BILINEAR) |
-                                               (corners ? GGML_SCALE_FLAG_ALIGN_CORNERS : 0U);
+                         const uint32_t mode =
+                             static_cast<uint32_t>(GGML_SCALE_MODE_BILINEAR) |
+                             (corners ? static_cast<uint32_t>(GGML_SCALE_FLAG_ALIGN_CORNERS) : 0U);
                          return ggml_interpolate(net.ctx(), net.input({w, h, 3, 2}), toW, toH, 3, 2, mode);
                        }});
     }
@@ -208,6 +209,17 @@ void uncovered(std::vector<Case>& cases) {
                                       ggml_interpolate(net.ctx(), net.input({9, 8, 3, 1}), 4, 5, 3, 1,
                                                        static_cast<uint32_t>(GGML_SCALE_MODE_BILINEAR) |
                                                            static_cast<uint32_t>(GGML_SCALE_FLAG_ANTIALIAS)));
+                   },
+                   false});
+  // As the engine builds SDXS-09: rows that are wider in the product than the tensor says afterwards.
+  cases.push_back({"a product that reads beyond its rows",
+                   [](Net& net) {
+                     ggml_tensor* x = ggml_silu(net.ctx(), net.input({40}));
+                     ggml_tensor* rows = ggml_view_2d(net.ctx(), x, 4, 8, 4 * sizeof(float), 0);
+                     rows->ne[0] = 8;
+                     ggml_tensor* y = ggml_mul_mat(net.ctx(), net.weight(GGML_TYPE_F32, {8, 5}), rows);
+                     rows->ne[0] = 4;
+                     return ggml_neg(net.ctx(), y);
                    },
                    false});
   cases.push_back({"memory written over before it is read",
