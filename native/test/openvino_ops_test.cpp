@@ -44,7 +44,8 @@ void unaries(std::vector<Case>& cases) {
                    {"sum_rows", ggml_sum_rows},
                    {"sum", ggml_sum}};
   for (const auto& [name, function] : functions)
-    cases.push_back({name, [function](Net& net) { return function(net.ctx(), net.input(anyDims(net))); }});
+    cases.push_back(
+        {name, [function = function](Net& net) { return function(net.ctx(), net.input(anyDims(net))); }});
   cases.push_back({"gelu", [](Net& net) { return gelu(net, net.input(anyDims(net))); }});
   cases.push_back({"gelu_quick", [](Net& net) { return geluQuick(net, net.input(anyDims(net))); }});
   cases.push_back({"sqrt", [](Net& net) { return ggml_sqrt(net.ctx(), net.positive(anyDims(net))); }});
