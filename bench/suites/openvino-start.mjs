@@ -65,6 +65,7 @@ function report(side, { cold, disk, inputs, bytes }, rows, goals) {
   add(
     'first set of LoRAs',
     cold.map((run) => run.sets[0].overhead),
+    0.3,
   );
   add(
     'each further set',

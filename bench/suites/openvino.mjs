@@ -1,39 +1,101 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { hasOpenvino, openvinoNotBuilt } from '../tools/openvino.mjs';
+import { peerRows } from '../tools/openvinoPeer.mjs';
 import { runChild } from '../tools/processes.mjs';
 import { goal, ratioRow, row } from '../tools/shared.mjs';
+import { removeFolder, writeSyntheticSd1 } from '../tools/synthetic.mjs';
 
 /** Most of the CPU backend's time that a part may take, by size. */
 const limits = {
+  encode: { other: 0.6 },
   step: { 64: 0.8, other: 0.5 },
   decode: { other: 0.28 },
-  encode: { other: 0.6 },
   total: { 64: 0.8, other: 0.5 },
 };
+const backends = ['openvino', 'cpu'];
 
-/** The OpenVINO backend against the CPU backend, in turn in one process with the same weights. */
+/**
+ * The OpenVINO backend against the CPU backend with the same weights: the parts of a picture in turn in one process, and
+ * whole jobs in a process for each backend.
+ */
 export const openvino = {
   name: 'openvino',
   title: 'OpenVINO against the CPU backend',
-  async run(input, { quick, repeat = quick ? 1 : 5 }) {
+  async run(input, options) {
     if (!hasOpenvino()) return openvinoNotBuilt;
-    const request = { repeat, steps: quick ? 1 : 4, sizes: quick ? [64] : [64, 256, 512] };
-    const { sizes, rss } = await runChild(new URL('../children/openvino.mjs', import.meta.url), { ...input, request });
-    const rows = [row('resident memory of both', 'MiB', [rss / 2 ** 20])];
-    const goals = [];
-    for (const [side, { first, openvino: ours, cpu }] of Object.entries(sizes)) {
-      rows.push(row(`${side}: first picture, compiling`, 'ms', [first]));
-      for (const [part, limit] of Object.entries(limits)) {
-        const [mine, theirs] = [ours, cpu].map((runs) => runs.map((run) => run[part]));
-        const ratio = ratioRow(`${side}: ${part}, openvino / cpu`, mine, theirs);
-        rows.push(row(`${side}: ${part}, openvino`, 'ms', mine), row(`${side}: ${part}, cpu`, 'ms', theirs), ratio);
-        goals.push(goal(ratio.name, ratio.median, '<=', limit[side] ?? limit.other, 'x'));
-      }
+    const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-bench-'));
+    try {
+      const { checkpoint: sd1 } = await writeSyntheticSd1(folder, 4, []);
+      return await compare(input, sd1, options);
+    } finally {
+      removeFolder(folder);
     }
-    return {
-      compared: 'One process; text encoder, one evaluation of the UNet and VAE decode of the embedded model, in turn.',
-      repeat,
-      rows,
-      goals,
-    };
   },
 };
+
+async function compare(input, sd1, { quick, repeat, openvinoPython }) {
+  const sizes = quick ? [64] : [64, 256, 512];
+  const models = [
+    {
+      name: 'embedded model',
+      decoder: 'tiny autoencoder',
+      load: { checkpoint: input.checkpoint, taesd: input.taesd },
+      ...{ sizes, steps: quick ? 1 : 4, repeat: repeat ?? (quick ? 1 : 5) },
+    },
+    // An evaluation takes a multiple of the embedded model's, so a step of each is enough.
+    {
+      name: 'SD 1.5',
+      decoder: 'KL decoder',
+      load: { checkpoint: sd1 },
+      ...{ sizes, steps: 1, repeat: repeat ?? (quick ? 1 : 3) },
+    },
+  ];
+  const [rows, goals] = [[], []];
+  for (const model of models) {
+    const { sizes: measured } = await child(input, { ...model, backends });
+    for (const [side, runs] of Object.entries(measured)) report(model, side, runs, rows, goals);
+  }
+  const job = quick ? { side: 64, steps: 2 } : { side: 512, steps: 20 };
+  await jobs(input, sd1, job, rows, goals);
+  if (openvinoPython !== undefined) await peerRows(input, { sd1, openvinoPython, quick, repeat }, rows, goals);
+  return { compared, repeat: repeat ?? models[1].repeat, rows, goals };
+}
+
+const child = ({ threads }, { load, backends: some, sizes = [], steps = 1, repeat = 0, job }) =>
+  runChild(new URL('../children/openvino.mjs', import.meta.url), {
+    ...{ threads, request: { load, backends: some, sizes, steps, repeat, job } },
+  });
+
+function report({ name, decoder }, side, { first, runs }, rows, goals) {
+  const label = `${name}, ${side}`;
+  const parts = { encode: 'text encoder', step: 'UNet evaluation', decode: `VAE decode (${decoder})`, total: 'sum' };
+  rows.push(row(`${label}: first picture, compiling`, 'ms', [first.openvino]));
+  for (const [part, limit] of Object.entries(limits)) {
+    const [mine, theirs] = backends.map((backend) => runs[backend].map((run) => run[part]));
+    const ratio = ratioRow(`${label}: ${parts[part]}, openvino / cpu`, mine, theirs);
+    rows.push(row(`${label}: ${parts[part]}, openvino`, 'ms', mine));
+    rows.push(row(`${label}: ${parts[part]}, cpu`, 'ms', theirs), ratio);
+    goals.push(goal(ratio.name, ratio.median, '<=', limit[side] ?? limit.other, 'x'));
+  }
+}
+
+/** A whole job of the SD 1.5 shape in a process for each backend, whose peak is that of the backend alone. */
+async function jobs(input, sd1, job, rows, goals) {
+  const label = `SD 1.5, ${job.side}: job of ${job.steps} steps`;
+  const times = {};
+  for (const backend of backends) {
+    const run = await child(input, { load: { checkpoint: sd1 }, backends: [backend], job });
+    times[backend] = run.job;
+    rows.push(row(`${label}, ${backend}`, 'ms', [run.job]));
+    rows.push(row(`${label}, peak resident memory, ${backend}`, 'MiB', [run.peak / 2 ** 20]));
+  }
+  const ratio = ratioRow(`${label}, openvino / cpu`, [times.openvino], [times.cpu]);
+  rows.push(ratio);
+  goals.push(goal(ratio.name, ratio.median, '<=', job.side === 64 ? limits.total[64] : limits.total.other, 'x'));
+}
+
+const compared =
+  'SD 1.5: synthetic checkpoint of its shape, f16 weights, with its KL decoder; embedded model: small UNet, tiny autoencoder.\n' +
+  'Parts of a picture: both backends in one process in turn. Jobs and peak memory: a process for each backend, compiled before.';

@@ -10,6 +10,7 @@ export function readOptions(args, suites) {
       suite: { type: 'string', multiple: true, default: [] },
       repeat: { type: 'string' },
       threads: { type: 'string', default: '0' },
+      'openvino-python': { type: 'string' },
       output: { type: 'string' },
       check: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
@@ -24,6 +25,7 @@ export function readOptions(args, suites) {
     /** Undefined: each suite has its own number. */
     repeat: values.repeat === undefined ? undefined : integer('--repeat', values.repeat, 1, 1000),
     threads: integer('--threads', values.threads, 0, 1024),
+    openvinoPython: values['openvino-python'],
     output: values.output === undefined ? undefined : resolve(values.output),
     check: values.check,
     help: values.help,
@@ -44,6 +46,7 @@ export function usage(suites) {
   --repeat N     repetitions (default: by suite)
   --quick        few repetitions and steps: does it work? Nothing is recorded
   --threads N    CPU threads on both sides; 0: one per physical core (default)
+  --openvino-python PYTHON  one with the peer's packages (bench/peers): the suite openvino measures it too
   --output FILE  where the JSON goes (default: bench/results/<date>-<machine>.json)
   --check        exit code 1 when a goal is missed
 

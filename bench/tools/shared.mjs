@@ -19,6 +19,7 @@ export const {
   median,
   missedGoals,
   psnr,
+  pythonSide,
   ratioRow,
   readPixels,
   recordText,

@@ -4,6 +4,7 @@ export { chartBytes, checkChartName } from './chart.js';
 export { runFresh, systemHost } from './host.js';
 export { busyWarning, commits, describeMachine } from './machine.js';
 export { comparePictures, psnr, readPixels } from './pictures.js';
+export { pythonSide } from './peers/python.js';
 export { runSdCli, runSdCliLora } from './peers/sdCli.js';
 export { runProgram } from './program.js';
 export { type BenchRecord, makeRecord, recordText } from './record.js';

@@ -1,5 +1,5 @@
 /** The part of the addon's contract (`contract.ts`) that is about prompts. */
-import type { NativeImage } from './contract.js';
+import type { NativeImage, NativeTensor } from './contract.js';
 
 export interface NativeEncodePromptParams {
   readonly prompt: string;
@@ -40,5 +40,7 @@ export interface NativeConditioning {
   readonly bytes: number;
   /** Shape of the cross-attention context, e.g. [1, 77, 768]. */
   readonly shape: readonly number[];
+  /** A copy of the cross-attention context, as tests compare it. Not where the engine is another process. */
+  context?(): NativeTensor;
   dispose(): void;
 }

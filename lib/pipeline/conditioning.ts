@@ -1,5 +1,5 @@
 import { DiffusionError, invalidOption } from '../errors/index.js';
-import type { NativeConditioning } from '../native/index.js';
+import type { NativeConditioning, NativeTensor } from '../native/index.js';
 import type { Lease } from './conditioningCache.js';
 import type { PromptWarning } from './events.js';
 
@@ -31,6 +31,14 @@ export class Conditioning {
     this.shape = [...positive.handle.shape];
     this.bytes = positive.handle.bytes + (negative?.handle.bytes ?? 0);
     this.hasNegative = negative !== undefined;
+  }
+
+  /**
+   * A copy of the positive cross-attention context; undefined where the engine is another process. For tests.
+   * @internal
+   */
+  context(): NativeTensor | undefined {
+    return this.#positive.handle.context?.();
   }
 
   /** Lets go of the memory; a job that uses it keeps it until it ends. Idempotent. */

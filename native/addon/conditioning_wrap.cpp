@@ -11,7 +11,9 @@ constexpr napi_type_tag conditioningTag{0x6e6f64652d646966ULL, 0x636f6e646974696
 }  // namespace
 
 Napi::Function ConditioningWrap::define(Napi::Env env) {
-  return DefineClass(env, "NativeConditioning", {InstanceMethod<&ConditioningWrap::dispose>("dispose")});
+  return DefineClass(env, "NativeConditioning",
+                     {InstanceMethod<&ConditioningWrap::context>("context"),
+                      InstanceMethod<&ConditioningWrap::dispose>("dispose")});
 }
 
 Napi::Value ConditioningWrap::make(Napi::Env env, std::shared_ptr<const Conditioning> conditioning) {
@@ -43,6 +45,10 @@ void ConditioningWrap::release(Napi::BasicEnv env) {
   if (!conditioning_) return;
   Napi::MemoryManagement::AdjustExternalMemory(env, -static_cast<int64_t>(conditioning_->bytes()));
   conditioning_.reset();
+}
+
+Napi::Value ConditioningWrap::context(const Napi::CallbackInfo& info) {
+  return toJs(info.Env(), unwrap(info.This(), "this", false)->context());
 }
 
 void ConditioningWrap::dispose(const Napi::CallbackInfo& info) { release(info.Env()); }

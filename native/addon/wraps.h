@@ -90,6 +90,7 @@ class ConditioningWrap : public Napi::ObjectWrap<ConditioningWrap> {
   void Finalize(Napi::BasicEnv env) override;
 
  private:
+  Napi::Value context(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
   void release(Napi::BasicEnv env);
 

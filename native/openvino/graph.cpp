@@ -160,7 +160,9 @@ void Graph::findResults() {
 
 // An OpenVINO graph has values and no memory. A node that writes into another's memory gives a new value;
 // whoever reads the old one afterwards would see the new bytes in ggml and the old value here, so such graphs
-// are refused. So are graphs that write into weights, whose compiled form would be stale at once.
+// are refused. So are graphs that write into weights, whose compiled form would be stale at once, and those
+// with products that read beyond their rows, as the engine builds SDXS-09's: what lies there depends on where
+// ggml puts the other values.
 void Graph::checkOrder() {
   std::unordered_map<const ggml_tensor*, const ggml_tensor*> current;  // by memory: who wrote it last
   for (const ggml_tensor* node : nodes_) {
@@ -170,6 +172,8 @@ void Graph::checkOrder() {
       if (writer != current.end() && writer->second != ownerOf(source))
         refusal_ = "a node reads memory that another has written over";
     }
+    if (node->op == GGML_OP_MUL_MAT && node->src[0]->ne[0] != node->src[1]->ne[0])
+      refusal_ = "a product reads beyond its rows";
     if (isView(node) || node->op == GGML_OP_NONE) continue;
     current[rootOf(node)] = node;
     if (usageOf(node) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS) refusal_ = "it writes into weights";

@@ -4,11 +4,21 @@
 #pragma once
 
 #include <algorithm>
+#include <tuple>
 
 #include "check.h"
 #include "openvino_net.h"
 
 namespace nd::test {
+
+// Every type of weights that the loaders let through (lib/model/format/ggml-types.ts) and ggml can make.
+constexpr ggml_type kWeightTypes[] = {
+    GGML_TYPE_F32,     GGML_TYPE_F16,    GGML_TYPE_BF16,  GGML_TYPE_Q8_0,    GGML_TYPE_Q4_0,
+    GGML_TYPE_Q4_1,    GGML_TYPE_Q5_0,   GGML_TYPE_Q5_1,  GGML_TYPE_Q2_K,    GGML_TYPE_Q3_K,
+    GGML_TYPE_Q4_K,    GGML_TYPE_Q5_K,   GGML_TYPE_Q6_K,  GGML_TYPE_IQ1_S,   GGML_TYPE_IQ1_M,
+    GGML_TYPE_IQ2_XXS, GGML_TYPE_IQ2_XS, GGML_TYPE_IQ2_S, GGML_TYPE_IQ3_XXS, GGML_TYPE_IQ3_S,
+    GGML_TYPE_IQ4_NL,  GGML_TYPE_IQ4_XS, GGML_TYPE_TQ1_0, GGML_TYPE_TQ2_0,   GGML_TYPE_MXFP4,
+    GGML_TYPE_NVFP4};
 
 using Build = std::function<ggml_tensor*(Net&)>;
 

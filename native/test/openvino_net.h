@@ -50,7 +50,8 @@ class Net {
     const std::vector<float> values = numbers(ne, spread);
     std::vector<uint8_t> packed(ggml_row_size(type, ne[0]) * (values.size() / static_cast<size_t>(ne[0])));
     const auto rows = static_cast<int64_t>(values.size()) / ne[0];
-    ggml_quantize_chunk(type, values.data(), packed.data(), 0, rows, ne[0], nullptr);
+    const std::vector<float> importance(static_cast<size_t>(ne[0]), 1.0F);
+    ggml_quantize_chunk(type, values.data(), packed.data(), 0, rows, ne[0], importance.data());
     ggml_tensor* tensor =
         ggml_new_tensor(weights_.get(), reference ? GGML_TYPE_F32 : type, count(ne), ne.data());
     if (reference && type != GGML_TYPE_F32) {

@@ -44,7 +44,8 @@ void unaries(std::vector<Case>& cases) {
                    {"sum_rows", ggml_sum_rows},
                    {"sum", ggml_sum}};
   for (const auto& [name, function] : functions)
-    cases.push_back({name, [function](Net& net) { return function(net.ctx(), net.input(anyDims(net))); }});
+    cases.push_back(
+        {name, [function = function](Net& net) { return function(net.ctx(), net.input(anyDims(net))); }});
   cases.push_back({"gelu", [](Net& net) { return gelu(net, net.input(anyDims(net))); }});
   cases.push_back({"gelu_quick", [](Net& net) { return geluQuick(net, net.input(anyDims(net))); }});
   cases.push_back({"sqrt", [](Net& net) { return ggml_sqrt(net.ctx(), net.positive(anyDims(net))); }});
@@ -56,6 +57,10 @@ void unaries(std::vector<Case>& cases) {
       {"clamp", [](Net& net) { return ggml_clamp(net.ctx(), net.input(anyDims(net)), -0.5F, 0.4F); }});
   cases.push_back({"leaky_relu", [](Net& net) {
                      return ggml_leaky_relu(net.ctx(), net.input(anyDims(net)), 0.2F, false);
+                   }});
+  cases.push_back({"leaky_relu in place", [](Net& net) {
+                     ggml_tensor* x = ggml_neg(net.ctx(), net.input(anyDims(net)));
+                     return ggml_sqr(net.ctx(), ggml_leaky_relu(net.ctx(), x, 0.2F, true));
                    }});
   cases.push_back({"inplace chain", [](Net& net) {
                      ggml_tensor* x = ggml_scale(net.ctx(), net.input(anyDims(net)), 2.0F);
@@ -88,13 +93,44 @@ void binaries(std::vector<Case>& cases) {
            return function(net.ctx(), ggml_cont(net.ctx(), x), net.positive({ne[1], 1, ne[2], 1}));
          }});
   }
-  const std::vector<std::pair<std::string, Function>> gates = {
+  cases.push_back(
+      {"add1", [](Net& net) { return ggml_add1(net.ctx(), net.input(anyDims(net)), net.positive({1})); }});
+}
+
+void gates(std::vector<Case>& cases) {
+  using Function = ggml_tensor* (*)(ggml_context*, ggml_tensor*, ggml_tensor*);
+  const std::vector<std::pair<std::string, Function>> split = {
       {"swiglu", ggml_swiglu_split}, {"reglu", ggml_reglu_split}, {"geglu_erf", ggml_geglu_erf_split}};
-  for (const auto& [name, function] : gates)
+  for (const auto& [name, function] : split)
     cases.push_back({name, [function = function](Net& net) {
                        const Dims ne = anyDims(net);
                        return function(net.ctx(), net.input(ne), net.input(ne));
                      }});
+  // As the engine's: of two tensors, and of the halves of one.
+  const std::vector<std::tuple<std::string, ggml_glu_op, ggml_tensor* (*)(Net&, ggml_tensor*)>> rounded = {
+      {"geglu", GGML_GLU_OP_GEGLU, gelu}, {"geglu_quick", GGML_GLU_OP_GEGLU_QUICK, geluQuick}};
+  for (const auto& [name, op, activation] : rounded) {
+    cases.push_back({name, [op = op, activation = activation](Net& net) {
+                       const Dims ne = anyDims(net);
+                       ggml_tensor* x = net.input(ne);
+                       ggml_tensor* gate = net.input(ne);
+                       if (net.reference) return ggml_mul(net.ctx(), activation(net, x), gate);
+                       return ggml_glu_split(net.ctx(), x, gate, op);
+                     }});
+    for (const bool swapped : {false, true})
+      cases.push_back(
+          {name + (swapped ? " swapped" : " of one"), [=, op = op, activation = activation](Net& net) {
+             const int64_t half = net.size(1, 9), rows = net.size(1, 7);
+             ggml_tensor* x = net.input({2 * half, rows, 3});
+             if (!net.reference) return ggml_glu(net.ctx(), x, op, swapped);
+             const auto part = [&](int64_t first) {
+               return ggml_cont(net.ctx(), ggml_view_3d(net.ctx(), x, half, rows, 3, x->nb[1], x->nb[2],
+                                                        static_cast<size_t>(first) * x->nb[0]));
+             };
+             ggml_tensor* value = activation(net, part(swapped ? half : 0));
+             return ggml_mul(net.ctx(), value, part(swapped ? 0 : half));
+           }});
+  }
   cases.push_back({"swiglu of one", [](Net& net) {
                      return ggml_swiglu(net.ctx(), net.input({2 * net.size(1, 9), 5, 3}));
                    }});
@@ -178,10 +214,13 @@ void layouts(std::vector<Case>& cases) {
                                                   net.input({net.size(3, 7), net.size(3, 7), 2, 2}), 1, 2, 3,
                                                   0, 0, 0, 0, 0);
                    }});
-  cases.push_back({"get_rows", [](Net& net) {
-                     ggml_tensor* table = net.weight(GGML_TYPE_F16, {net.size(1, 9), 30});
-                     return ggml_get_rows(net.ctx(), table, net.integers({net.size(1, 12)}, 30));
-                   }});
+  for (const ggml_type type : kWeightTypes)
+    cases.push_back({std::string("get_rows ") + ggml_type_name(type), [type](Net& net) {
+                       const int64_t block = ggml_blck_size(type),
+                                     width = block * net.size(1, block > 1 ? 2 : 9);
+                       ggml_tensor* table = net.weight(type, {width, 30});
+                       return ggml_get_rows(net.ctx(), table, net.integers({net.size(1, 12)}, 30));
+                     }});
   cases.push_back({"get_rows of batches", [](Net& net) {
                      return ggml_get_rows(net.ctx(), net.input({4, 6, 3}), net.integers({5, 3}, 6));
                    }});
@@ -195,8 +234,7 @@ void layouts(std::vector<Case>& cases) {
                    }});
   cases.push_back({"timestep_embedding", [](Net& net) {
                      ggml_tensor* t = ggml_scale(net.ctx(), net.positive({net.size(1, 4)}), 100.0F);
-                     return ggml_timestep_embedding(net.ctx(), t, static_cast<int>(2 * net.size(2, 40)),
-                                                    10000);
+                     return ggml_timestep_embedding(net.ctx(), t, static_cast<int>(net.size(3, 80)), 10000);
                    }});
   cases.push_back({"fill from the engine's one", [](Net& net) {
                      return ggml_repeat_4d(net.ctx(), ggml_scale(net.ctx(), net.constant(1.0F), -3.0F), 3, 4,
@@ -248,5 +286,5 @@ void norms(std::vector<Case>& cases) {
 
 int main(int count, char** arguments) {
   using namespace nd::test;
-  return runCases({unaries, binaries, layouts, norms}, count, arguments);
+  return runCases({unaries, binaries, gates, layouts, norms}, count, arguments);
 }

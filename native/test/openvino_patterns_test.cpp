@@ -4,10 +4,32 @@
 namespace nd::test {
 namespace {
 
-constexpr ggml_type kWeightTypes[] = {GGML_TYPE_F32,  GGML_TYPE_F16,  GGML_TYPE_BF16, GGML_TYPE_Q8_0,
-                                      GGML_TYPE_Q4_0, GGML_TYPE_Q4_1, GGML_TYPE_Q5_0, GGML_TYPE_Q5_1,
-                                      GGML_TYPE_Q2_K, GGML_TYPE_Q3_K, GGML_TYPE_Q4_K, GGML_TYPE_Q5_K,
-                                      GGML_TYPE_Q6_K};
+void resamplings(std::vector<Case>& cases) {
+  for (const bool corners : {false, true}) {
+    for (const bool shrinks : {false, true}) {
+      cases.push_back({std::string("bilinear ") + (shrinks ? "shrinking" : "growing") +
+                           (corners ? " from corner to corner" : ""),
+                       [corners, shrinks](Net& net) {
+                         const int64_t w = net.size(3, 7), h = net.size(3, 7);
+                         const int64_t toW = shrinks ? net.size(1, w - 1) : net.size(w, 3 * w),
+                                       toH = shrinks ? net.size(1, h - 1) : net.size(h, 3 * h);
+                         const uint32_t mode =
+                             static_cast<uint32_t>(GGML_SCALE_MODE_BILINEAR) |
+                             (corners ? static_cast<uint32_t>(GGML_SCALE_FLAG_ALIGN_CORNERS) : 0U);
+                         return ggml_interpolate(net.ctx(), net.input({w, h, 3, 2}), toW, toH, 3, 2, mode);
+                       }});
+    }
+  }
+  for (const ggml_op_pool kind : {GGML_OP_POOL_MAX, GGML_OP_POOL_AVG}) {
+    cases.push_back({kind == GGML_OP_POOL_MAX ? "pool of the largest" : "pool of the mean", [kind](Net& net) {
+                       const int kw = static_cast<int>(net.size(2, 3)), kh = static_cast<int>(net.size(2, 3)),
+                                 s = static_cast<int>(net.size(1, 3)), p = static_cast<int>(net.size(0, 1));
+                       ggml_tensor* x = net.input({net.size(6, 11), net.size(6, 11), 3, 2});
+                       return ggml_pool_2d(net.ctx(), x, kind, kw, kh, s, s, static_cast<float>(p),
+                                           static_cast<float>(p));
+                     }});
+  }
+}
 
 void products(std::vector<Case>& cases) {
   for (const ggml_type type : kWeightTypes) {
@@ -33,7 +55,8 @@ void products(std::vector<Case>& cases) {
                      ggml_tensor* b = ggml_permute(net.ctx(), net.input({8, 3, 7}), 0, 2, 1, 3);
                      return ggml_mul_mat(net.ctx(), a, b);
                    }});
-  for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_F16}) {
+  // Blocks of packed types lie along the width of a kernel, so none has them.
+  for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16}) {
     for (const bool direct : {false, true}) {
       cases.push_back(
           {std::string("convolution ") + ggml_type_name(type) + (direct ? " direct" : ""),
@@ -70,27 +93,20 @@ void products(std::vector<Case>& cases) {
                      return ggml_upscale(net.ctx(), net.input({net.size(2, 6), net.size(2, 6), 3, 2}),
                                          static_cast<int>(net.size(2, 3)), GGML_SCALE_MODE_NEAREST);
                    }});
-  cases.push_back(
-      {"bilinear upscale", [](Net& net) {
-         return ggml_interpolate(net.ctx(), net.input({5, 6, 3, 1}), 13, 9, 3, 1, GGML_SCALE_MODE_BILINEAR);
-       }});
-  cases.push_back(
-      {"pool", [](Net& net) {
-         return ggml_pool_2d(net.ctx(), net.input({8, 10, 3, 2}), GGML_OP_POOL_MAX, 2, 2, 2, 2, 0, 0);
-       }});
+  resamplings(cases);
 }
 
 // The engine's attention, with and without flash attention; see ggml_ext_attention_ext.
 // Sizes come equal often, since kernels have been found that take one for another then.
-ggml_tensor* attention(Net& net, bool flash, bool masked, int64_t sharing) {
+ggml_tensor* attention(Net& net, bool flash, bool masked, int64_t sharing, int64_t batch) {
   const int64_t heads = 2 * sharing;
   const auto length = [&] { return net.size(0, 2) == 0 ? heads : net.size(2, 20); };
   const int64_t d = net.size(0, 3) == 0 ? heads : 8 * net.size(1, 5), queries = length(), keys = length();
   ggml_context* ctx = net.ctx();
-  ggml_tensor* q = ggml_silu(ctx, net.input({d, queries, heads}));
-  ggml_tensor* k = ggml_silu(ctx, net.input({d, keys, heads / sharing}));
-  ggml_tensor* v = ggml_silu(ctx, net.input({d, keys, heads / sharing}));
-  ggml_tensor* mask = masked ? net.input({keys, queries}) : nullptr;
+  ggml_tensor* q = ggml_silu(ctx, net.input({d, queries, heads, batch}));
+  ggml_tensor* k = ggml_silu(ctx, net.input({d, keys, heads / sharing, batch}));
+  ggml_tensor* v = ggml_silu(ctx, net.input({d, keys, heads / sharing, batch}));
+  ggml_tensor* mask = masked ? net.input({keys, queries, 1, net.size(0, 1) == 0 ? 1 : batch}) : nullptr;
   const float scale = 1.0F / std::sqrt(static_cast<float>(d));
   if (flash && !net.reference) {
     ggml_tensor* hidden = nullptr;
@@ -116,13 +132,45 @@ ggml_tensor* attention(Net& net, bool flash, bool masked, int64_t sharing) {
   return ggml_cont(ctx, ggml_permute(ctx, out, 0, 2, 1, 3));
 }
 
+void ropes(std::vector<Case>& cases) {
+  for (const int mode : {GGML_ROPE_TYPE_NORMAL, GGML_ROPE_TYPE_NEOX}) {
+    for (const bool factors : {false, true}) {
+      cases.push_back(
+          {"rope " + std::to_string(mode) + (factors ? " with factors" : ""), [mode, factors](Net& net) {
+             const int64_t tokens = net.size(1, 9), width = net.size(0, 1) == 0 ? 16 : 12;
+             ggml_tensor* x = net.input({16, 3, tokens, 2});
+             ggml_tensor* divided = factors ? net.positive({width / 2}) : nullptr;
+             return ggml_rope_ext(net.ctx(), x, net.integers({tokens}, 90), divided, static_cast<int>(width),
+                                  mode, 0, 10000.0F, 1.0F, 0.0F, 1.0F, 32.0F, 1.0F);
+           }});
+    }
+  }
+  // The sections of Qwen's language models, the second interleaved; tokens have four positions each.
+  for (const int mode : {GGML_ROPE_TYPE_MROPE, GGML_ROPE_TYPE_IMROPE}) {
+    for (const bool factors : {false, true}) {
+      cases.push_back({"rope of sections " + std::to_string(mode) + (factors ? " with factors" : ""),
+                       [mode, factors](Net& net) {
+                         const int64_t tokens = net.size(1, 9);
+                         int sections[4] = {4, 6, 6, 0};
+                         int interleaved[4] = {6, 5, 5, 0};
+                         ggml_tensor* x = net.input({32, 3, tokens, 1});
+                         ggml_tensor* divided = factors ? net.positive({16}) : nullptr;
+                         return ggml_rope_multi(net.ctx(), x, net.integers({4 * tokens}, 90), divided, 32,
+                                                mode == GGML_ROPE_TYPE_MROPE ? sections : interleaved, mode,
+                                                0, 1000000.0F, 1.0F, 0.0F, 1.0F, 32.0F, 1.0F);
+                       }});
+    }
+  }
+}
+
 void attentions(std::vector<Case>& cases) {
   for (const bool flash : {false, true})
     for (const bool masked : {false, true})
       for (const int64_t sharing : {1, 3})
-        cases.push_back({std::string(flash ? "flash " : "") + "attention" + (masked ? " masked" : "") +
-                             (sharing > 1 ? " shared keys" : ""),
-                         [=](Net& net) { return attention(net, flash, masked, sharing); }});
+        for (const int64_t batch : {1, 2})
+          cases.push_back({std::string(flash ? "flash " : "") + "attention" + (masked ? " masked" : "") +
+                               (sharing > 1 ? " shared keys" : "") + (batch > 1 ? " of a batch" : ""),
+                           [=](Net& net) { return attention(net, flash, masked, sharing, batch); }});
   cases.push_back({"soft_max with scale and mask", [](Net& net) {
                      const int64_t k = net.size(1, 20), n = net.size(1, 9);
                      return ggml_soft_max_ext(net.ctx(), net.input({k, n, 4, 2}), net.input({k, n + 2, 2, 1}),
@@ -132,22 +180,7 @@ void attentions(std::vector<Case>& cases) {
                      const int64_t n = net.size(2, 9);
                      return ggml_soft_max(net.ctx(), ggml_diag_mask_inf(net.ctx(), net.input({n, n, 2}), 0));
                    }});
-  for (const int mode : {GGML_ROPE_TYPE_NORMAL, GGML_ROPE_TYPE_NEOX}) {
-    cases.push_back({"rope " + std::to_string(mode), [mode](Net& net) {
-                       const int64_t tokens = net.size(1, 9);
-                       ggml_tensor* x = net.input({16, 3, tokens, 2});
-                       return ggml_rope_ext(net.ctx(), x, net.integers({tokens}, 90), nullptr,
-                                            mode == GGML_ROPE_TYPE_NEOX ? 16 : 12, mode, 0, 10000.0F, 1.0F,
-                                            0.0F, 1.0F, 32.0F, 1.0F);
-                     }});
-  }
-  cases.push_back({"rope of sections", [](Net& net) {
-                     const int64_t tokens = net.size(1, 9);
-                     int sections[4] = {4, 6, 6, 0};
-                     return ggml_rope_multi(
-                         net.ctx(), net.input({32, 3, tokens, 1}), net.integers({4 * tokens}, 90), nullptr,
-                         32, sections, GGML_ROPE_TYPE_MROPE, 0, 1000000.0F, 1.0F, 0.0F, 1.0F, 32.0F, 1.0F);
-                   }});
+  ropes(cases);
 }
 
 // What has no rule runs on the CPU backend in between; what would be wrong in a graph without memory is
@@ -176,6 +209,17 @@ void uncovered(std::vector<Case>& cases) {
                                       ggml_interpolate(net.ctx(), net.input({9, 8, 3, 1}), 4, 5, 3, 1,
                                                        static_cast<uint32_t>(GGML_SCALE_MODE_BILINEAR) |
                                                            static_cast<uint32_t>(GGML_SCALE_FLAG_ANTIALIAS)));
+                   },
+                   false});
+  // As the engine builds SDXS-09: rows that are wider in the product than the tensor says afterwards.
+  cases.push_back({"a product that reads beyond its rows",
+                   [](Net& net) {
+                     ggml_tensor* x = ggml_silu(net.ctx(), net.input({40}));
+                     ggml_tensor* rows = ggml_view_2d(net.ctx(), x, 4, 8, 4 * sizeof(float), 0);
+                     rows->ne[0] = 8;
+                     ggml_tensor* y = ggml_mul_mat(net.ctx(), net.weight(GGML_TYPE_F32, {8, 5}), rows);
+                     rows->ne[0] = 4;
+                     return ggml_neg(net.ctx(), y);
                    },
                    false});
   cases.push_back({"memory written over before it is read",

@@ -51,6 +51,7 @@ describe('synthetic checkpoints', () => {
     ['sd1', 'model.diffusion_model.', 859_520_964],
     ['sd1', 'cond_stage_model.', 123_060_480],
     ['sd1', 'first_stage_model.', 83_653_863],
+    ['sd1-control', '', 361_279_120],
     ['sd2', 'model.diffusion_model.', 865_910_724],
     ['sdxl', 'model.diffusion_model.', 2_567_463_684],
     ['sdxl', 'conditioner.embedders.1.', 694_659_840],

@@ -1,4 +1,5 @@
 import { clipG, clipH, clipL, hfClip, openClip } from './clip.js';
+import { controlNet } from './control.js';
 import { ditKinds } from './dit-kinds.js';
 import { type Build, type SyntheticTensor, Tensors } from './tensors.js';
 import { unet, type UnetConfig } from './unet.js';
@@ -95,6 +96,10 @@ const builders = {
   /** Distilled to one step, with a TAESD under the VAE's name. */
   'sd2-tiny-hf': sd2({ ...sd2Unet, ...tinyUnet }, 'transformers'),
   'sdxs-512': sdxs(sd1({ ...sd1Unet, ...tinyUnet, transformerDepth: [0, 1, 1] })),
+  /** For the option `controlNet`. */
+  'sd1-control': (root) => {
+    controlNet(root.at('control_model'), sd1Unet);
+  },
   'sdxs-09': sdxs(sd2({ ...sd2Unet, ...tinyUnet, selfContextWidth: 1024 })),
   ...ditKinds,
 } as const satisfies Record<string, Build>;

@@ -88,7 +88,7 @@ function layer(at: Tensors, input: number, output: number, depth: number, config
   if (depth > 0) transformer(at.at('1'), output, depth, config);
 }
 
-function residual(at: Tensors, input: number, output: number): void {
+export function residual(at: Tensors, input: number, output: number): void {
   at.norm('in_layers.0', input);
   at.conv('in_layers.2', input, output, 3);
   at.linear('emb_layers.1', timeWidth, output);
@@ -97,7 +97,7 @@ function residual(at: Tensors, input: number, output: number): void {
   if (input !== output) at.conv('skip_connection', input, output, 1);
 }
 
-function transformer(at: Tensors, width: number, depth: number, config: UnetConfig): void {
+export function transformer(at: Tensors, width: number, depth: number, config: UnetConfig): void {
   const project = (name: string): void => {
     if (config.linearProjection) at.linear(name, width, width);
     else at.conv(name, width, width, 1);
