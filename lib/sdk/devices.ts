@@ -40,7 +40,7 @@ export function chooseDevice(
 const needs: Readonly<Record<string, string>> = {
   cuda: 'an NVIDIA GPU with its driver',
   vulkan: 'a GPU with a Vulkan driver (libvulkan.so.1 and an ICD)',
-  openvino: 'the OpenVINO runtime libraries',
+  openvino: 'Linux on x86-64; the package brings the OpenVINO libraries',
 };
 
 function unavailable({ backends }: Pick<LoadedAddon, 'backends'>, backend: Backend): DiffusionError {

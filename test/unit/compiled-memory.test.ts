@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NativeCompileEvent } from '../../lib/native/index.js';
 import type { FakeOptions } from '../support/fakeAddon.js';
+import { failure } from '../support/native.js';
 import { fakeFile } from '../support/fakeFiles.js';
 import { twoModels, weighing } from '../support/fakeCheckpoints.js';
 
@@ -50,6 +51,22 @@ describe('memory of compiled graphs', () => {
     expect(await peak(100, 100)).toBe(await peak(0, 100));
     // What no preview has compiled is added.
     expect((await peak(150, 100)) - (await peak(100, 100))).toBeGreaterThan(40 * mib);
+  });
+});
+
+describe('a job that does not fit', () => {
+  it('is told that the CPU backend compiles nothing, where compiling takes memory', async () => {
+    const message = async (compiled: number): Promise<string> => {
+      const memory: FakeOptions['memory'] = ({ prompts }) =>
+        prompts.length > 0 ? { diffusion: { ...graph, graph: 900 * mib, compiled: compiled * mib } } : {};
+      const two = await twoModels({}, { runtime: { memoryLimit: 700 * mib }, memory });
+      const error = await failure(two.model.txt2img(request));
+      await two.runtime.dispose();
+      expect(error.code).toBe('ERR_OUT_OF_MEMORY');
+      return error.message;
+    };
+    expect(await message(300)).toContain("backend: 'cpu', which compiles nothing: 300 MiB less");
+    expect(await message(0)).not.toContain("backend: 'cpu'");
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { memoryOfProcess } from '../../lib/memory/index.js';
+import { findBackends } from '../../lib/cli/doctor/backends.js';
 import { chooseDevice } from '../../lib/sdk/devices.js';
 import { assertWeightsStay } from '../../lib/sdk/loadOptions.js';
 import { openvinoSettings } from '../../lib/sdk/openvino.js';
@@ -108,6 +109,16 @@ describe('weights that leave with every job', () => {
     expect(() => {
       assertWeightsStay({ offloadToCpu: false, maxVram: 0 }, 'openvino');
     }).not.toThrow();
+  });
+});
+
+describe('a machine without OpenVINO', () => {
+  it('is told what the package brings, and that its CPU may be of AMD', () => {
+    // The missing module: there is no device of it.
+    const run = (): unknown => chooseDevice(loaded(cpu), 'openvino', undefined);
+    expect(run).toThrow(/the package brings the OpenVINO libraries|There is no package of it/);
+    const absent = findBackends({ backends: [], devices: [], platform: 'linux-x64' });
+    expect(absent.find(({ name }) => name === 'openvino')?.advice).toContain('AMD');
   });
 });
 
