@@ -116,6 +116,21 @@ describe('a plan', () => {
 });
 
 describe('events of compilations', () => {
+  it('of a ControlNet have the name of the model it works for, which is compiled for itself', async () => {
+    const memory: FakeOptions['memory'] = ({ prompts }) => (prompts.length > 0 ? { diffusion: graph } : {});
+    const two = await twoModels({}, { memory });
+    const before = (await two.model.estimate(request)).diffusion;
+    two.fake.events = (op) => (op === 'sample' ? [compiles('controlNet')] : []);
+    const told: string[] = [];
+    await two.model.txt2img({
+      ...request,
+      onModel: ({ action, component = '', model }) => void (action === 'compile' && told.push(`${component} ${model}`)),
+    });
+    expect(told).toEqual([`controlNet ${two.model.info.name}`]);
+    expect((await two.model.estimate(request)).diffusion).toBe(before);
+    await two.runtime.dispose();
+  });
+
   it('have the name of the model whose graph it is, an upscaler its own', async () => {
     const two = await twoModels();
     const networks = { encodePrompt: 'textEncoder', sample: 'diffusionModel', upscale: 'upscaler' } as const;
