@@ -326,6 +326,22 @@ void bounded(const std::string& folder) {
   CHECK(backends.figure("evictions") - before >= 3);
 }
 
+// What has a bound of its own leaves others' graphs alone.
+void boundsOfOthers(const Backends& backends, const std::string& folder) {
+  const Backends narrow(folder, "cacheBytes=1");
+  Layer ours(backends.openvino.get(), false, 13);
+  CHECK(ours.net.compute() == GGML_STATUS_SUCCESS);
+  Layer one(narrow.openvino.get(), false, 14);
+  Layer two(narrow.openvino.get(), false, 15);
+  CHECK(one.net.compute() == GGML_STATUS_SUCCESS);
+  CHECK(two.net.compute() == GGML_STATUS_SUCCESS);
+  const Counter counter(backends);
+  CHECK(ours.net.compute() == GGML_STATUS_SUCCESS);
+  CHECK(counter.compilations() == 0);
+  CHECK(one.net.compute() == GGML_STATUS_SUCCESS);
+  CHECK(counter.compilations() == 1);
+}
+
 // A graph that writes into weights is not compiled, and who compiles next sees what it wrote.
 void writtenWeights(const Backends& backends) {
   for (const bool reference : {false, true}) {
@@ -393,6 +409,7 @@ int main(int count, char** arguments) {
     sizesAndSets(backends);
     sameContentElsewhere(backends, folder);
     modelsThatGo(backends);
+    boundsOfOthers(backends, folder);
     writtenWeights(backends);
     signatures(backends);
     changingFactors(backends, false);
