@@ -1,4 +1,4 @@
 export { formatBytes } from './format.js';
 export { host, MemoryLedger, type Need, type Reservation, type Shortage, sumBytes, totalOf } from './ledger.js';
 export { outOfMemory, whereOf } from './shortage.js';
-export { availableMemory, peakRss, processRss } from './system.js';
+export { availableMemory, memoryOfProcess, peakRss, processRss } from './system.js';

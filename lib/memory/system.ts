@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { freemem } from 'node:os';
+import { freemem, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 
 /**
@@ -9,30 +9,41 @@ import { dirname, join } from 'node:path';
  * @param root where `proc` and `sys` lie; for tests.
  */
 export function availableMemory(root = '/'): number {
-  const known = [memAvailable(root), ...groupRooms(root)].filter((bytes) => bytes !== undefined);
+  const known = [meminfo('MemAvailable', root), ...ofGroups(root, room)].filter((bytes) => bytes !== undefined);
   return known.length === 0 ? freemem() : Math.max(0, Math.min(...known));
 }
 
-function memAvailable(root: string): number | undefined {
-  const match = /^MemAvailable:\s+(\d+) kB/m.exec(read(join(root, 'proc/meminfo')) ?? '');
+/**
+ * Bytes that this process could ever hold: the machine's memory, or the tightest limit of its control groups.
+ * @param root where `proc` and `sys` lie; for tests.
+ */
+export function memoryOfProcess(root = '/'): number {
+  const limits = ofGroups(root, (folder, { limit }) => bound(read(join(folder, limit))));
+  return Math.min(...[meminfo('MemTotal', root) ?? totalmem(), ...limits].filter((bytes) => bytes !== undefined));
+}
+
+function meminfo(field: string, root: string): number | undefined {
+  const match = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(read(join(root, 'proc/meminfo')) ?? '');
   return match === null ? undefined : Number(match[1]) * 1024;
 }
 
-/** Room that each control group of the process leaves. */
-function groupRooms(root: string): (number | undefined)[] {
+type OfGroup = (folder: string, files: GroupFiles) => number | undefined;
+
+/** Of each control group of the process, up to the root. */
+function ofGroups(root: string, of: OfGroup): (number | undefined)[] {
   const lines = (read(join(root, 'proc/self/cgroup')) ?? '').split('\n');
-  const rooms: (number | undefined)[] = [];
+  const found: (number | undefined)[] = [];
   for (const line of lines) {
     const [, controllers = '', path = ''] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
     if (path === '') continue;
     if (controllers === '') {
       for (const mount of ['sys/fs/cgroup', 'sys/fs/cgroup/unified'])
-        rooms.push(...roomsUp(join(root, mount), path, version2));
+        found.push(...upFrom(join(root, mount), path, version2, of));
     } else if (controllers.split(',').includes('memory')) {
-      rooms.push(...roomsUp(join(root, 'sys/fs/cgroup/memory'), path, version1));
+      found.push(...upFrom(join(root, 'sys/fs/cgroup/memory'), path, version1, of));
     }
   }
-  return rooms;
+  return found;
 }
 
 interface GroupFiles {
@@ -49,21 +60,26 @@ const version1: GroupFiles = {
 };
 
 /** The group and those above it. In a container the group's path is often not mounted: its root then stands for it. */
-function roomsUp(mount: string, path: string, files: GroupFiles): (number | undefined)[] {
-  const rooms: (number | undefined)[] = [];
+function upFrom(mount: string, path: string, files: GroupFiles, of: OfGroup): (number | undefined)[] {
+  const found: (number | undefined)[] = [];
   for (let group = path; ; group = dirname(group)) {
-    rooms.push(room(join(mount, group), files));
-    if (group === '/' || group === '.') return rooms;
+    found.push(of(join(mount, group), files));
+    if (group === '/' || group === '.') return found;
   }
 }
 
-/** Undefined: no such group, or no limit (`max`, or version 1's huge number). */
 function room(folder: string, { limit, usage, inactive }: GroupFiles): number | undefined {
-  const most = number(read(join(folder, limit)));
+  const most = bound(read(join(folder, limit)));
   const used = number(read(join(folder, usage)));
-  if (most === undefined || used === undefined || most >= 2 ** 60) return undefined;
+  if (most === undefined || used === undefined) return undefined;
   const match = inactive.exec(read(join(folder, 'memory.stat')) ?? '');
   return most - Math.max(0, used - (match === null ? 0 : Number(match[1])));
+}
+
+/** Undefined: no such group, or no limit (`max`, or version 1's huge number). */
+function bound(text: string | undefined): number | undefined {
+  const most = number(text);
+  return most === undefined || most >= 2 ** 60 ? undefined : most;
 }
 
 function number(text: string | undefined): number | undefined {

@@ -70,7 +70,7 @@ export interface NativePreviewEvent {
 /** A graph was compiled before it ran. */
 export interface NativeCompileEvent {
   readonly type: 'compile';
-  readonly component: 'textEncoder' | 'diffusionModel' | 'vae' | 'upscaler';
+  readonly component: 'textEncoder' | 'diffusionModel' | 'controlNet' | 'vae' | 'upscaler';
   /** Why, or that it was in the disk cache. */
   readonly reason: string;
   readonly nodes: number;

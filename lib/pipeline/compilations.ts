@@ -14,7 +14,8 @@ export function tellCompilation(
     if (models.upscaler !== undefined) notify(onModel, { ...own, model: models.upscaler.presence.name });
     return;
   }
-  const { facts, memory } = models[component];
-  memory.cache.noteCompiled(component, pass);
+  // A ControlNet is a part of the model that samples, and is measured with it.
+  const { facts, memory } = models[component === 'controlNet' ? 'diffusionModel' : component];
+  if (component !== 'controlNet') memory.cache.noteCompiled(component, pass);
   notify(onModel, { ...own, model: facts.name });
 }

@@ -79,7 +79,7 @@ export interface ModelEvent {
   readonly before?: CompileKey | undefined;
   readonly after?: CompileKey | undefined;
   /** Network that was compiled, and the memory that it takes compiled, bytes; of `compile` with the backend `openvino`. */
-  readonly component?: 'textEncoder' | 'diffusionModel' | 'vae' | 'upscaler' | undefined;
+  readonly component?: 'textEncoder' | 'diffusionModel' | 'controlNet' | 'vae' | 'upscaler' | undefined;
   readonly bytes?: number | undefined;
   /** Milliseconds that it took. */
   readonly ms: number;

@@ -41,7 +41,10 @@ export async function refusal(
     .sort((a, b) => b.bytes - a.bytes)
     .map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`);
   const where = whereOf(admitter.memory.ledger, shortage);
+  const compiled = need.compiled.textEncoder + need.compiled.diffusionModel + need.compiled.vae;
   const ways = await waysOut(admitter, scope, shape, tilings, relief);
+  if (compiled > 0)
+    ways.push(`Make the runtime with backend: 'cpu', which compiles nothing: ${formatBytes(compiled)} less`);
   const hint = ways.length > 0 ? `${ways.join('; or ')}.` : lastWay(shortage);
   const message = `${what} needs ${formatBytes(shortage.needed)} of memory, ${where}: ${list.join(', ')}. ${hint}`;
   return outOfMemory(message, shortage, hint);

@@ -48,7 +48,7 @@ export function chooseDevice(
 const needs: Readonly<Record<string, string>> = {
   cuda: 'an NVIDIA GPU with a driver for CUDA 13 (580 or newer), and cuBLAS of CUDA 13',
   vulkan: 'a GPU with a Vulkan driver (libvulkan.so.1 and an ICD)',
-  openvino: 'the OpenVINO runtime libraries',
+  openvino: 'Linux on x86-64; the package brings the OpenVINO libraries',
 };
 
 function unavailable({ backends }: Pick<LoadedAddon, 'backends'>, backend: Backend): DiffusionError {

@@ -89,6 +89,18 @@ export function checkLoadOptions(given: unknown): CheckedLoadOptions {
   return options;
 }
 
+/** Where weights lie that leave with every job, a backend that compiles them would have to begin anew. */
+export function assertWeightsStay(
+  { offloadToCpu, maxVram = 0 }: { readonly offloadToCpu: boolean; readonly maxVram?: number },
+  backend: string,
+): void {
+  if (backend !== 'openvino') return;
+  const why = 'OpenVINO would compile every network again in every job, since its weights had left meanwhile';
+  const hint = `${why}: leave it away. openvino.cacheSize bounds what is kept.`;
+  if (offloadToCpu) throw invalidOption('offloadToCpu', true, "false with the backend 'openvino'", hint);
+  if (maxVram > 0) throw invalidOption('maxVram', maxVram, "0 with the backend 'openvino'", hint);
+}
+
 /** Options for the addon. `device` and `threads` are the runtime's, unless the options say otherwise. */
 export function nativeLoadOptions(
   options: CheckedLoadOptions,

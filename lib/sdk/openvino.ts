@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { invalidOption } from '../errors/index.js';
+import { memoryOfProcess } from '../memory/index.js';
 import { cacheDir } from '../model/index.js';
 import { boolean, byteSize, integer, object, oneOf, optional, text } from '../options/index.js';
 
-/** What OpenVINO computes in. `bf16` and `f16` need hardware for it; without it OpenVINO computes in f32. */
+/** What OpenVINO computes in. `bf16` and `f16` need hardware for it; a device without it is refused when a model is loaded. */
 export type OpenvinoPrecision = 'f32' | 'bf16' | 'f16';
 
 /** Settings of the backend `openvino`. */
@@ -12,9 +13,12 @@ export interface OpenvinoOptions {
   readonly device?: string | undefined;
   /** Default: `f32`. */
   readonly precision?: OpenvinoPrecision | undefined;
-  /** Parallel streams, 1..64; only for the device `CPU`. Default: 1. */
+  /** Parallel streams. A model makes one evaluation at a time, so that more than 1 is refused. Default: 1. */
   readonly streams?: number | undefined;
-  /** Most memory of compiled graphs that are kept, bytes or a text such as `4GiB`. Default: half of the machine's. */
+  /**
+   * Most memory of compiled graphs that are kept, bytes or a text such as `4GiB`; runtimes of the same size share it.
+   * Default: half of the machine's, or of what a control group (a container) may hold.
+   */
   readonly cacheSize?: number | string | undefined;
   /**
    * Compile the networks with the weights that LoRAs change as inputs from the start. Then the first set of LoRAs of a
@@ -25,7 +29,7 @@ export interface OpenvinoOptions {
   readonly weightInputs?: boolean | undefined;
   /**
    * Also keep compiled graphs on disk, in `openvino` below the cache directory (`NODE_DIFFUSION_CACHE`), for the next
-   * process. Default: false.
+   * process. Not with `AUTO`, `MULTI` and `BATCH`, which export nothing. Default: false.
    */
   readonly diskCache?: boolean | undefined;
   /** Most bytes of it; what was not used for longest is removed. Only with `diskCache`. Default: 4 GiB. */
@@ -81,9 +85,13 @@ function assertEffective({
       `This is ${precision} on ${device}. ${why}: leave weightInputs away, or the other two.`,
     );
   }
-  if (streams !== 1 && device !== 'CPU') {
-    const hint = `Streams are of the CPU; this device is ${device}: leave streams away.`;
-    throw invalidOption('openvino.streams', streams, "nothing but 1, unless the device is 'CPU'", hint);
+  if (diskCache === true && /^(?:AUTO|MULTI|BATCH)(?::|$)/.test(device)) {
+    const hint = `The device ${device} exports nothing that could be kept: name one device, or leave diskCache away.`;
+    throw invalidOption('openvino.diskCache', diskCache, 'false with this device', hint);
+  }
+  if (streams !== 1) {
+    const why = 'A model makes one evaluation at a time, which would get a part of the threads';
+    throw invalidOption('openvino.streams', streams, 'nothing but 1', `${why}: leave streams away.`);
   }
 }
 
@@ -113,7 +121,7 @@ export function openvinoSettings(given: CheckedOpenvino | undefined, backend: st
   assertEffective(given ?? defaults);
   const lines = {
     ...{ device, precision, streams, threads },
-    ...(cacheSize === undefined ? {} : { cacheBytes: cacheSize }),
+    cacheBytes: cacheSize ?? Math.floor(memoryOfProcess() / 2),
     ...(given?.weightInputs === true ? { weightInputs: 1 } : {}),
     ...(directory === '' ? {} : { diskCache: directory, diskCacheBytes: given?.diskCacheSize ?? 4 * 2 ** 30 }),
   };

@@ -26,7 +26,7 @@ import { openvinoSettings, openvinoSpec } from './openvino.js';
 import { linkAbort } from './linkedAbort.js';
 import { findFiles, type LoadContext, loadModel } from './loading.js';
 import { loadNeed, measureLoad } from './loadMemory.js';
-import { checkLoadOptions, nativeLoadOptions } from './loadOptions.js';
+import { assertWeightsStay, checkLoadOptions, nativeLoadOptions } from './loadOptions.js';
 import type { Model } from './model.js';
 import { knownCrashes } from './probes.js';
 import { SecondModels } from './second.js';
@@ -237,6 +237,7 @@ export class Runtime {
     this.#assertLive();
     const checked = checkLoadOptions(options);
     const device = this.#deviceName(checked.device);
+    assertWeightsStay(checked, this.#backendOf(device));
     return this.#track(checked.signal, async (stop) => {
       const onDispose = (model: Model): void => void this.#models.delete(model);
       const model = await loadModel(
@@ -258,6 +259,7 @@ export class Runtime {
     this.#assertLive();
     const checked = checkLoadOptions(options);
     const device = this.#deviceName(checked.device);
+    assertWeightsStay(checked, this.#backendOf(device));
     return this.#track(checked.signal, async (stop) => {
       const request = nativeLoadOptions(
         checked,
@@ -289,6 +291,7 @@ export class Runtime {
     const checked = checkOptions('loadUpscaler', options, upscalerSpec);
     const { file, threads = this.#threads, tileSize, convDirect, offloadToCpu } = checked;
     const device = this.#deviceName(checked.device);
+    assertWeightsStay({ offloadToCpu }, this.#backendOf(device));
     const request = { file, device, deviceOptions: this.#deviceOptions, threads, convDirect, offloadToCpu };
     const context = { addon: this.#loaded.addon, ledger: this.#ledger };
     return this.#track(checked.signal, async (stop) => {
@@ -369,6 +372,10 @@ export class Runtime {
 
   #deviceName(name: string | undefined): string {
     return name === undefined ? this.device.name : pickDevice(listDevices(this.#loaded), name).name;
+  }
+
+  #backendOf(device: string): string {
+    return listDevices(this.#loaded).find(({ name }) => name === device)?.backend ?? this.backend;
   }
 
   #assertLive(): void {

@@ -31,7 +31,7 @@ export async function weightsMemory(model: PipelineModel): Promise<WeightsMemory
   return model.queue.enqueue('memory', {}, async (scope) => {
     const memory = await scope.run(() => model.native.weightsMemory());
     return {
-      compiled: { textEncoder: 0, diffusionModel: 0, vae: 0, ...memory.compiled },
+      compiled: { textEncoder: 0, diffusionModel: 0, vae: 0, controlNet: 0, ...memory.compiled },
       byDevice: byDevice(model.facts.components, memory.deviceBackup),
       backups: { file: 0, ram: memory.ramBackup, device: memory.deviceBackup },
       mergedCache: memory.cache,

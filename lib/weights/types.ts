@@ -94,7 +94,7 @@ export interface WeightsDigest {
 /** Bytes of the weights, and what changed ones cost beside them. */
 export interface WeightsMemory {
   /** By component, bytes of compiled graphs (backend `openvino`); 0 where nothing is compiled. */
-  readonly compiled: Readonly<Record<'textEncoder' | 'diffusionModel' | 'vae', number>>;
+  readonly compiled: Readonly<Record<'textEncoder' | 'diffusionModel' | 'vae' | 'controlNet', number>>;
   /** By the name of the device: weights that it holds, and copies of originals beside them (`loraBackup: 'device'`). */
   readonly byDevice: Readonly<Record<string, { readonly weights: number; readonly backups: number }>>;
   readonly backups: { readonly file: 0; readonly ram: number; readonly device: number };

@@ -14,16 +14,22 @@
 #include "work_size.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <deque>
 #include <filesystem>
 #include <functional>
 #include <limits>
 #include <map>
+#include <mutex>
 #include <set>
+#include <stop_token>
+#include <thread>
 #include <unordered_set>
 
 #if defined(__GNUC__)

@@ -152,4 +152,9 @@ std::shared_ptr<Block> blockOf(ggml_backend_buffer_t buffer) {
   return contextOf(buffer).block;
 }
 
+std::shared_ptr<Block> blockThatHolds(const ggml_tensor* weight) {
+  auto block = blockOf(weight->view_src != nullptr ? weight->view_src->buffer : weight->buffer);
+  return block && block->holds(weight->data, ggml_nbytes(weight)) ? block : nullptr;
+}
+
 }  // namespace nd::openvino

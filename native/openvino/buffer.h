@@ -57,5 +57,8 @@ class Block {
 ggml_backend_buffer_type_t bufferType();
 // The block of a buffer of ours; null for another's.
 std::shared_ptr<Block> blockOf(ggml_backend_buffer_t buffer);
+// The block of a weight's buffer; null where its bytes lie elsewhere, as those of one that shows kept bytes
+// do.
+std::shared_ptr<Block> blockThatHolds(const ggml_tensor* weight);
 
 }  // namespace nd::openvino

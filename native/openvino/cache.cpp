@@ -23,22 +23,10 @@ uint64_t defaultBound() {
 }
 
 Id contentOf(const ggml_tensor* weight) {
-  const ggml_tensor* root = rootOf(weight);
-  const auto block = blockOf(root->buffer);
-  // A tensor that shows kept bytes lies elsewhere.
-  if (block && block->holds(weight->data, ggml_nbytes(weight)))
-    return block->content(weight->data, ggml_nbytes(weight));
+  if (const auto block = blockThatHolds(weight)) return block->content(weight->data, ggml_nbytes(weight));
   Hasher hasher;  // memory of somebody else's, which may change unseen
   hasher.add(weight->data, ggml_nbytes(weight));
   return hasher.finish();
-}
-
-bool unchanged(const Program& program) {
-  for (size_t i = 0; i < program.shared.size(); ++i) {
-    const SharedWeight& weight = program.shared[i];
-    if (weight.block->content(weight.data, weight.bytes) != program.sharedContent[i]) return false;
-  }
-  return true;
 }
 
 uint64_t unpackedBytes(const Graph& graph) {
@@ -75,37 +63,44 @@ ProgramCache::Keys ProgramCache::keysOf(const Graph& graph, const Settings& sett
   keys.structure = hasher.finish();
   // In other precisions and on other devices OpenVINO would convert or copy such weights in every evaluation.
   const bool adapts = settings.device == "CPU" && settings.precision == "f32";
+  keys.owner = ownerOfWeights(graph);
   Hasher exact = hasher;
   Hasher adaptive = hasher;
+  Hasher exactMemory;
+  Hasher adaptiveMemory;
   Hasher factors;
   Hasher places;
   for (const ggml_tensor* weight : graph.weights()) {
     const Id content = contentOf(weight);
-    exact.value(content);
+    const Block* block = blockThatHolds(weight).get();
+    const void* memory = block == nullptr ? nullptr : weight->data;
     const bool input = adapts && graph.canBeInput(weight);
+    exact.value(content);
+    exactMemory.value(memory);
     adaptive.value(input ? Id() : content);
+    if (!input) adaptiveMemory.value(memory);
     if (!input) continue;
+    keys.canAdapt = true;
     factors.value(content);
-    places.value(weight->data);
-    if (!keys.canAdapt()) keys.place.first = blockOf(rootOf(weight)->buffer).get();
+    if (block == keys.owner) places.value(memory);
   }
-  keys.exact = exact.finish();
-  keys.adaptive = adaptive.finish();
+  keys.exact = {exact.finish(), exactMemory.finish()};
+  keys.adaptive = {adaptive.finish(), adaptiveMemory.finish()};
   keys.factors = factors.finish();
-  keys.place.second = places.finish();
+  keys.place = places.finish();
   return keys;
 }
 
 std::shared_ptr<Program> ProgramCache::find(const Keys& keys) {
   std::shared_ptr<Program> program = find(keys.exact);
-  return program || !keys.canAdapt() ? program : find(keys.adaptive);
+  return program || !keys.canAdapt ? program : find(keys.adaptive);
 }
 
-std::shared_ptr<Program> ProgramCache::find(const Id& key) {
+std::shared_ptr<Program> ProgramCache::find(const Key& key) {
   const std::lock_guard lock(mutex_);
   for (auto at = entries_.begin(); at != entries_.end(); ++at) {
     if (at->key != key) continue;
-    if (!unchanged(*at->program)) {
+    if (at->program->expired() || !at->program->unchanged()) {
       entries_.erase(at);
       return nullptr;
     }
@@ -117,15 +112,18 @@ std::shared_ptr<Program> ProgramCache::find(const Id& key) {
 
 const char* ProgramCache::reasonFor(const Keys& keys) const {
   const std::lock_guard lock(mutex_);
-  if (exact_.count(keys.exact) != 0) return "it had left the cache";
-  return structures_.count(keys.structure) != 0 ? "weights changed" : "new size or network";
+  const auto past = pasts_.find(keys.owner);
+  if (past == pasts_.end()) return "new size or network";
+  if (past->second.exact.count(keys.exact.content) != 0) return "it had left the cache";
+  return past->second.structures.count(keys.structure) != 0 ? "weights changed" : "new size or network";
 }
 
-// Programs, and the weights that their inputs share.
-uint64_t ProgramCache::total() const {
+// Programs of one bound, and the weights that their inputs share.
+uint64_t ProgramCache::total(uint64_t bound) const {
   uint64_t bytes = 0;
   std::set<Block*> blocks;
   for (const Entry& entry : entries_) {
+    if (entry.bound != bound) continue;
     bytes += entry.program->bytes;
     if (entry.program->adaptive) blocks.insert(entry.program->blocks.begin(), entry.program->blocks.end());
   }
@@ -133,11 +131,15 @@ uint64_t ProgramCache::total() const {
   return bytes;
 }
 
-void ProgramCache::keep(Entry entry, uint64_t bound) {
+void ProgramCache::keep(Entry entry) {
   const std::lock_guard lock(mutex_);
+  const uint64_t bound = entry.bound;
   entries_.push_front(std::move(entry));
-  while (entries_.size() > 1 && total() > bound) {
-    entries_.pop_back();
+  while (total(bound) > bound) {
+    const auto last = std::find_if(entries_.rbegin(), std::prev(entries_.rend()),
+                                   [&](const Entry& old) { return old.bound == bound; });
+    if (last == std::prev(entries_.rend())) return;  // the last one stays
+    entries_.erase(std::prev(last.base()));
     Report::instance().evictions.fetch_add(1);
   }
 }
@@ -154,16 +156,16 @@ std::shared_ptr<Program> ProgramCache::get(const Graph& graph, const Settings& s
   if (auto program = find(keys)) return program;
   watcher.check();
   Compilation made{reasonFor(keys), graph.nodes(), 0, 0, false};
-  const bool adaptive = keys.canAdapt() && (settings.weightInputs || varies(keys));
-  const Id& key = adaptive ? keys.adaptive : keys.exact;
-  std::shared_ptr<Program> program = make(key, graph, settings, adaptive, made);
+  const bool adaptive = keys.canAdapt && (settings.weightInputs || varies(keys));
+  const Key& key = adaptive ? keys.adaptive : keys.exact;
+  std::shared_ptr<Program> program = make(key.content, graph, settings, adaptive, made);
   remember(keys, adaptive);
-  keep({key, program}, settings.cacheBytes > 0 ? settings.cacheBytes : defaultBound());
+  keep({key, program, settings.cacheBytes > 0 ? settings.cacheBytes : defaultBound()});
   one.unlock();
   if (watcher.compiled) watcher.compiled(made);
   watcher.check();
-  if (!made.fromDisk) {
-    writeProgram(key, *program, settings, [&] { watcher.check(); });
+  if (!made.fromDisk && !program->refused) {
+    writeProgram(key.content, *program, settings, [&] { watcher.check(); });
     watcher.check();
   }
   return program;
@@ -173,23 +175,27 @@ std::shared_ptr<Program> ProgramCache::get(const Graph& graph, const Settings& s
 // sets of LoRAs are no constants at other sizes either.
 bool ProgramCache::varies(const Keys& keys) const {
   const std::lock_guard lock(mutex_);
-  if (constant_.count(keys.exact) != 0) return false;
-  if (bases_.count(keys.adaptive) != 0) return true;
-  const auto history = histories_.find(keys.place);
-  return history != histories_.end() && history->second.varied && history->second.factors != keys.factors;
+  const auto found = pasts_.find(keys.owner);
+  if (found == pasts_.end()) return false;
+  const Past& past = found->second;
+  if (past.constant.count(keys.exact.content) != 0) return false;
+  if (past.bases.count(keys.adaptive.content) != 0) return true;
+  const auto history = past.histories.find(keys.place);
+  return history != past.histories.end() && history->second.varied && history->second.factors != keys.factors;
 }
 
 void ProgramCache::remember(const Keys& keys, bool adaptive) {
   const std::lock_guard lock(mutex_);
+  Past& past = pasts_[keys.owner];
   constexpr size_t remembered = 10'000;
-  for (std::set<Id>* ids : {&structures_, &exact_, &constant_, &bases_})
+  for (std::set<Id>* ids : {&past.structures, &past.exact, &past.constant, &past.bases})
     if (ids->size() > remembered) ids->clear();
-  structures_.insert(keys.structure);
-  exact_.insert(keys.exact);
-  if (!adaptive) constant_.insert(keys.exact);
-  bases_.insert(keys.adaptive);
-  if (!keys.canAdapt()) return;
-  History& history = histories_.try_emplace(keys.place, History{keys.factors, false}).first->second;
+  past.structures.insert(keys.structure);
+  past.exact.insert(keys.exact.content);
+  if (!adaptive) past.constant.insert(keys.exact.content);
+  past.bases.insert(keys.adaptive.content);
+  if (!keys.canAdapt) return;
+  History& history = past.histories.try_emplace(keys.place, History{keys.factors, false}).first->second;
   history.varied = history.varied || (adaptive && history.factors != keys.factors);
 }
 
@@ -220,15 +226,20 @@ std::shared_ptr<Program> ProgramCache::make(const Id& key, const Graph& graph, c
 
 void ProgramCache::forget(Block* block) {
   std::list<Entry> gone;  // freed outside the lock
-  const std::lock_guard lock(mutex_);
-  auto history = histories_.lower_bound({block, Id()});
-  while (history != histories_.end() && history->first.first == block) history = histories_.erase(history);
-  for (auto at = entries_.begin(); at != entries_.end();) {
-    const bool reads = at->program->blocks.count(block) != 0;
-    const auto next = std::next(at);
-    if (reads) gone.splice(gone.begin(), entries_, at);
-    at = next;
+  std::vector<std::shared_ptr<Program>> left;
+  {
+    const std::lock_guard lock(mutex_);
+    pasts_.erase(block);
+    for (auto at = entries_.begin(); at != entries_.end();) {
+      const auto next = std::next(at);
+      if (at->program->blocks.count(block) != 0)
+        gone.splice(gone.begin(), entries_, at);
+      else if (at->program->adaptive)
+        left.push_back(at->program);
+      at = next;
+    }
   }
+  for (const auto& program : left) program->unbind(block);
 }
 
 uint64_t ProgramCache::bytesOf(Block& block) const {

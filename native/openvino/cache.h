@@ -1,6 +1,7 @@
-// Programs by what they were made of: structure, shapes and types of the graph, settings, and the content of
-// every weight. Least recently used ones go when the bound of bytes is passed. One for the process, since two
-// models of the same content share what was compiled. Any thread.
+// Programs by what they were made of: structure, shapes and types of the graph, settings, and of every weight
+// the content and the memory. Least recently used ones go when the bound of bytes is passed. One for the
+// process, but a program is of one model: what is compiled may go on reading weights in their memory, where
+// another model's job could not know that a LoRA is being merged. Any thread.
 #pragma once
 
 #include <functional>
@@ -42,26 +43,32 @@ class ProgramCache {
   // Aborted at the next safe point after a cancel: before and after compiling, between what is written to the
   // disk, and while another thread's compilation is waited for. Others compile while this one writes.
   std::shared_ptr<Program> get(const Graph& graph, const Settings& settings, const Watcher& watcher = {});
-  // Programs that read from this memory are let go: its model is.
+  // Programs with constants in this memory are let go: its model is. Those that it was an input of stay.
   void forget(Block* block);
   void clear();
   // Memory of what was compiled from weights in this block.
   uint64_t bytesOf(Block& block) const;
 
  private:
+  struct Key {
+    Id content;
+    Id memory;  // where the constants lie
+    bool operator==(const Key&) const = default;
+  };
   struct Entry {
-    Id key;
+    Key key;
     std::shared_ptr<Program> program;
+    uint64_t bound;  // of those who share it: runtimes of one cacheBytes
   };
   // What a graph is known by.
   struct Keys {
     Id structure;
-    Id exact;     // with the content of every weight
-    Id adaptive;  // with that of the weights that cannot be inputs
-    Id factors;   // content of those that can be, in any graph that reads the same
-    // Where the latter lie; null where there are none or the settings want them constant.
-    std::pair<const Block*, Id> place{nullptr, {}};
-    bool canAdapt() const { return place.first != nullptr; }
+    Key exact;              // of every weight
+    Key adaptive;           // of the weights that cannot be inputs
+    Id factors;             // content of those that can be, in any graph that reads the same
+    Id place;               // where those of them lie that are the model's own
+    bool canAdapt = false;  // there are such, and the settings let them be inputs
+    const Block* owner = nullptr;
   };
   // Factors as they were when the first graph was made of them, and whether they have changed for a graph
   // that was known.
@@ -69,13 +76,21 @@ class ProgramCache {
     Id factors;
     bool varied = false;
   };
+  // What was ever compiled of a model's weights.
+  struct Past {
+    std::set<Id> structures;  // for the reason of a compilation
+    std::set<Id> exact;
+    std::set<Id> constant;            // exact contents of those whose weights were all constants
+    std::set<Id> bases;               // adaptive contents, whether or not an adaptive program was made
+    std::map<Id, History> histories;  // by place
+  };
 
   static Keys keysOf(const Graph& graph, const Settings& settings);
   std::shared_ptr<Program> find(const Keys& keys);
-  std::shared_ptr<Program> find(const Id& key);
-  void keep(Entry entry, uint64_t bound);
+  std::shared_ptr<Program> find(const Key& key);
+  void keep(Entry entry);
   const char* reasonFor(const Keys& keys) const;
-  uint64_t total() const;
+  uint64_t total(uint64_t bound) const;
   std::shared_ptr<Program> make(const Id& key, const Graph& graph, const Settings& settings, bool adaptive,
                                 Compilation& made);
   bool varies(const Keys& keys) const;
@@ -83,12 +98,8 @@ class ProgramCache {
 
   std::timed_mutex compiling_;
   mutable std::mutex mutex_;
-  std::list<Entry> entries_;  // most recently used first
-  std::set<Id> structures_;   // ever compiled, for the reason of a compilation
-  std::set<Id> exact_;
-  std::set<Id> constant_;  // exact keys of those whose weights were all constants
-  std::set<Id> bases_;     // adaptive keys, whether or not an adaptive program was made
-  std::map<std::pair<const Block*, Id>, History> histories_;
+  std::list<Entry> entries_;            // most recently used first
+  std::map<const Block*, Past> pasts_;  // by owner
 };
 
 }  // namespace nd::openvino

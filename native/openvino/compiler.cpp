@@ -2,7 +2,9 @@
 
 #include <fstream>
 
+#include "estimate.h"
 #include "ggml-impl.h"
+#include "report.h"
 #include "rules.h"
 
 #if defined(__linux__)
@@ -81,6 +83,8 @@ bool compileParts(const Graph& graph, const Settings& settings, Plan& plan,
     try {
       part.model = core().compile_model(translation.model, settings.device, configuration(settings));
       part.request = part.model.create_infer_request();
+    } catch (const std::bad_alloc&) {
+      throw;
     } catch (const std::exception& error) {
       GGML_LOG_WARN("openvino: nodes %d to %d are left to the CPU backend: %s\n", part.begin, part.end - 1,
                     error.what());
@@ -124,11 +128,12 @@ ov::AnyMap configuration(const Settings& settings) {
   return config;
 }
 
-ResidentGrowth::ResidentGrowth() : before_(residentBytes()) {}
+ResidentGrowth::ResidentGrowth() : before_(residentBytes()), alone_(Report::instance().running.load() <= 1) {}
 
-uint64_t ResidentGrowth::bytes() const {
+uint64_t ResidentGrowth::bytes(uint64_t least) const {
+  if (!alone_ || Report::instance().running.load() > 1) return least;
   const uint64_t now = residentBytes();
-  return now > before_ ? now - before_ : 0;
+  return std::max(least, now > before_ ? now - before_ : 0);
 }
 
 std::shared_ptr<Program> compile(const Graph& graph, const Settings& settings, bool adaptive) {
@@ -136,23 +141,21 @@ std::shared_ptr<Program> compile(const Graph& graph, const Settings& settings, b
   std::map<int, std::string> uncovered;
   if (!graph.refusal().empty()) refuseAll(graph, 0, graph.nodes(), graph.refusal(), uncovered);
   Plan plan = translate(graph, adaptive, uncovered);
-  while (!compileParts(graph, settings, plan, uncovered)) plan = translate(graph, adaptive, uncovered);
   auto program = std::make_shared<Program>();
-  program->adaptive = adaptive;
-  for (Translation& translation : plan.translations) {
-    program->constants += translation.constantBytes;
-    for (SharedWeight& weight : translation.shared) {
-      program->sharedContent.push_back(weight.block->content(weight.data, weight.bytes));
-      program->shared.push_back(std::move(weight));
-    }
+  while (!compileParts(graph, settings, plan, uncovered)) {
+    program->refused = true;
+    plan = translate(graph, adaptive, uncovered);
   }
+  program->adaptive = adaptive;
+  for (const Translation& translation : plan.translations) program->constants += translation.constantBytes;
   for (Part& part : plan.parts)
     if (!part.compiled || !part.outputs.empty() || !part.copies.empty())
       program->parts.push_back(std::move(part));
-  for (const ggml_tensor* weight : graph.weights())
-    if (const auto block = blockOf(rootOf(weight)->buffer)) program->blocks.insert(block.get());
+  program->tieTo(graph);
   count(*program, graph, uncovered);
-  program->bytes = std::max(program->constants, growth.bytes());
+  uint64_t largest = 0;
+  for (int i = 0; i < graph.nodes(); ++i) largest = std::max<uint64_t>(largest, ggml_nbytes(graph.node(i)));
+  program->bytes = growth.bytes(compiledBytes(program->constants, largest));
   return program;
 }
 

@@ -12,14 +12,16 @@ namespace nd::openvino {
 ov::Core& core();
 ov::AnyMap configuration(const Settings& settings);
 
-// How much the process has come to hold since this was made.
+// How much the process has come to hold since this was made; at least `least`, which is taken for it where
+// other jobs have computed meanwhile: their memory is not to be told from this.
 class ResidentGrowth {
  public:
   ResidentGrowth();
-  uint64_t bytes() const;
+  uint64_t bytes(uint64_t least) const;
 
  private:
   uint64_t before_;
+  bool alone_;
 };
 
 // Never fails for what a graph contains: what OpenVINO does not take goes to the CPU parts. Throws where the

@@ -36,13 +36,9 @@ std::shared_ptr<op::v0::Constant> unpacked(const ggml_tensor* tensor) {
 Value weightConstant(const ggml_tensor* tensor, Translation& result) {
   if (!ggml_is_contiguous(tensor)) uncovered(tensor, "scattered weights");
   result.constantBytes += static_cast<uint64_t>(ggml_nelements(tensor)) * sizeof(float);
-  std::shared_ptr<Block> block = blockOf(rootOf(tensor)->buffer);
-  const size_t bytes = ggml_nbytes(tensor);
-  if (block && !block->holds(tensor->data, bytes)) block = nullptr;
-  if (block) result.shared.push_back({block, tensor->data, bytes});
   const auto type = elementType(tensor->type);
   if (!type) return unpacked(tensor);
-  const auto constant = sharedConstant(tensor, *type, block);
+  const auto constant = sharedConstant(tensor, *type, blockThatHolds(tensor));
   if (*type == ov::element::f32 || *type == ov::element::i32) return constant;
   const auto converted = std::make_shared<op::v0::Convert>(constant, ov::element::f32);
   ov::mark_as_decompression(converted);

@@ -1,8 +1,11 @@
 #include "device.h"
 
+#include <algorithm>
 #include <memory>
+#include <thread>
 
 #include "cache.h"
+#include "device_check.h"
 #include "disk_cache.h"
 #include "estimate.h"
 #include "ggml-impl.h"
@@ -48,6 +51,9 @@ Function procedure(ggml_backend_t backend, const char* name) {
   return reinterpret_cast<Function>(ggml_backend_reg_get_proc_address(owner, name));
 }
 
+// ggml takes four threads where nobody says how many.
+int processors() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+
 ggml_status computeOnCpu(Context& context, ggml_cgraph* graph) {
   if (!context.cpu) context.cpu.reset(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
   if (!context.cpu) {
@@ -56,12 +62,21 @@ ggml_status computeOnCpu(Context& context, ggml_cgraph* graph) {
   }
   ggml_backend_t cpu = context.cpu.get();
   if (const auto threads = procedure<ggml_backend_set_n_threads_t>(cpu, "ggml_backend_set_n_threads");
-      threads != nullptr && context.settings.threads > 0)
-    threads(cpu, context.settings.threads);
+      threads != nullptr)
+    threads(cpu, context.settings.threads > 0 ? context.settings.threads : processors());
   if (const auto abort = procedure<ggml_backend_set_abort_callback_t>(cpu, "ggml_backend_set_abort_callback"))
     abort(cpu, context.abort, context.abortData);
   return ggml_backend_graph_compute(cpu, graph);
 }
+
+// Counts the graphs of all jobs that are made or computed now.
+class Running {
+ public:
+  Running() { Report::instance().running.fetch_add(1); }
+  ~Running() { Report::instance().running.fetch_sub(1); }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+};
 
 ggml_status compute(ggml_backend_t backend, ggml_cgraph* given) {
   Context& context = contextOf(backend);
@@ -69,6 +84,7 @@ ggml_status compute(ggml_backend_t backend, ggml_cgraph* given) {
                      [&] { return context.abort != nullptr && context.abort(context.abortData); }};
   try {
     if (ggml_graph_n_nodes(given) == 0) return GGML_STATUS_SUCCESS;
+    const Running running;
     const Graph graph(given);
     const Watcher watcher{cpu.aborted, [&](const Compilation& made) {
                             if (context.listener != nullptr)
@@ -140,20 +156,6 @@ void deviceProps(ggml_backend_dev_t dev, ggml_backend_dev_props* props) {
   props->caps = {false, false, false, false};
 }
 
-// Asking for all devices starts all drivers, so nobody asks for the sake of the CPU. A name such as GPU,
-// GPU.1, AUTO or AUTO:GPU,CPU; of the latter kind OpenVINO itself finds the devices.
-void checkDevice(const std::string& name) {
-  if (name == "CPU") return;
-  for (const char* virtualDevice : {"AUTO", "MULTI", "HETERO", "BATCH"})
-    if (name.rfind(virtualDevice, 0) == 0) return;
-  std::string known;
-  for (const std::string& device : core().get_available_devices()) {
-    if (device == name || device.rfind(name + '.', 0) == 0) return;
-    known += (known.empty() ? "" : ", ") + device;
-  }
-  throw std::invalid_argument("OpenVINO finds no device \"" + name + "\" here, but " + known);
-}
-
 ggml_backend_t initBackend(ggml_backend_dev_t dev, const char* params) {
   constexpr ggml_backend_i interface {
     backendName, freeBackend, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, compute,
@@ -162,7 +164,7 @@ ggml_backend_t initBackend(ggml_backend_dev_t dev, const char* params) {
   try {
     auto context = std::make_unique<Context>();
     context->settings = Settings::parse(params);
-    checkDevice(context->settings.device);
+    checkDevice(context->settings);
     if (!context->settings.diskCache.empty() && !diskCacheWorks()) {
       GGML_LOG_WARN(
           "openvino: the disk cache is off: this module was linked without a build id, so its files could "
@@ -224,7 +226,7 @@ void* procAddress(ggml_backend_reg_t /*registry*/, const char* name) {
   if (wanted == "ggml_backend_openvino_set_listener") return reinterpret_cast<void*>(setListener);
   if (wanted == "ggml_backend_openvino_report") return reinterpret_cast<void*>(reportJson);
   if (wanted == "ggml_backend_openvino_describe") return reinterpret_cast<void*>(describeJson);
-  if (wanted == "ggml_backend_openvino_compile_estimate") return reinterpret_cast<void*>(compiledBytes);
+  if (wanted == "ggml_backend_openvino_compile_estimate") return reinterpret_cast<void*>(compiledBytesOf);
   if (wanted == "ggml_backend_openvino_buffer_bytes") return reinterpret_cast<void*>(bufferBytes);
   if (wanted == "ggml_backend_openvino_clear") return reinterpret_cast<void*>(clearCache);
   return nullptr;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <iomanip>
 #include <sstream>
 
 #include "build_id.h"
@@ -43,10 +44,11 @@ Id makerOf(const Settings& settings) {
   return hasher.finish();
 }
 
-fs::path pathOf(const Id& key, const Settings& settings) {
-  char name[40];
-  std::snprintf(name, sizeof(name), "%016llx%016llx", static_cast<unsigned long long>(key.high),
-                static_cast<unsigned long long>(key.low));
+// Makers have files of their own, so that versions that take turns do not remove each other's.
+fs::path pathOf(const Id& key, const Id& maker, const Settings& settings) {
+  char name[64];
+  std::snprintf(name, sizeof(name), "%016llx%016llx-%016llx", static_cast<unsigned long long>(key.high),
+                static_cast<unsigned long long>(key.low), static_cast<unsigned long long>(maker.high));
   return fs::path(settings.diskCache) / (name + std::string(kExtension));
 }
 
@@ -64,6 +66,8 @@ std::string describe(const Program& program, const std::vector<uint64_t>& blobs)
     for (const int id : part.outputs) text << ' ' << id;
     for (const Copy& copy : part.copies) text << ' ' << copy.from << ' ' << copy.to;
   }
+  text << ' ' << program.reasons.size();
+  for (const auto& [why, nodes] : program.reasons) text << ' ' << nodes << ' ' << std::quoted(why);
   return text.str();
 }
 
@@ -114,21 +118,16 @@ std::shared_ptr<Program> build(const CacheFile& file, const Graph& graph, const 
     check(part, graph, program->adaptive);
     program->parts.push_back(std::move(part));
   }
+  size_t reasons = 0;
+  text >> reasons;
+  for (size_t i = 0; i < reasons && text; ++i) {
+    int nodes = 0;
+    std::string why;
+    text >> nodes >> std::quoted(why);
+    program->reasons[why] = nodes;
+  }
   if (!text) throw CacheFileError("its description is damaged");
   return program;
-}
-
-// A program goes with the memory of the weights that it was made for, as one that was compiled does.
-void tieTo(const Graph& graph, Program& program) {
-  for (const ggml_tensor* weight : graph.weights()) {
-    const size_t bytes = ggml_nbytes(weight);
-    std::shared_ptr<Block> block = blockOf(rootOf(weight)->buffer);
-    if (!block || !block->holds(weight->data, bytes)) continue;
-    program.blocks.insert(block.get());
-    if (program.adaptive && graph.canBeInput(weight)) continue;
-    program.sharedContent.push_back(block->content(weight->data, bytes));
-    program.shared.push_back({std::move(block), weight->data, bytes});
-  }
 }
 
 struct Kept {
@@ -167,7 +166,8 @@ bool diskCacheWorks() { return ownBuild().has_value(); }
 
 std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Settings& settings) {
   if (settings.diskCache.empty()) return nullptr;
-  const fs::path path = pathOf(key, settings);
+  const Id maker = makerOf(settings);
+  const fs::path path = pathOf(key, maker, settings);
   std::error_code error;
   if (!fs::exists(path, error) && !error) return nullptr;
   try {
@@ -175,13 +175,13 @@ std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Se
     std::shared_ptr<Program> program;
     uint64_t bytes = 0;
     {
-      const CacheFile file = readCacheFile(path, key, makerOf(settings));
+      const CacheFile file = readCacheFile(path, key, maker);
       program = build(file, graph, settings);
       bytes = file.blobs.get_byte_size();
     }
-    program->bytes = std::max(bytes, growth.bytes());
+    program->bytes = growth.bytes(bytes);
     program->bindWeights(graph);
-    tieTo(graph, *program);
+    program->tieTo(graph);
     fs::last_write_time(path, fs::file_time_type::clock::now(), error);
     Report::instance().diskHits.fetch_add(1);
     return program;
@@ -206,7 +206,8 @@ void writeProgram(const Id& key, Program& program, const Settings& settings,
     std::error_code error;
     fs::create_directories(settings.diskCache, error);
     if (error) throw CacheFileError(settings.diskCache + " cannot be made: " + error.message());
-    CacheWriter writer(pathOf(key, settings), key, makerOf(settings));
+    const Id maker = makerOf(settings);
+    CacheWriter writer(pathOf(key, maker, settings), key, maker);
     std::vector<uint64_t> blobs;
     for (Part& part : program.parts) {
       if (!part.model) continue;

@@ -43,9 +43,13 @@ class Signature {
 
 // OpenVINO keeps constants as f32 in its own order, many of them twice, and memory for values between nodes.
 // The factors are measured: `npm run test:openvino` holds the estimate to what compiling takes.
-uint64_t compiledBytes(const ggml_cgraph* graph, uint64_t* signature) {
+uint64_t compiledBytes(uint64_t constants, uint64_t largestValue) {
   constexpr double perConstantByte = 1.6;
   constexpr uint64_t values = 4;
+  return static_cast<uint64_t>(perConstantByte * static_cast<double>(constants)) + values * largestValue;
+}
+
+uint64_t compiledBytesOf(const ggml_cgraph* graph, uint64_t* signature) {
   std::unordered_set<const ggml_tensor*> leaves;
   Signature network;
   uint64_t elements = 0;
@@ -61,8 +65,7 @@ uint64_t compiledBytes(const ggml_cgraph* graph, uint64_t* signature) {
     }
   }
   *signature = network.finish();
-  return static_cast<uint64_t>(perConstantByte * static_cast<double>(elements * sizeof(float))) +
-         values * largest;
+  return compiledBytes(elements * sizeof(float), largest);
 }
 
 }  // namespace nd::openvino

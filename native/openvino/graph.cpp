@@ -123,8 +123,7 @@ void Graph::number(ggml_tensor* tensor, Hasher& hasher) {
 
 void Graph::findFactors() {
   for (const ggml_tensor* weight : weights_) {
-    const auto block = blockOf(rootOf(weight)->buffer);
-    if (block && block->holds(weight->data, ggml_nbytes(weight)) && ggml_is_contiguous(weight) &&
+    if (blockThatHolds(weight) && ggml_is_contiguous(weight) &&
         (ggml_is_matrix(weight) || isPixelKernel(weight)) &&
         (weight->type == GGML_TYPE_F32 || ggml_get_type_traits(weight->type)->to_float != nullptr))
       factors_.insert(weight);

@@ -39,6 +39,17 @@ void noteChange(const ggml_tensor* tensor) {
 
 }  // namespace
 
+Block* ownerOfWeights(const Graph& graph) {
+  Block* first = nullptr;
+  for (const ggml_tensor* weight : graph.weights()) {
+    Block* block = blockThatHolds(weight).get();
+    if (block == nullptr) continue;
+    if (!graph.canBeInput(weight)) return block;
+    if (first == nullptr) first = block;
+  }
+  return first;
+}
+
 // Results that are copies: those of inputs are read before anything is written, those of other results
 // afterwards.
 void Program::infer(Part& part, const Graph& graph) {
@@ -64,12 +75,48 @@ void Program::infer(Part& part, const Graph& graph) {
 
 void Program::bindWeight(Part& part, size_t input, const ggml_tensor* weight) {
   part.bound.resize(part.inputs.size());
-  std::shared_ptr<const float> values = blockOf(rootOf(weight)->buffer)->unpacked(weight);
-  if (part.bound[input] == values) return;
+  const std::shared_ptr<Block> block = blockOf(rootOf(weight)->buffer);
+  std::shared_ptr<const float> values = block->unpacked(weight);
+  if (part.bound[input].values == values) return;
   // OpenVINO takes memory that it may write to, and only reads that of inputs.
   part.request.set_input_tensor(
       input, ov::Tensor(ov::element::f32, shapeOf(weight), const_cast<float*>(values.get())));
-  part.bound[input] = std::move(values);
+  part.bound[input] = {block.get(), std::move(values)};
+}
+
+void Program::tieTo(const Graph& graph) {
+  blocks = {ownerOfWeights(graph)};
+  blocks.erase(nullptr);
+  for (const ggml_tensor* weight : graph.weights()) {
+    if (adaptive && graph.canBeInput(weight)) continue;
+    std::shared_ptr<Block> block = blockThatHolds(weight);
+    if (!block) continue;
+    const size_t bytes = ggml_nbytes(weight);
+    const Id content = block->content(weight->data, bytes);
+    blocks.insert(block.get());
+    shared.push_back({std::move(block), weight->data, bytes, content});
+  }
+}
+
+bool Program::unchanged() const {
+  return std::all_of(shared.begin(), shared.end(), [](const SharedWeight& weight) {
+    return weight.block->content(weight.data, weight.bytes) == weight.content;
+  });
+}
+
+// Long enough that trying again costs little beside what is computed meanwhile.
+bool Program::expired() const {
+  return refused && std::chrono::steady_clock::now() - made > std::chrono::minutes(1);
+}
+
+// Who runs now does not read it: a weight's memory does not go while its model computes. Requests keep the
+// address until the next run, which binds every weight anew.
+void Program::unbind(const Block* block) {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock) return;
+  for (Part& part : parts)
+    for (Bound& bound : part.bound)
+      if (bound.block == block) bound = {};
 }
 
 void Program::bindWeights(const Graph& graph) {

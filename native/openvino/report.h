@@ -14,6 +14,7 @@ struct Report {
   // A JSON object of the figures below.
   std::string json();
 
+  std::atomic<int> running{0};  // graphs that are made or computed now; not in the object
   std::atomic<uint64_t> hits{0};
   std::atomic<uint64_t> evictions{0};
   std::atomic<uint64_t> diskHits{0};

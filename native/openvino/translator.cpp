@@ -1,5 +1,7 @@
 #include "translator.h"
 
+#include <new>
+
 #include "rules.h"
 
 namespace nd::openvino {
@@ -104,6 +106,8 @@ Translation Translator::run() {
       value(node);
     } catch (const Uncovered& error) {
       refuse(error.node, node, error.what());
+    } catch (const std::bad_alloc&) {
+      throw;
     } catch (const std::exception& error) {
       refuse(node, node, error.what());
     }

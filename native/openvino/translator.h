@@ -27,13 +27,6 @@ struct Uncovered : std::runtime_error {
   const ggml_tensor* node;
 };
 
-// A weight that a compiled graph was made of and may still read from ggml's memory.
-struct SharedWeight {
-  std::shared_ptr<Block> block;
-  const void* data;
-  size_t bytes;
-};
-
 // A result with the bytes of an input or of another result. OpenVINO's CPU plugin leaves the memory of such a
 // result alone.
 struct Copy {
@@ -47,8 +40,7 @@ struct Translation {
   std::vector<int> outputs;
   std::vector<Copy> copies;
   std::map<int, std::string> uncovered;  // node index, reason
-  std::vector<SharedWeight> shared;
-  uint64_t constantBytes = 0;  // of all constants, as f32
+  uint64_t constantBytes = 0;            // of all constants, as f32
 };
 
 class Translator {
@@ -86,7 +78,7 @@ class Translator {
   Translation result_;
 };
 
-// f32 or i32 constant of a weight; fills in what it shares. Throws Uncovered for types without a rule.
+// f32 or i32 constant of a weight; counts its bytes. Throws Uncovered for types without a rule.
 Value weightConstant(const ggml_tensor* tensor, Translation& result);
 
 }  // namespace nd::openvino

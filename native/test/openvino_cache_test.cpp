@@ -1,5 +1,9 @@
 // The compile cache of the OpenVINO backend: what is compiled again and what is not, and never a stale
 // result.
+#include <chrono>
+#include <future>
+#include <thread>
+
 #include "check.h"
 #include "openvino_net.h"
 
@@ -221,21 +225,76 @@ void sizesAndSets(const Backends& backends) {
   CHECK(three.compute() == a);
 }
 
-void sameContentElsewhere(const Backends& backends) {
-  Layer first(backends.openvino.get(), false, 9);
-  CHECK(first.net.compute() == GGML_STATUS_SUCCESS);
-  const std::vector<float> wanted = first.net.read();
+// A value beside a weight, which OpenVINO may read where ggml has it.
+struct Sum {
+  Net net;
+  ggml_tensor* weight;
+  explicit Sum(ggml_backend_t backend) : net(backend, false, 31) {
+    weight = net.weight(GGML_TYPE_F32, {64, 64});
+    net.build({ggml_add(net.ctx(), net.input({64, 64}), weight)});
+  }
+};
+
+// What is called at safe points of a backend's graphs, until this goes.
+class SafePoint {
+ public:
+  SafePoint(ggml_backend_t backend, std::function<void()> call) : backend_(backend), call_(std::move(call)) {
+    const auto asked = [](void* own) {
+      static_cast<SafePoint*>(own)->call_();
+      return false;
+    };
+    set_(backend_, asked, this);
+  }
+  ~SafePoint() { set_(backend_, nullptr, nullptr); }
+  SafePoint(const SafePoint&) = delete;
+  SafePoint& operator=(const SafePoint&) = delete;
+
+ private:
+  ggml_backend_t backend_;
+  std::function<void()> call_;
+  ggml_backend_set_abort_callback_t set_ =
+      reinterpret_cast<ggml_backend_set_abort_callback_t>(ggml_backend_reg_get_proc_address(
+          ggml_backend_reg_by_name("OpenVINO"), "ggml_backend_set_abort_callback"));
+};
+
+// Two models of the same content share nothing: one may change while the other computes.
+void sameContentElsewhere(const Backends& backends, const std::string& folder) {
   Counter counter(backends);
-  Layer second(backends.openvino.get(), false, 9);
+  Sum first(backends.openvino.get());
+  CHECK(first.net.compute() == GGML_STATUS_SUCCESS);
+  CHECK(counter.compilations() == 1);
+  const std::vector<float> wanted = first.net.read();
+  Sum second(backends.openvino.get());
   CHECK(second.net.compute() == GGML_STATUS_SUCCESS);
-  CHECK(counter.compilations() == 0);
+  CHECK(counter.compilations() == 2);
   CHECK(second.net.read() == wanted);
-  // What was compiled reads the first one's memory. When that changes, it no longer is what the second needs.
   std::vector<uint8_t> changed = first.net.bytesOf(first.weight);
-  for (size_t i = 1; i < changed.size(); i += 2) changed[i] ^= 0x80;
-  first.net.set(first.weight, changed);
-  CHECK(second.net.compute() == GGML_STATUS_SUCCESS);
+  for (size_t i = 3; i < changed.size(); i += 4) changed[i] ^= 0x80;
+  {
+    const SafePoint merged(backends.openvino.get(), [&] { first.net.set(first.weight, changed); });
+    CHECK(second.net.compute() == GGML_STATUS_SUCCESS);
+  }
   CHECK(second.net.read() == wanted);
+  first.net.set(first.weight, first.net.bytesOf(first.weight));
+  // Nor does one wait while the other computes.
+  const Backends others(folder);
+  Sum third(others.openvino.get());
+  CHECK(third.net.compute() == GGML_STATUS_SUCCESS);
+  std::promise<void> running;
+  std::promise<void> done;
+  const std::shared_future<void> ended = done.get_future().share();
+  std::once_flag once;
+  const SafePoint held(others.openvino.get(), [&] {
+    std::call_once(once, [&] { running.set_value(); });
+    CHECK(ended.wait_for(std::chrono::seconds(20)) == std::future_status::ready);
+  });
+  std::thread other([&] { CHECK(third.net.compute() == GGML_STATUS_SUCCESS); });
+  running.get_future().wait();
+  CHECK(first.net.compute() == GGML_STATUS_SUCCESS);
+  done.set_value();
+  other.join();
+  CHECK(third.net.read() == wanted);
+  CHECK(first.net.read() == wanted);
 }
 
 void modelsThatGo(const Backends& backends) {
@@ -265,6 +324,22 @@ void bounded(const std::string& folder) {
     CHECK(two.net.compute() == GGML_STATUS_SUCCESS);
   }
   CHECK(backends.figure("evictions") - before >= 3);
+}
+
+// What has a bound of its own leaves others' graphs alone.
+void boundsOfOthers(const Backends& backends, const std::string& folder) {
+  const Backends narrow(folder, "cacheBytes=1");
+  Layer ours(backends.openvino.get(), false, 13);
+  CHECK(ours.net.compute() == GGML_STATUS_SUCCESS);
+  Layer one(narrow.openvino.get(), false, 14);
+  Layer two(narrow.openvino.get(), false, 15);
+  CHECK(one.net.compute() == GGML_STATUS_SUCCESS);
+  CHECK(two.net.compute() == GGML_STATUS_SUCCESS);
+  const Counter counter(backends);
+  CHECK(ours.net.compute() == GGML_STATUS_SUCCESS);
+  CHECK(counter.compilations() == 0);
+  CHECK(one.net.compute() == GGML_STATUS_SUCCESS);
+  CHECK(counter.compilations() == 1);
 }
 
 // A graph that writes into weights is not compiled, and who compiles next sees what it wrote.
@@ -332,8 +407,9 @@ int main(int count, char** arguments) {
     if (!backends.cpu || !backends.openvino) return 1;
     sizesAndWeights(backends);
     sizesAndSets(backends);
-    sameContentElsewhere(backends);
+    sameContentElsewhere(backends, folder);
     modelsThatGo(backends);
+    boundsOfOthers(backends, folder);
     writtenWeights(backends);
     signatures(backends);
     changingFactors(backends, false);

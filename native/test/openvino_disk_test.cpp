@@ -190,6 +190,26 @@ void ofAnotherGraph(const std::string& modules) {
   CHECK(refused >= static_cast<int>(lists.size()) - 2);
 }
 
+// What is left to the CPU is told of a graph that is read as of one that is compiled.
+void tellsWhatFallsBack(const std::string& modules) {
+  const Folder folder("nd-openvino-reasons-");
+  const Cached cached(modules, folder.path);
+  Net net(cached.openvino.get(), false, 5);
+  ggml_tensor* y = ggml_mul_mat(net.ctx(), net.weight(GGML_TYPE_F32, {32, 16}), net.input({32, 8}));
+  net.build({ggml_silu(net.ctx(), ggml_roll(net.ctx(), y, 1, 0, 0, 0))});
+  std::string log;
+  ggml_log_set([](ggml_log_level, const char* text, void* own) { *static_cast<std::string*>(own) += text; },
+               &log);
+  for (int time = 0; time < 2; ++time) {
+    log.clear();
+    CHECK(net.compute() == GGML_STATUS_SUCCESS);
+    CHECK(log.find("1 x ROLL: no rule for this operation") != std::string::npos);
+    cached.forgetMemory();
+  }
+  ggml_log_set(nullptr, nullptr);
+  CHECK(cached.since("compilations") == 1 && cached.since("diskHits") == 1);
+}
+
 }  // namespace
 }  // namespace nd::test
 
@@ -202,5 +222,6 @@ int main(int count, char** arguments) {
   spoiled(modules);
   exchanged(modules);
   ofAnotherGraph(modules);
+  tellsWhatFallsBack(modules);
   return report();
 }

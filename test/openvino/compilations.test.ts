@@ -49,7 +49,9 @@ describe('what is compiled', () => {
   afterAll(() => runtime?.dispose({ abort: true }));
 
   it('is told by the job: network, reason, time, memory; and counted by component and in estimates', async () => {
-    expect((await loaded().memory()).compiled).toEqual({ textEncoder: 0, diffusionModel: 0, vae: 0 });
+    expect((await loaded().memory()).compiled).toEqual({
+      ...{ textEncoder: 0, diffusionModel: 0, vae: 0, controlNet: 0 },
+    });
     const before = await loaded().estimate(tiny);
     const events = await compilations(tiny);
     expect(events.map(({ component, reason }) => [component, reason])).toEqual(
@@ -61,7 +63,7 @@ describe('what is compiled', () => {
     }
     const { compiled } = await loaded().memory();
     const [text, diffusion, vae] = events.map(({ bytes }) => bytes ?? 0);
-    expect(compiled).toEqual({ textEncoder: text, diffusionModel: diffusion, vae });
+    expect(compiled).toEqual({ textEncoder: text, diffusionModel: diffusion, vae, controlNet: 0 });
 
     // The estimate counted them, not much too low and not twice, and counts them no more.
     const after = await loaded().estimate(tiny);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NativeCompileEvent } from '../../lib/native/index.js';
 import type { FakeOptions } from '../support/fakeAddon.js';
+import { failure } from '../support/native.js';
 import { fakeFile } from '../support/fakeFiles.js';
 import { twoModels, weighing } from '../support/fakeCheckpoints.js';
 
@@ -53,6 +54,22 @@ describe('memory of compiled graphs', () => {
   });
 });
 
+describe('a job that does not fit', () => {
+  it('is told that the CPU backend compiles nothing, where compiling takes memory', async () => {
+    const message = async (compiled: number): Promise<string> => {
+      const memory: FakeOptions['memory'] = ({ prompts }) =>
+        prompts.length > 0 ? { diffusion: { ...graph, graph: 900 * mib, compiled: compiled * mib } } : {};
+      const two = await twoModels({}, { runtime: { memoryLimit: 700 * mib }, memory });
+      const error = await failure(two.model.txt2img(request));
+      await two.runtime.dispose();
+      expect(error.code).toBe('ERR_OUT_OF_MEMORY');
+      return error.message;
+    };
+    expect(await message(300)).toContain("backend: 'cpu', which compiles nothing: 300 MiB less");
+    expect(await message(0)).not.toContain("backend: 'cpu'");
+  });
+});
+
 describe('a plan', () => {
   it('tells what each pass compiles, and nothing for what was compiled before', async () => {
     const two = await twoModels(
@@ -99,6 +116,21 @@ describe('a plan', () => {
 });
 
 describe('events of compilations', () => {
+  it('of a ControlNet have the name of the model it works for, which is compiled for itself', async () => {
+    const memory: FakeOptions['memory'] = ({ prompts }) => (prompts.length > 0 ? { diffusion: graph } : {});
+    const two = await twoModels({}, { memory });
+    const before = (await two.model.estimate(request)).diffusion;
+    two.fake.events = (op) => (op === 'sample' ? [compiles('controlNet')] : []);
+    const told: string[] = [];
+    await two.model.txt2img({
+      ...request,
+      onModel: ({ action, component = '', model }) => void (action === 'compile' && told.push(`${component} ${model}`)),
+    });
+    expect(told).toEqual([`controlNet ${two.model.info.name}`]);
+    expect((await two.model.estimate(request)).diffusion).toBe(before);
+    await two.runtime.dispose();
+  });
+
   it('have the name of the model whose graph it is, an upscaler its own', async () => {
     const two = await twoModels();
     const networks = { encodePrompt: 'textEncoder', sample: 'diffusionModel', upscale: 'upscaler' } as const;

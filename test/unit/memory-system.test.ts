@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { availableMemory, formatBytes } from '../../lib/memory/index.js';
+import { availableMemory, formatBytes, memoryOfProcess } from '../../lib/memory/index.js';
 import { byteSize } from '../../lib/options/index.js';
 
 const roots: string[] = [];
@@ -25,6 +25,22 @@ const group2 = (path: string, max: string, current: number, inactive: number) =>
   [`sys/fs/cgroup${path}/memory.max`]: `${max}\n`,
   [`sys/fs/cgroup${path}/memory.current`]: `${String(current)}\n`,
   [`sys/fs/cgroup${path}/memory.stat`]: `anon 5\nactive_file 77\ninactive_file ${String(inactive)}\n`,
+});
+
+describe('memory of a process', () => {
+  it('is the machine, or the tightest limit of its groups', () => {
+    const meminfo = { 'proc/meminfo': 'MemTotal: 9000 kB\nMemAvailable: 100 kB\n' };
+    expect(memoryOfProcess(machine(meminfo))).toBe(9000 * kb);
+    const nested = {
+      'proc/self/cgroup': '0::/a/b\n',
+      ...group2('/a/b', String(3000 * kb), 2900 * kb, 0),
+      ...group2('/a', String(2000 * kb), 10, 0),
+    };
+    expect(memoryOfProcess(machine({ ...meminfo, ...nested }))).toBe(2000 * kb);
+    const huge = { 'proc/self/cgroup': '0::/a\n', ...group2('/a', String(2 ** 40), 5, 0) };
+    expect(memoryOfProcess(machine({ ...meminfo, ...huge }))).toBe(9000 * kb);
+    expect(memoryOfProcess(machine({ 'proc/meminfo': '' }))).toBeGreaterThan(2 ** 20);
+  });
 });
 
 describe('available memory', () => {

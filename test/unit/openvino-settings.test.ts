@@ -1,5 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
+import { memoryOfProcess } from '../../lib/memory/index.js';
+import { findBackends } from '../../lib/cli/doctor/backends.js';
 import { chooseDevice } from '../../lib/sdk/devices.js';
+import { assertWeightsStay } from '../../lib/sdk/loadOptions.js';
 import { openvinoSettings } from '../../lib/sdk/openvino.js';
 import { failure } from '../support/native.js';
 
@@ -13,11 +16,11 @@ const loaded = (...devices: object[]) => ({ addon: { devices: () => devices } as
 
 describe('the settings of OpenVINO', () => {
   it('travel as lines of name=value, defaults written out', () => {
+    const half = `cacheBytes=${String(Math.floor(memoryOfProcess() / 2))}`;
     expect(openvinoSettings(undefined, 'openvino', 3).split('\n').sort()).toEqual(
-      ['device=CPU', 'precision=f32', 'streams=1', 'threads=3'].sort(),
+      ['device=CPU', 'precision=f32', 'streams=1', 'threads=3', half].sort(),
     );
     const all = openvinoSettings({ device: 'GPU.1', precision: 'bf16', streams: 1, cacheSize: 5 }, 'openvino', 0);
-    expect(openvinoSettings({ device: 'CPU', precision: 'bf16', streams: 2 }, 'openvino', 0)).toContain('streams=2');
     const inputs = openvinoSettings({ device: 'CPU', precision: 'f32', streams: 1, weightInputs: true }, 'openvino', 0);
     expect(inputs).toContain('weightInputs=1');
     expect(all).not.toContain('weightInputs');
@@ -63,7 +66,10 @@ describe('a setting that would do nothing beside the others', () => {
     ['diskCacheSize', { diskCacheSize: 7, diskCache: false }, 'add diskCache: true'],
     ['weightInputs', { weightInputs: true, precision: 'bf16' }, 'leave weightInputs away'],
     ['weightInputs', { weightInputs: true, device: 'GPU' }, 'leave weightInputs away'],
+    ['streams', { streams: 2 }, 'leave streams away'],
     ['streams', { streams: 2, device: 'GPU.1' }, 'leave streams away'],
+    ['diskCache', { diskCache: true, device: 'AUTO' }, 'name one device'],
+    ['diskCache', { diskCache: true, device: 'BATCH:CPU(4)' }, 'name one device'],
   ])('is refused: %s of %o', async (name, options, advice) => {
     const error = await refusal(options);
     expect(error).toMatchObject({ code: 'ERR_INVALID_OPTION', field: `openvino.${name}` });
@@ -75,9 +81,44 @@ describe('a setting that would do nothing beside the others', () => {
       { diskCacheSize: 7, diskCache: true },
       { weightInputs: true },
       { weightInputs: false, precision: 'bf16', device: 'GPU' } as const,
-      { streams: 4, precision: 'f16' } as const,
+      { diskCache: true, device: 'HETERO:GPU,CPU' },
+      { precision: 'f16' } as const,
     ])
       expect(openvinoSettings({ ...given, ...options }, 'openvino', 0)).toContain('precision=');
+  });
+});
+
+describe('weights that leave with every job', () => {
+  const refusal = (options: Parameters<typeof assertWeightsStay>[0], backend: string) =>
+    failure(
+      Promise.resolve().then(() => {
+        assertWeightsStay(options, backend);
+      }),
+    );
+
+  it('are refused where they are compiled', async () => {
+    for (const [field, options] of [
+      ['offloadToCpu', { offloadToCpu: true }],
+      ['maxVram', { offloadToCpu: false, maxVram: 2 }],
+    ] as const) {
+      expect(await refusal(options, 'openvino')).toMatchObject({ code: 'ERR_INVALID_OPTION', field });
+      expect(() => {
+        assertWeightsStay(options, 'cuda');
+      }).not.toThrow();
+    }
+    expect(() => {
+      assertWeightsStay({ offloadToCpu: false, maxVram: 0 }, 'openvino');
+    }).not.toThrow();
+  });
+});
+
+describe('a machine without OpenVINO', () => {
+  it('is told what the package brings, and that its CPU may be of AMD', () => {
+    // The missing module: there is no device of it.
+    const run = (): unknown => chooseDevice(loaded(cpu), 'openvino', undefined);
+    expect(run).toThrow(/the package brings the OpenVINO libraries|There is no package of it/);
+    const absent = findBackends({ backends: [], devices: [], platform: 'linux-x64' });
+    expect(absent.find(({ name }) => name === 'openvino')?.advice).toContain('AMD');
   });
 });
 

@@ -46,8 +46,8 @@ const needs: readonly Need[] = [
   },
   {
     name: 'openvino',
-    device: 'an Intel CPU, GPU or NPU',
-    libraries: { libopenvino: 'the OpenVINO runtime libraries' },
+    device: 'an x86-64 CPU of Intel or AMD, or an Intel GPU or NPU',
+    libraries: { libopenvino: '@node-diffusion/linux-x64-openvino again, which brings the OpenVINO libraries' },
   },
 ];
 

@@ -59,8 +59,8 @@ struct ActiveJob {
   bool abortGraphs = false;  // a CPU graph may stop between nodes: the caller checks for the empty result
   bool tiled = false;
   bool encodesImages = false;  // of Phase::Encode
-  // Of the weights of what decodes previews, of Phase::Sample.
-  std::set<ggml_backend_buffer_t> decoders;
+  // By the buffers of their weights: networks beside the diffusion model, of Phase::Sample.
+  std::map<ggml_backend_buffer_t, const char*> companions;
   uint64_t bytesTotal = 0;
   std::atomic<uint64_t> bytes{0};
   preview_t previewMode = PREVIEW_NONE;
@@ -141,20 +141,51 @@ Function procedureOf(ggml_backend_t backend, const char* name) {
       ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), name));
 }
 
-inline bool readsFrom(ggml_cgraph* graph, const std::set<ggml_backend_buffer_t>& buffers) {
-  const int nodes = buffers.empty() ? 0 : ggml_graph_n_nodes(graph);
+// Of the networks beside the diffusion model the one whose weights the graph reads; null: none.
+inline const char* companionOf(const ActiveJob& job, ggml_cgraph* graph) {
+  const int nodes = job.companions.empty() ? 0 : ggml_graph_n_nodes(graph);
   for (int i = 0; i < nodes; ++i)
-    for (const ggml_tensor* source : ggml_graph_node(graph, i)->src)
-      if (source != nullptr && buffers.count(source->buffer) != 0) return true;
-  return false;
+    for (const ggml_tensor* source : ggml_graph_node(graph, i)->src) {
+      if (source == nullptr) continue;
+      const auto found = job.companions.find(source->buffer);
+      if (found != job.companions.end()) return found->second;
+    }
+  return nullptr;
 }
 
-// Between two steps of a run its previews are decoded.
+// Between two steps of a run its previews are decoded, and a ControlNet works before each evaluation.
 inline const char* componentOf(const ActiveJob& job, ggml_cgraph* graph) {
-  if (job.phase == Phase::Sample) return readsFrom(graph, job.decoders) ? "vae" : "diffusionModel";
+  if (job.phase == Phase::Sample) {
+    const char* companion = companionOf(job, graph);
+    return companion != nullptr ? companion : "diffusionModel";
+  }
   if (job.phase == Phase::Upscale) return "upscaler";
   return job.phase == Phase::Encode && !job.encodesImages ? "textEncoder" : "vae";
 }
+
+// Touches a job while a backend compiles or evaluates a whole graph, which may take long and tells nothing.
+// It does so as long as the process computes: one that waits for itself has stopped.
+class Heartbeat {
+ public:
+  Heartbeat(Job& job, bool wanted) {
+    if (wanted) thread_ = std::jthread([&job](const std::stop_token& stop) { beat(job, stop); });
+  }
+
+ private:
+  static void beat(Job& job, const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mutex);
+    std::clock_t before = std::clock();
+    while (
+        !wake.wait_for(lock, stop, std::chrono::milliseconds(250), [&] { return stop.stop_requested(); })) {
+      const std::clock_t now = std::clock();
+      if (now - before > CLOCKS_PER_SEC / 100) job.touch();
+      before = now;
+    }
+  }
+  std::jthread thread_;
+};
 
 // Tells the job of the compilation of a graph while it lives.
 class CompileListening {
@@ -171,6 +202,7 @@ class CompileListening {
   }
   CompileListening(const CompileListening&) = delete;
   CompileListening& operator=(const CompileListening&) = delete;
+  bool listens() const { return set_ != nullptr; }
 
  private:
   using Listener = void (*)(void*, const char*, int, double, uint64_t);
@@ -215,6 +247,7 @@ inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
   if (setAbort == nullptr) return ggml_backend_graph_compute(backend, graph);
   if (active->abortGraphs && active->job.cancelled()) return GGML_STATUS_ABORTED;
   const CompileListening listening(backend, graph);
+  const Heartbeat heartbeat(active->job, listening.listens());
   setAbort(backend, shouldAbort, active);
   const ggml_status status = ggml_backend_graph_compute(backend, graph);
   setAbort(backend, nullptr, nullptr);

@@ -82,9 +82,12 @@ inline void checkDevice(const std::string& device, const std::string& options) {
   if (options.empty()) return;
   takeErrorLines();
   ggml_backend_t backend = ggml_backend_init_by_name(device.c_str(), options.c_str());
-  if (backend == nullptr)
-    throw EngineError(ErrorCode::BackendUnavailable,
-                      "The device \"" + device + "\" cannot be used: " + takeErrorLines());
+  if (backend == nullptr) {
+    const std::string why = takeErrorLines();
+    const bool option = why.find("invalid option: ") != std::string::npos;
+    throw EngineError(option ? ErrorCode::InvalidOption : ErrorCode::BackendUnavailable,
+                      "The device \"" + device + "\" cannot be used: " + why);
+  }
   ggml_backend_free(backend);
 }
 

@@ -215,12 +215,18 @@ lora::WeightsMemory Model::weightsMemory() {
   std::map<std::string, ggml_tensor*> text;
   std::map<std::string, ggml_tensor*> diffusion;
   std::map<std::string, ggml_tensor*> vae;
+  std::map<std::string, ggml_tensor*> control;
   sd.cond_stage_model->get_param_tensors(text);
   sd.diffusion_model->get_param_tensors(diffusion);
   sd.first_stage_model->get_param_tensors(vae, "vae");
   memory.compiled = {{"textEncoder", upstream::compiledBytes(sd.clip_backend, text)},
                      {"diffusionModel", upstream::compiledBytes(sd.backend, diffusion)},
-                     {"vae", upstream::compiledBytes(sd.vae_backend, vae)}};
+                     {"vae", upstream::compiledBytes(sd.vae_backend, vae)},
+                     {"controlNet", 0}};
+  if (sd.control_net) {  // which alone has such a backend
+    sd.control_net->control_net.get_param_tensors(control);
+    memory.compiled["controlNet"] = upstream::compiledBytes(sd.control_net_backend, control);
+  }
   return memory;
 }
 

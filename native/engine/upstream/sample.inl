@@ -161,15 +161,19 @@ Tensor Model::sample(const SampleParams& params, Job& job) {
 
 namespace upstream {
 
-// Where the weights of whatever may decode previews lie.
-inline std::set<ggml_backend_buffer_t> decoderBuffers(const StableDiffusionGGML& sd) {
-  std::map<std::string, ggml_tensor*> weights;
-  sd.first_stage_model->get_param_tensors(weights, "vae");
-  if (sd.preview_vae) sd.preview_vae->get_param_tensors(weights, "preview");
-  std::set<ggml_backend_buffer_t> buffers;
-  for (const auto& [name, weight] : weights)
-    if (weight->buffer != nullptr) buffers.insert(weight->buffer);
-  return buffers;
+// Where the weights of whatever works beside the diffusion model lie.
+inline std::map<ggml_backend_buffer_t, const char*> companionsOf(const StableDiffusionGGML& sd) {
+  std::map<std::string, ggml_tensor*> decoders;
+  std::map<std::string, ggml_tensor*> control;
+  sd.first_stage_model->get_param_tensors(decoders, "vae");
+  if (sd.preview_vae) sd.preview_vae->get_param_tensors(decoders, "preview");
+  if (sd.control_net) sd.control_net->control_net.get_param_tensors(control);
+  std::map<ggml_backend_buffer_t, const char*> companions;
+  for (const auto& [name, weight] : decoders)
+    if (weight->buffer != nullptr) companions[weight->buffer] = "vae";
+  for (const auto& [name, weight] : control)
+    if (weight->buffer != nullptr) companions[weight->buffer] = "controlNet";
+  return companions;
 }
 
 }  // namespace upstream
@@ -186,8 +190,8 @@ Tensor Model::runSampler(const SampleParams& params) {
                            : upstream::fromName("preview", params.preview, str_to_preview, PREVIEW_COUNT);
   if (active.previewMode == PREVIEW_TAE || active.previewMode == PREVIEW_VAE) {
     upstream::requirePart(impl_->leftOut.vae, "VAE");
-    active.decoders = upstream::decoderBuffers(sd);
   }
+  active.companions = upstream::companionsOf(sd);
   active.previewInterval = std::max(1, params.previewInterval);
   const upstream::GraphScope graphs(sd);
   std::vector<int> layers = params.slgLayers;
