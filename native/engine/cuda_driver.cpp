@@ -105,7 +105,7 @@ std::string openCublas(const std::string& named, const std::vector<std::string>&
 }
 
 std::string cudaProblem() {
-  const std::string driver = cudaDriverProblem(askCudaDriver());
+  std::string driver = cudaDriverProblem(askCudaDriver());
   if (!driver.empty()) return driver;
 #ifdef __linux__
   // Where NVIDIA's own packages put it; those for Debian and Fedora tell the loader too, other ways do not.

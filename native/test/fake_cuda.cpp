@@ -2,9 +2,9 @@
 // ND_FAKE_CUDA_VERSION says (as the driver counts, default 13000) and has no device. Whoever calls more than
 // that is noted in the file ND_FAKE_CUDA_LOG, by the function's name.
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #define ND_EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -15,10 +15,7 @@ constexpr int kNoDevice = 100;  // CUDA_ERROR_NO_DEVICE
 void note(const char* name) {
   const char* path = std::getenv("ND_FAKE_CUDA_LOG");
   if (path == nullptr) return;
-  if (std::FILE* file = std::fopen(path, "a")) {
-    std::fprintf(file, "%s\n", name);
-    std::fclose(file);
-  }
+  std::ofstream(path, std::ios::app) << name << '\n';
 }
 
 int noDevice() { return kNoDevice; }
