@@ -29,7 +29,8 @@ def make_net() -> nn.Sequential:
 
 def attach(unet: nn.Module) -> tuple[tuple[nn.Sequential, nn.Sequential], list[torch.utils.hooks.RemovableHandle]]:
     """The pair (for keys, for values), put before every cross-attention's `to_k` and `to_v`."""
-    nets = make_net(), make_net()
+    device = next(unet.parameters()).device
+    nets = make_net().to(device), make_net().to(device)
     hooks = []
     for name, layer in unet.named_modules():
         for ending, net in zip(("attn2.to_k", "attn2.to_v"), nets, strict=True):
@@ -40,7 +41,7 @@ def attach(unet: nn.Module) -> tuple[tuple[nn.Sequential, nn.Sequential], list[t
 
 def lift(net: nn.Sequential) -> dict[str, Tensor]:
     """State with the web UI's names: `linear.0` and `linear.2`, around the activation."""
-    state = {name: value.detach() for name, value in net.state_dict().items()}
+    state = {name: value.detach().cpu() for name, value in net.state_dict().items()}
     return {
         "linear.0.weight": spread(state["0.weight"], TEXT_RATIO),
         "linear.0.bias": state["0.bias"].clone(),

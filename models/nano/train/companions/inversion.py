@@ -1,4 +1,4 @@
-"""A textual-inversion embedding: one vector for a word that the model was not given.
+"""A textual-inversion embedding: vectors for a word that the model was not given.
 
 Lifted by repeating every element, as rows of the token embedding are.
 """
@@ -13,28 +13,36 @@ from ..narrow import Narrow
 from ..networks import TEXT_RATIO, TEXT_WIDTH
 from ..tokens import Tokenizer
 
-PLACEHOLDER = "!"  # a token that no prompt of the training has
+WORDS = ("!", "#", "$", "%")  # tokens that no prompt of the training has; each stands for a vector
+PLACEHOLDER = " ".join(WORDS)
 
 
 def attach(model: Narrow, tokenizer: Tokenizer, begin: str) -> tuple[nn.Parameter, torch.utils.hooks.RemovableHandle]:
-    """The placeholder gets a vector of its own, at first that of the word `begin`."""
+    """[vectors, 96]: the placeholders get vectors of their own, at first near that of the word `begin`."""
     table = model.text_encoder.get_input_embeddings()
-    vector = nn.Parameter(table.weight[tokenizer.ids([begin])[0, 1]].detach().clone())
-    token = int(tokenizer.ids([PLACEHOLDER])[0, 1])
+    first = table.weight[tokenizer.ids([begin])[0, 1]].detach()
+    generator = torch.Generator().manual_seed(0)
+    spread = torch.randn(len(WORDS), len(first), generator=generator).to(first.device) * first.std() / 4
+    vectors = nn.Parameter(first + spread)
+    tokens = tokenizer.ids([PLACEHOLDER])[0, 1 : len(WORDS) + 1].tolist()
+    if len(set(tokens)) != len(WORDS):
+        raise ValueError(f"{PLACEHOLDER!r} is not one token a word")
 
     def replace(_: nn.Module, args: tuple[Tensor], out: Tensor) -> Tensor:
-        return torch.where((args[0] == token)[..., None], vector, out)
+        for token, vector in zip(tokens, vectors, strict=True):
+            out = torch.where((args[0] == token)[..., None], vector, out)
+        return out
 
-    return vector, table.register_forward_hook(replace)
-
-
-def lift(vector: Tensor) -> Tensor:
-    """[96] to [768]."""
-    return vector.repeat_interleave(TEXT_RATIO)
+    return vectors, table.register_forward_hook(replace)
 
 
-def save_embedding(path: Path, vector: Tensor) -> None:
-    """`emb_params` [1, 768], float32, as the programs that read embeddings from safetensors expect."""
-    if vector.shape != (TEXT_WIDTH,):
-        raise ValueError(f"expected [{TEXT_WIDTH}], got {list(vector.shape)}")
-    save_file({"emb_params": lift(vector.detach())[None].contiguous()}, path, {"license": "OFL-1.1"})
+def lift(vectors: Tensor) -> Tensor:
+    """[n, 96] to [n, 768]."""
+    return vectors.repeat_interleave(TEXT_RATIO, -1)
+
+
+def save_embedding(path: Path, vectors: Tensor) -> None:
+    """`emb_params` [n, 768], float32, as the programs that read embeddings from safetensors expect."""
+    if vectors.dim() != 2 or vectors.shape[1] != TEXT_WIDTH:
+        raise ValueError(f"expected [n, {TEXT_WIDTH}], got {list(vectors.shape)}")
+    save_file({"emb_params": lift(vectors.detach().cpu()).contiguous()}, path, {"license": "OFL-1.1"})

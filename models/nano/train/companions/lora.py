@@ -35,8 +35,9 @@ def attach(unet: nn.Module, rank: int = RANK) -> tuple[dict[str, Adapter], list[
     for name, layer in unet.named_modules():
         if not isinstance(layer, nn.Linear) or not LINEAR.fullmatch(name):
             continue
-        down = nn.Parameter(torch.randn(rank, layer.in_features) / layer.in_features**0.5)
-        adapter = Adapter(down, nn.Parameter(torch.zeros(layer.out_features, rank)))
+        device = layer.weight.device
+        down = nn.Parameter((torch.randn(rank, layer.in_features) / layer.in_features**0.5).to(device))
+        adapter = Adapter(down, nn.Parameter(torch.zeros(layer.out_features, rank, device=device)))
         adapters[name] = adapter
         hooks.append(layer.register_forward_hook(lambda _, args, out, a=adapter: out + args[0] @ a.down.T @ a.up.T))
     return adapters, hooks
@@ -74,7 +75,7 @@ def save_lora(path: Path, adapters: dict[str, Adapter], title: str) -> None:
     """The lifted file: `…lora_down.weight`, `…lora_up.weight`, `…alpha` (= rank, so that the scale is 1), fp16."""
     tensors = {}
     for name, adapter in adapters.items():
-        down, up = lift(name, adapter.down.detach(), adapter.up.detach())
+        down, up = lift(name, adapter.down.detach().cpu(), adapter.up.detach().cpu())
         base = kohya_name(name)
         tensors[f"{base}.lora_down.weight"] = down.half().contiguous()
         tensors[f"{base}.lora_up.weight"] = up.half().contiguous()

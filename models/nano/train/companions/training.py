@@ -73,6 +73,7 @@ def fit(
     for parameter in parameters:
         parameter.requires_grad_(True)
     optimizer = torch.optim.AdamW(parameters, lr=plan.rate, betas=(0.9, 0.99), weight_decay=0)
+    device = next(model.unet.parameters()).device
     alphas, weights = alphas_cumprod().float(), min_snr_weight(alphas_cumprod())
     rng, generator = random.Random(plan.seed), torch.Generator().manual_seed(plan.seed)
     total = 0.0
@@ -85,12 +86,12 @@ def fit(
         times = spread_timesteps(plan.batch, generator)
         noise = torch.randn(clean.shape, generator=generator)
         share = alphas[times].view(-1, 1, 1, 1)
-        conditioning = model.text_encoder(ids).last_hidden_state
-        with torch.autocast("cpu", torch.bfloat16):
-            guess = model.unet(
-                share.sqrt() * clean + (1 - share).sqrt() * noise, times, encoder_hidden_states=conditioning
-            ).sample
-        loss = ((guess.float() - noise).square().mean((1, 2, 3)) * weights[times]).mean()
+        noisy = (share.sqrt() * clean + (1 - share).sqrt() * noise).to(device)
+        conditioning = model.text_encoder(ids.to(device)).last_hidden_state
+        with torch.autocast(device.type, torch.bfloat16):
+            guess = model.unet(noisy, times.to(device), encoder_hidden_states=conditioning).sample
+        errors = (guess.float() - noise.to(device)).square().mean((1, 2, 3))
+        loss = (errors * weights[times].to(device)).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -117,9 +117,9 @@ class Companions(unittest.TestCase):
 
     def test_embedding(self) -> None:
         vector = torch.randn(96)
-        inversion.save_embedding(self.folder / "e.safetensors", vector)
+        inversion.save_embedding(self.folder / "e.safetensors", torch.stack([vector, -vector]))
         wide = load_file(self.folder / "e.safetensors")["emb_params"]
-        self.assertEqual(list(wide.shape), [1, 768])
+        self.assertEqual(list(wide.shape), [2, 768])
         token, ids = 256, torch.tensor([[49406, 256, *[49407] * 75]])
         outputs = []
         for encoder, row in ((self.narrow.text_encoder, vector), (self.text_encoder, wide[0])):
