@@ -66,7 +66,9 @@ async function inpaint() {
 
   const variations = [];
   for (const variationStrength of [0, 0.25, 0.5, 0.75, 1])
-    variations.push(await draw('a face', { sampler: 'euler', steps: 6, variationSeed: 2, variationStrength }));
+    variations.push(
+      await draw('small red apple', { sampler: 'euler', steps: 16, variationSeed: 2, variationStrength }),
+    );
   await strip('variation.png', variations);
 }
 

@@ -1,8 +1,23 @@
 import { beforeAll, expect, it } from 'vitest';
-import { createRuntime, embeddedModelInfo, fileSha256, Latent, type Model, type RawImage } from '../../lib/index.js';
+import {
+  createRuntime,
+  embeddedModelInfo,
+  ensureEmbeddedModel,
+  fileSha256,
+  Latent,
+  type Model,
+  type RawImage,
+} from '../../lib/index.js';
 import { readPng } from '../support/sdcli/index.js';
 import { psnr } from './psnr.js';
-import { readArray, readReference, type ReferenceArrays, type ReferenceCase, referencePath } from './reference.js';
+import {
+  readArray,
+  readLifted,
+  readReference,
+  type ReferenceArrays,
+  type ReferenceCase,
+  referencePath,
+} from './reference.js';
 
 const { cases, minimumPsnr, weightsSha256 } = readReference();
 
@@ -20,6 +35,14 @@ beforeAll(async () => {
 
 it('the weights are those of the reference', async () => {
   expect(await fileSha256((await embeddedModelInfo()).narrow.path)).toBe(weightsSha256);
+});
+
+it('diffusers read the lifted files, and found in them what drew the pictures', async () => {
+  const lifted = readLifted();
+  expect(lifted.weightsSha256).toBe(weightsSha256);
+  const { checkpoint, taesd } = await ensureEmbeddedModel();
+  expect(await fileSha256(checkpoint)).toBe(lifted.checkpointSha256);
+  expect(await fileSha256(taesd)).toBe(lifted.taesdSha256);
 });
 
 it.concurrent.each(cases.map((reference, index) => ({ name: reference.name, reference, index })))(

@@ -52,6 +52,17 @@ export function readReference(): Reference {
   return JSON.parse(readFileSync(referencePath('reference.json'), 'utf8')) as Reference;
 }
 
+/** What `check_lifted.py` wrote: of which files diffusers' own readers made the models of the references. */
+export interface LiftedFiles {
+  readonly weightsSha256: string;
+  readonly checkpointSha256: string;
+  readonly taesdSha256: string;
+}
+
+export function readLifted(): LiftedFiles {
+  return JSON.parse(readFileSync(referencePath('lifted.json'), 'utf8')) as LiftedFiles;
+}
+
 /** Little-endian f32, row by row. */
 export function readArray({ file, shape }: ReferenceArray): Float32Array {
   const bytes = readFileSync(referencePath(file));

@@ -2,15 +2,15 @@
 // one; any change to it shows here. `test/unit/embedded-lift.test.ts` makes both again and compares.
 
 /** `<name>.safetensors` in models/nano are the narrow weights; the lifted files' names begin with it. */
-export const embeddedName = 'nano-v1';
+export const embeddedName = 'nano-v2';
 
 /** The narrow weights. */
-export const narrowSha256 = '07a641ee17a01463e9e49fe3e741b8caa9e0cfc3699b5b87380bbac585c1426e';
+export const narrowSha256 = '43f98d6c1d8a0ac7d27297b5dde4a96b1e31a3af40a40daf0cd27e33be823ab3';
 
 /** The lifted checkpoint. */
-export const checkpointSha256 = 'c4cfc8c6bf6c2a2ca56bd3c09312b4ab38499b53407ffd57e531d4788ef01172';
+export const checkpointSha256 = '9251ab9500058c4f0627839163e12122788bf0c48484c12de008e2e1f9f1df12';
 export const checkpointBytes = 892_969_320;
 
 /** The lifted TAESD. */
-export const taesdSha256 = '611b92e8e1a70ca248519c0ffaec91bb0cf0fcc1605973e46db9325c80f53ced';
+export const taesdSha256 = 'a5067c0415ef34a6c6cca573135c31db2d01db472969fa3d56a6243e10873a41';
 export const taesdBytes = 4_903_190;

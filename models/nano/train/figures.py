@@ -134,6 +134,17 @@ def pair_figures(sampler: Sampler, concepts: list[Concept], known: Tensor) -> di
     }
 
 
+def enlarged(small: Tensor) -> Tensor:
+    """[n, 3, h, w] at twice its height and width."""
+    return functional.interpolate(small, scale_factor=2, mode="bicubic", align_corners=False).clamp(-1, 1)
+
+
+def second_pass(sampler: Sampler, names: list[str], large: Tensor, strength: float) -> Tensor:
+    """Image to image over enlarged pictures [n, 3, h, h], as a hires pass with an upscaler of pixels does."""
+    starts, size = encode(sampler.autoencoder, list(large)), large.shape[-1]
+    return sampler.pictures([Request(n, 5, size, start=s, strength=strength) for n, s in zip(names, starts, strict=True)])
+
+
 def hires_figures(sampler: Sampler, concepts: list[Concept], small: Tensor) -> dict[str, dict[str, float]]:
     """Pictures of 128x128, one a concept, enlarged and drawn on at 256x256, by strength: the share nearest to their own.
 
@@ -141,13 +152,10 @@ def hires_figures(sampler: Sampler, concepts: list[Concept], small: Tensor) -> d
     the enlarged picture alone.
     """
     known, labels = originals(concepts, 256), torch.arange(len(concepts))
-    large = functional.interpolate(small, size=(256, 256), mode="bicubic", align_corners=False).clamp(-1, 1)
-    starts, names = encode(sampler.autoencoder, list(large)), [concept.name for concept in concepts]
+    names, large = [concept.name for concept in concepts], enlarged(small)
     figures: dict[str, dict[str, float]] = {"enlarged": {"detail": detail(large) / detail(known)}}
     for strength in HIRES_STRENGTHS:
-        drawn = sampler.pictures(
-            [Request(n, 5, 256, start=s, strength=strength) for n, s in zip(names, starts, strict=True)]
-        )
+        drawn = second_pass(sampler, names, large, strength)
         figures[f"strength{strength}"] = top1(sampler.model, drawn, known, labels) | {
             "detail": detail(drawn) / detail(known)
         }
