@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Makes another narrow file the embedded model: `node scripts/nano-pins.mjs nano-v1` pins models/nano/nano-v1.safetensors and what
+ * Makes another narrow file the embedded model: `node scripts/nano-pins.mjs nano-v2` pins models/nano/nano-v2.safetensors and what
  * lifting makes of it in lib/model/embedded/pins.ts. Build the TypeScript afterwards (npm run build:ts).
  */
 import { createHash } from 'node:crypto';

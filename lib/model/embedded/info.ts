@@ -12,7 +12,7 @@ export interface EmbeddedFileInfo {
 }
 
 export interface EmbeddedModelInfo {
-  /** With the version, e.g. `nano-v1`. */
+  /** With the version, e.g. `nano-v2`. */
   readonly name: string;
   /** SPDX identifier. */
   readonly license: string;
