@@ -9,6 +9,7 @@ import torch
 
 from .autoencoder import train_autoencoder
 from .card import table
+from .compare import report
 from .concepts import read_concepts
 from .config import Config
 from .diffusion import train_diffusion
@@ -17,7 +18,7 @@ from .narrow import save_narrow
 from .progress import Log
 from .sampling import Request, Sampler
 from .sheets import contact_sheet
-from .sources import NANO, TRAIN
+from .sources import TRAIN, embedded_path
 from .tokens import Tokenizer
 
 
@@ -25,7 +26,9 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m train", description=__doc__)
     parser.add_argument(
-        "--out", type=Path, default=NANO / "nano-v1.safetensors", help="also writes .json and .png beside it"
+        "--out",
+        type=Path,
+        help="also writes .json and .png beside it (default: narrow.safetensors in the state folder)",
     )
     parser.add_argument("--stage", choices=("all", "autoencoder"), default="all", help="autoencoder: stop after it")
     parser.add_argument("--state", type=Path, default=TRAIN / ".state", help="folder for what an interrupted run left")
@@ -38,11 +41,22 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--save-every", type=int, default=Config.save_every, help="steps between states and log lines")
     parser.add_argument("--limit", type=int, help="only the first so many concepts, for a quick trial")
     parser.add_argument("--pid-file", type=Path, help="write the process id here, to stop and continue the training")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.out = options.out or options.state / "narrow.safetensors"
+    return options
+
+
+def against_embedded(measured: dict) -> str:
+    """Whether this file is worse than the embedded one, whose measure is kept here under its name."""
+    kept = TRAIN / f"measure-{embedded_path().stem}.json"
+    try:
+        return report(measured, json.loads(kept.read_text(encoding="utf-8")))[0]
+    except (FileNotFoundError, ValueError) as error:
+        return f"not compared with the embedded model: {error}"
 
 
 def main() -> None:
-    """Run the stages, measure, draw the sheet, print the card's table."""
+    """Run the stages, measure, draw the sheet, print the card's table and how it compares with the embedded model."""
     options = parse()
     torch.set_num_threads(options.threads)
     options.state.mkdir(parents=True, exist_ok=True)
@@ -71,6 +85,7 @@ def main() -> None:
     sampler = Sampler(model.to(config.device), Tokenizer(), steps=16)
     contact_sheet(sampler.pictures([Request(name, 1) for name in names])).save(options.out.with_suffix(".png"))
     print(table([measured]))
+    print(against_embedded(measured))
 
 
 if __name__ == "__main__":
