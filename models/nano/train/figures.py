@@ -47,7 +47,7 @@ class Nearest:
 
 
 def top1(model: Narrow, drawn: Tensor, known: Tensor, labels: Tensor) -> dict[str, float]:
-    """Share of drawn pictures whose nearest known picture is that of their own concept; `both`: by either way at once."""
+    """Share of drawn pictures whose nearest known one is that of their own concept; `both`: by either way at once."""
     figures: dict[str, float] = {}
     for name, change in (("", centred), ("Uncentred", lambda pictures: pictures)):
         found = Nearest.of(model, change(drawn), change(known))
@@ -146,7 +146,7 @@ def second_pass(sampler: Sampler, names: list[str], large: Tensor, strength: flo
 
 
 def hires_figures(sampler: Sampler, concepts: list[Concept], small: Tensor) -> dict[str, dict[str, float]]:
-    """Pictures of 128x128, one a concept, enlarged and drawn on at 256x256, by strength: the share nearest to their own.
+    """Pictures of 128x128, one a concept, enlarged and drawn on at 256x256, by strength: share nearest to their own.
 
     `detail`: the mean step between neighbouring pixels, as a share of the originals' at that size; beside it that of
     the enlarged picture alone.

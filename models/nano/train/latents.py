@@ -19,9 +19,9 @@ LARGE, SMALL, PLACED, HALVES, HUGE = 12, 6, 6, 4, 3
 
 @dataclass
 class Latents:
-    """`large` [concepts, 12, 4, 16, 16], `small` [concepts, 6, 4, 8, 8], `placed` as large, `huge` [concepts, 3, 4, 32, 32].
+    """`large` [concepts, 12, 4, 16, 16], `small` [concepts, 6, 4, 8, 8], `huge` [concepts, 3, 4, 32, 32].
 
-    `placed` are small objects anywhere in a large picture: without them img2img moves everything to the middle.
+    `placed`, as large, are small objects anywhere in the picture: without them img2img moves everything to the middle.
     `left` and `right` [concepts, 4, 4, 16, 8] are halves of 128x128 pictures; any two make a pair.
     """
 
@@ -35,13 +35,14 @@ class Latents:
 
 def fingerprint(autoencoder: AutoencoderTiny) -> str:
     """Short hash of the encoder's weights: latents of another encoder are of no use."""
-    return digest_of(value.detach().cpu().float().numpy().tobytes() for value in autoencoder.encoder.state_dict().values())
+    values = autoencoder.encoder.state_dict().values()
+    return digest_of(value.detach().cpu().float().numpy().tobytes() for value in values)
 
 
 def pictures_of(concepts: list[Concept]) -> str:
     """Short hash of the concepts' names and pictures: those of another list, font or place are of no use."""
-    parts = ((concept.name.encode(), to_tensor(place(draw_emoji(concept.character))).numpy().tobytes()) for concept in concepts)
-    return digest_of(part for pair in parts for part in pair)
+    pictures = (to_tensor(place(draw_emoji(concept.character))).numpy().tobytes() for concept in concepts)
+    return digest_of(part for pair in zip((c.name.encode() for c in concepts), pictures, strict=True) for part in pair)
 
 
 @torch.no_grad()

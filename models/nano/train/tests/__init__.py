@@ -1,1 +1,1 @@
-"""`python -m unittest discover -s train/tests -t .` in models/nano; needs PyTorch, no font and no GPU."""
+"""`python -m train.tests` in models/nano, or `npm run test:train`. Needs what a training needs, and no GPU."""

@@ -22,7 +22,6 @@ def run(folder: Path, stops: tuple[int, ...]) -> tuple[nn.Module, Narrow]:
     autoencoder, model = None, None
     for stop in stops:
         config = replace(config, stop_after=stop)
-        torch.manual_seed(3)
         autoencoder = train_autoencoder(config, log)
     for stop in stops:
         model = train_diffusion(replace(config, stop_after=stop), autoencoder, log)
