@@ -1,11 +1,13 @@
 """The figures of the measure, of pictures whose right answer is known."""
 
+import random
 import unittest
 from unittest import mock
 
 import torch
 from torch import Tensor
 
+from .. import limits
 from ..figures import hires_figures, img2img_figures, missed, originals, pair_figures, seed_difference, top1
 from ..latents import decode
 from ..pictures import draw_emoji, place, to_tensor
@@ -42,6 +44,23 @@ class Top1(unittest.TestCase):
         self.assertAlmostEqual(figures["hash"], 1 - 3 / COUNT, places=6)
         self.assertAlmostEqual(figures["latent"], 1 - 3 / COUNT, places=6)
         self.assertAlmostEqual(figures["both"], 1 - 5 / COUNT, places=6)
+
+
+class Limits(unittest.TestCase):
+    def test_views_that_are_not_moved_are_the_originals(self) -> None:
+        with mock.patch("train.limits.SCALE", (1, 1)), mock.patch("train.limits.SHIFT", 0):
+            still = limits.moved(concepts(), random.Random(1)).unflatten(0, (COUNT, -1))
+        moved = limits.moved(concepts(), random.Random(1)).unflatten(0, (COUNT, -1))
+        self.assertEqual(still.shape[1], limits.VIEWS)
+        self.assertTrue(torch.equal(still, known()[:, None].expand_as(still)))
+        self.assertTrue((moved != still).flatten(2).any(-1).all())
+
+    def test_of_few_concepts_all_are_told_apart(self) -> None:
+        some = concepts()[:4]
+        figures = limits.limits(model(), some)
+        self.assertEqual((figures["moved"]["latent"], figures["decoded"]["both"]), (1, 1))
+        with mock.patch("train.limits.originals", return_value=known()[[1, 0, 3, 2]]):
+            self.assertEqual(limits.limits(model(), some)["moved"]["latent"], 0)
 
 
 class Seeds(unittest.TestCase):
