@@ -142,7 +142,8 @@ def enlarged(small: Tensor) -> Tensor:
 def second_pass(sampler: Sampler, names: list[str], large: Tensor, strength: float) -> Tensor:
     """Image to image over enlarged pictures [n, 3, h, h], as a hires pass with an upscaler of pixels does."""
     starts, size = encode(sampler.autoencoder, list(large)), large.shape[-1]
-    return sampler.pictures([Request(n, 5, size, start=s, strength=strength) for n, s in zip(names, starts, strict=True)])
+    asked = zip(names, starts, strict=True)
+    return sampler.pictures([Request(n, 5, size, start=s, strength=strength) for n, s in asked])
 
 
 def hires_figures(sampler: Sampler, concepts: list[Concept], small: Tensor) -> dict[str, dict[str, float]]:

@@ -163,6 +163,16 @@ class Card(unittest.TestCase):
         self.assertEqual(lines[1], ["---"] * 3)
         self.assertEqual(lines[2:], [[name, f"{n / 1000:.3g}", "-"] for n, (name, _) in enumerate(ROWS)])
 
+    def test_the_model_card_has_the_figures_of_the_embedded_models_measure(self) -> None:
+        name = embedded_path().stem
+        kept = json.loads((TRAIN / f"measure-{name}.json").read_text(encoding="utf-8"))
+        card = (NANO / "README.md").read_text(encoding="utf-8").split("\n## What was measured\n")[1].split("\n## ")[0]
+        rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in card.split("\n") if row.startswith("|")]
+        self.assertTrue(rows, "the card has no table")
+        column = rows[0].index(name)
+        expected = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table([kept]).split("\n")]
+        self.assertEqual([[row[0], row[column]] for row in rows], expected)
+
 
 if __name__ == "__main__":
     unittest.main()
