@@ -17,3 +17,15 @@ set(GGML_CUDA ON)
 # Without it the module is linked with the driver's libcuda, of which there is no stub, and machines without a driver could
 # not load it. It costs the growing of ggml's memory pool in place.
 set(GGML_CUDA_NO_VMM ON)
+# As for C and C++: asserts name their file, without the folder of the machine that built it.
+foreach(map "${CMAKE_SOURCE_DIR}/=" "${ND_ENGINE_DIR}/=engine/")
+  add_compile_options("$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-ffile-prefix-map=${map}>")
+endforeach()
+
+# Called after ggml. The module hands out what ggml asks it for and nothing else: its templates have static variables, which
+# glibc keeps once for the whole process, so another package's copy of this backend would share them and skip its own set-up.
+function(nd_hide_cuda)
+  set(script "${CMAKE_SOURCE_DIR}/native/cmake/cuda.exports")
+  target_link_options(ggml-cuda PRIVATE "-Wl,--version-script=${script}")
+  set_property(TARGET ggml-cuda APPEND PROPERTY LINK_DEPENDS "${script}")
+endfunction()

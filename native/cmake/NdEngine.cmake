@@ -53,6 +53,9 @@ endif()
 if(ND_VULKAN)
   nd_guard_vulkan()
 endif()
+if(ND_CUDA)
+  nd_hide_cuda()
+endif()
 
 # ggml's arithmetic is nine tenths of every run, and tens of times slower under a sanitizer. What hands it its work, its
 # threads, its barriers and its memory (ggml-cpu.c, ggml-base) stays instrumented.

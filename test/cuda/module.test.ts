@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { packageRoot } from '../../lib/here.js';
 import { loadAddon } from '../../lib/native/index.js';
-import { ceiling, compareVersions, dynamicSection } from '../../scripts/package/elf.mjs';
+import { ceiling, compareVersions, dynamicSection, read } from '../../scripts/package/elf.mjs';
+import { machinePaths } from '../package/binary.js';
 import { type ChildEnd, runChild, said } from '../support/child/run.js';
 
 const modules = dirname(loadAddon({ backends: false }).path);
@@ -45,7 +46,8 @@ function told(end: ChildEnd): Told {
 describe('the module of CUDA', () => {
   it('needs the runtime that lies beside it, cuBLAS, and what the addon needs', () => {
     const { needed, runpath, rpath } = dynamicSection(module);
-    const known = /^(?:lib(?:c|m|stdc\+\+|gcc_s)\.so\.\d|ld-linux[\w-]*\.so\.\d|libnode-diffusion-ggml-base\.so)$/;
+    const known =
+      /^(?:lib(?:c|m|stdc\+\+|gcc_s)\.so\.\d|ld-linux[\w-]*\.so\.\d|libnode-diffusion-ggml-base-[\w.-]+\.so)$/;
     const beyond = needed.filter((library) => !known.test(library)).sort();
     expect(beyond).toEqual(['libcublas.so.13', 'libcudart.so.13']);
     expect({ runpath, rpath }).toEqual({ runpath: ['$ORIGIN'], rpath: [] });
@@ -53,6 +55,15 @@ describe('the module of CUDA', () => {
     const core = join(modules, 'node-diffusion.node');
     for (const family of ['GLIBC', 'GLIBCXX'] as const)
       expect(compareVersions(ceiling([module], family), ceiling([core], family)), family).toBeLessThanOrEqual(0);
+  });
+
+  it('exports what ggml asks a module for, and nothing that another copy of this backend in the process would share', () => {
+    const lines = read('nm', ['-D', '--defined-only', module]).trim().split('\n');
+    expect(lines.map((line) => line.split(' ').slice(1).join(' '))).toEqual(['T ggml_backend_init']);
+  });
+
+  it('carries no path of the machine it was built on', () => {
+    expect(machinePaths(module)).toEqual([]);
   });
 
   it('is loaded where the driver is new enough, and finds no device', async () => {
