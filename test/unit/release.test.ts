@@ -59,6 +59,12 @@ describe('the workflow of a release', () => {
     expect(job('lint')).toContain('npm run check:package');
     expect(job('modules')).toContain('mesa-vulkan-drivers');
     expect(job('modules')).toContain('npm run test:${{ matrix.backend }}');
+    expect(job('cuda')).toContain('npm run test:cuda');
+  });
+
+  it('unpacks no artifact over another: every platform has a tarball of the main package, and they come at once', () => {
+    expect(text).toContain('actions/download-artifact');
+    expect(text).not.toContain('merge-multiple');
   });
 });
 
