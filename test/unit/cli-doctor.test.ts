@@ -137,6 +137,13 @@ describe('doctor', () => {
     for (const fact of ['no such file', 'npm run build', 'weights are gone', 'v20.9.0']) expect(text).toContain(fact);
   });
 
+  it('keeps a long name of a place apart from its path', async () => {
+    const sources = ['NODE_DIFFUSION_BINARY', 'platform package', 'local build'] as const;
+    const attempts = sources.map((source) => ({ source, path: '/p/node-diffusion.node', problem: 'no such file' }));
+    const text = reportText(await gatherReport({ diagnose: () => ({ ...broken, attempts }), pictures, probe }));
+    for (const source of sources) expect(text).toMatch(new RegExp(`^  ${source} +/p/node-diffusion.node: `, 'm'));
+  });
+
   it('ends with 1 when the addon cannot be loaded', async () => {
     let out = '';
     const output = { isTTY: false, columns: 80, write: (text: string) => void (out += text) };

@@ -2,7 +2,7 @@ import { formatBytes } from '../progress/format.js';
 import type { DoctorReport } from './gather.js';
 
 function row(name: string, value: string): string {
-  return `  ${name.padEnd(16)}${value}`;
+  return `  ${name.padEnd(15)} ${value}`;
 }
 
 /** The report for people: sections with a row for each fact, problems last. */
