@@ -66,7 +66,7 @@ class Companions(unittest.TestCase):
         plain = self.draw(self.narrow.unet, self.context)
         adapters, hooks = lora.attach(self.narrow.unet)
         for adapter in adapters.values():
-            nn.init.normal_(adapter.up, std=0.05)
+            nn.init.normal_(adapter.up, std=0.1)
             for part in (adapter.down, adapter.up):
                 part.data = part.data.half().float()
         narrow = self.draw(self.narrow.unet, self.context)
