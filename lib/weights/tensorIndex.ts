@@ -131,7 +131,7 @@ export class TensorIndex {
       both(
         stem.slice(diffusion.length),
         dotted,
-        ['lora_unet_', 'lycoris_', 'lycoris_unet_', 'lora_transformer_'],
+        ['lora_unet_', 'lycoris_', 'lycoris_unet_', 'lora_transformer_', 'oft_unet_'],
         stem,
       );
       return;
