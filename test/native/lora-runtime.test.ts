@@ -12,7 +12,7 @@ const request = { ...tiny, cfgScale: 1, negativePrompt: '' } as const;
 const random = seeded(4);
 const linear = 'lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_v';
 const conv = 'lora_unet_input_blocks_1_0_in_layers_2';
-const factor = (shape: readonly number[]): Part => random(shape, 0.25);
+const factor = (shape: readonly number[]): Part => random(shape, 0.35);
 const kinds: Readonly<Record<string, Readonly<Record<string, Part>>>> = {
   LoCon: {
     [`${conv}.lora_up.weight`]: factor([320, 4, 1, 1]),
