@@ -40,6 +40,7 @@ export function factsOf({ parts, family }: LoraModule): ModuleFacts {
     const blocks = parts.get('blocks')?.shape ?? [];
     return of(blocks.length === 4 ? 'boft' : 'oft', blocks.at(-1));
   }
+  if (has('rotations')) return of('oft', parts.get('rotations')?.shape.at(-1));
   if (has('a1', 'a2', 'b1', 'b2')) return of('glora', Math.min(first(parts.get('a1')), first(parts.get('a2'))));
   if (has('weight', 'on_input')) return of('ia3');
   if (has('diff') || has('diff_b')) return of('full');
@@ -180,13 +181,19 @@ function mainDelta(file: LoraFile, module: LoraModule, facts: ModuleFacts, place
   const scale = isTurn ? boundOf(file, module, shape.rows) : isWhole ? 1 : scaleOf(file, module, rank);
   const names = partNames[kind];
   const given = Object.fromEntries(names.map((name) => [name, get(name)]));
+  // Files of LyCORIS before `oft_blocks` hold what the blocks make: rotations, whose alpha says nothing.
+  const rotations = kind === 'oft' && get('blocks') === undefined ? get('rotations') : undefined;
+  if (rotations !== undefined) given.blocks = rotations;
   const delta: DeltaShape = {
     kind,
     scale,
     rowOffset,
     rows: shape.rows,
     rank: 0,
-    flag: kind === 'ia3' ? (file.scalars.get(get('on_input')?.name ?? '') ?? 0) !== 0 : (shape.flag ?? false),
+    flag:
+      kind === 'ia3'
+        ? (file.scalars.get(get('on_input')?.name ?? '') ?? 0) !== 0
+        : (shape.flag ?? false) || rotations !== undefined,
     parts: partsOf({ ...given, dora: facts.isDora ? get('dora') : undefined }),
   };
   return { tensor, tensorRows, delta };
@@ -250,5 +257,6 @@ function sizesOf({ parts }: LoraModule, kind: DeltaKind, columns: number, whole:
 
 /** Bound of the norm of OFT's and BOFT's blocks: alpha for each output row, in LyCORIS and in kohya's OFT. 0: none. */
 function boundOf(file: LoraFile, module: LoraModule, rows: number): number {
+  if (!module.parts.has('blocks')) return 0;
   return (file.scalars.get(module.parts.get('alpha')?.name ?? '') ?? 0) * rows;
 }

@@ -20,6 +20,7 @@ export type PartName =
   | 'diff'
   | 'diff_b'
   | 'blocks'
+  | 'rotations'
   | 'rescale'
   | 'a1'
   | 'a2'
@@ -72,7 +73,7 @@ const suffixes: readonly (readonly [string, PartName, ('lokr' | 'hada')?])[] = [
   ['.w_norm', 'diff'],
   ['.b_norm', 'diff_b'],
   ['.oft_blocks', 'blocks'],
-  ['.oft_diag', 'blocks'],
+  ['.oft_diag', 'rotations'],
   ['.rescale', 'rescale'],
   ...(['a1', 'a2', 'b1', 'b2'] as const).map((part) => [`.${part}.weight`, part] as const),
   ['.on_input', 'on_input'],

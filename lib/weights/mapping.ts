@@ -68,7 +68,7 @@ const words = [
   ...['conv_in', 'conv_out', 'conv_norm_out', 'conv_shortcut'],
 ];
 const underscores = new RegExp(`(${words.join('|')})|_`, 'g');
-const underscored = /^(?:lora|lycoris)_(?:unet_|transformer_(?!blocks_))?(?!te\d?_|vae_)/;
+const underscored = /^(?:lora|lycoris|oft)_(?:unet_|transformer_(?!blocks_))?(?!te\d?_|vae_)/;
 
 /** Names that the engine's table has, but loses the underscore of when they come from a LoRA of a UNet. */
 const embeddings: readonly (readonly [RegExp, string])[] = [

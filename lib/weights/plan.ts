@@ -72,6 +72,9 @@ export function planSet(loras: readonly PlannedLora[], index: TensorIndex, archi
   return { files, targets, reports, warnings, notAtRuntime: [...notAtRuntime] };
 }
 
+/** Tables that the engine looks rows up in, without its adapter: of tokens, positions and T5's distances. */
+const tables = /embedding|\.embed_tokens\.|\.shared\.weight$|\.relative_attention_bias\./;
+
 /** What keeps a delta from the engine's adapter, which knows linear layers and convolutions. */
 function runtimeFault(
   tensor: NativeTensorInfo,
@@ -80,7 +83,10 @@ function runtimeFault(
   index: TensorIndex,
 ): string | undefined {
   if ('dora' in delta.parts) return 'DoRA';
-  if (tensor.name.includes('embedding')) return 'embeddings';
+  if (tables.test(tensor.name)) return 'embeddings';
+  // Matrices that are no layer's weight, and so never reach the adapter: `text_projection`, `pos_embed`, `modulation`.
+  if (tensor.shape.length > 1 && !tensor.name.endsWith('.weight'))
+    return tensor.name.slice(tensor.name.lastIndexOf('.') + 1);
   if (delta.kind === 'lora') return undefined;
   if (delta.kind !== 'full' && delta.kind !== 'loha') return delta.kind;
   if (delta.rows !== rows) return `${delta.kind} of a part of a fused tensor`;

@@ -131,7 +131,7 @@ export class TensorIndex {
       both(
         stem.slice(diffusion.length),
         dotted,
-        ['lora_unet_', 'lycoris_', 'lycoris_unet_', 'lora_transformer_'],
+        ['lora_unet_', 'lycoris_', 'lycoris_unet_', 'lora_transformer_', 'oft_unet_'],
         stem,
       );
       return;
@@ -148,5 +148,7 @@ export class TensorIndex {
       ? ['q_proj', 'k_proj', 'v_proj'].map((p) => rest.replace('in_proj', p))
       : [rest];
     for (const name of names) both(name, dotted, underscored, prefix + name);
+    // The engine keeps it inside the text model, transformers and with it all LoRA files beside it.
+    if (rest === 'text_model.text_projection') both('text_projection', [prefix, ...dotted], underscored, stem);
   }
 }

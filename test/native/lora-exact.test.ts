@@ -1,8 +1,9 @@
 import { copyFile, open, rename, utimes, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { ensureEmbeddedModel } from '../../lib/model/index.js';
-import type { LoraBackup, LoraInput } from '../../lib/weights/index.js';
+import type { LoraBackup } from '../../lib/weights/index.js';
 import { type Part, lowRank, seeded, writeLora } from '../support/lora/files.js';
+import { randomSets } from '../support/lora/sets.js';
 import { RawWeights } from '../support/lora/weights.js';
 import { collectGarbage, failure } from '../support/native.js';
 import { useScratch } from '../support/scratch.js';
@@ -62,14 +63,6 @@ function makeLoras(weights: RawWeights): string[] {
 async function resident(): Promise<number> {
   await collectGarbage();
   return Math.round(process.memoryUsage.rss() / 2 ** 20);
-}
-
-/** A random set: some of the files, random weights. */
-function randomSets(paths: readonly string[], seed: number): () => LoraInput[] {
-  const random = seeded(seed);
-  const uniform = (): number => Math.abs(random([1], 0.5).data[0] ?? 0);
-  return () =>
-    paths.filter(() => uniform() < 0.35).map((path) => ({ path, weight: Math.round(uniform() * 8) / 4 - 1 }));
 }
 
 const load = (backup: LoraBackup, cacheBytes = 0, checkpoint?: () => Promise<string>): Promise<RawWeights> =>

@@ -22,6 +22,7 @@ const index = new TensorIndex([
 describe('names of modules', () => {
   it.each([
     ['lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_out_0', `${unet}.weight`],
+    ['oft_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_out_0', `${unet}.weight`],
     ['lycoris_input_blocks_1_1_transformer_blocks_0_attn1_to_out_0', `${unet}.weight`],
     ['diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_out.0', `${unet}.weight`],
     ['model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_out.0', `${unet}.weight`],
@@ -71,6 +72,10 @@ describe('names of modules', () => {
     ['lora_transformer_single_transformer_blocks_3_norm_linear', 'single_transformer_blocks.3.norm.linear'],
     ['lycoris_transformer_blocks_0_ff_context_net_0_proj', 'transformer_blocks.0.ff_context.net.0.proj'],
     ['lora_transformer_transformer_blocks_0_norm1_context_linear', 'transformer_blocks.0.norm1_context.linear'],
+    [
+      'oft_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k',
+      'down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k',
+    ],
     ['lora_unet_noise_refiner_1_attention_to_out_0', 'noise_refiner.1.attention.to_out.0'],
     ['lora_te1_text_model_final', 'lora_te1_text_model_final'],
     ['transformer.proj_out', 'transformer.proj_out'],
@@ -97,7 +102,8 @@ describe('keys', () => {
     ['m.lokr_w2', 'm', 'w2'],
     ['m.dora_scale', 'm', 'dora'],
     ['m.diff_b', 'm', 'diff_b'],
-    ['m.oft_diag', 'm', 'blocks'],
+    ['m.oft_blocks', 'm', 'blocks'],
+    ['m.oft_diag', 'm', 'rotations'],
     ['m.a1.weight', 'm', 'a1'],
   ])('%s', (key, base, part) => {
     const { modules, rest } = groupModules([header(key)]);

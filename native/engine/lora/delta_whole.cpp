@@ -11,7 +11,7 @@ constexpr double epsilon = 1.1920928955078125e-07;  // of 32-bit floats, as LyCO
 
 // Turned by orthogonal blocks (OFT) or butterflies of them (BOFT), scaled row by row where `rescale` is
 // given: R W - W, R interpolated towards the identity by m; `scale` is the bound of the blocks' norm, 0:
-// none.
+// none. With the flag a block is R itself (LyCORIS's `oft_diag`).
 class TurnDelta : public Delta {
  public:
   TurnDelta(const DeltaSpec& spec, const LoraFile& file, const float* original, size_t columns)
@@ -31,7 +31,7 @@ class TurnDelta : public Delta {
     for (size_t stage = 0; stage < stages; ++stage) {
       const std::vector<size_t> order =
           butterfly ? butterflyOrder(spec, turned_.rows, (size / 2) << stage) : inOrder(turned_.rows);
-      turn(blocks.data() + stage * count * size * size, size, factor, spec.multiplier, order, butterfly);
+      turn(spec, blocks.data() + stage * count * size * size, size, factor, order);
     }
     rescale(spec, file);
   }
@@ -76,16 +76,26 @@ class TurnDelta : public Delta {
     return order;
   }
 
-  void turn(const double* blocks, size_t size, double factor, double weight, const std::vector<size_t>& order,
-            bool butterfly) {
+  // Butterflies turn with R, the others with its transpose.
+  static Matrix rotation(const DeltaSpec& spec, const double* block, size_t size, double factor) {
+    Matrix made(size, size);
+    if (spec.flag)
+      std::copy_n(block, size * size, made.values.begin());
+    else
+      made = cayley(block, size, factor);
+    return spec.kind == "boft" ? made : transposed(made);
+  }
+
+  void turn(const DeltaSpec& spec, const double* blocks, size_t size, double factor,
+            const std::vector<size_t>& order) {
+    const double weight = spec.multiplier;
     std::vector<double> lines(size * columns_);
     for (size_t first = 0; first < order.size(); first += size) {
-      Matrix rotation = cayley(blocks + first * size, size, factor);
-      if (!butterfly) rotation = transposed(rotation);
+      const Matrix turned = rotation(spec, blocks + first * size, size, factor);
       std::fill(lines.begin(), lines.end(), 0.0);
       for (size_t i = 0; i < size; ++i) {
         for (size_t j = 0; j < size; ++j) {
-          const double times = weight * rotation.row(i)[j] + (i == j ? 1 - weight : 0);
+          const double times = weight * turned.row(i)[j] + (i == j ? 1 - weight : 0);
           const double* from = turned_.row(order[first + j]);
           for (size_t c = 0; c < columns_; ++c) lines[i * columns_ + c] += times * from[c];
         }

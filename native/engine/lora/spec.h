@@ -31,7 +31,7 @@ struct DeltaSpec {
   int64_t rowOffset = 0;  // rows of the tensor that it changes
   int64_t rows = 0;
   int64_t rank = 0;   // lora: how many of the file's ranks are used
-  bool flag = false;  // ia3: on input; glora: the older order of factors
+  bool flag = false;  // ia3: on input; glora: the older order of factors; oft: the blocks are rotations
   std::map<std::string, PartSpec> parts;
 };
 

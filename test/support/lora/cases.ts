@@ -51,6 +51,14 @@ const lokr = (weight: Weight, first: 'whole' | 'factors'): Parts => {
 };
 const boft = (weight: Weight): Part => r([3, dim(weight, 0) / 8, 8, 8], 0.02);
 const oft = (weight: Weight): Part => r([dim(weight, 0) / 8, 8, 8], 0.02);
+/** Rotations, as far as what is next to the identity is one. */
+const diag = (weight: Weight, size = 8): Part => {
+  const { shape, data } = r([dim(weight, 0) / size, size, size], 0.1);
+  return {
+    shape,
+    data: data.map((value, index) => value + (Math.floor(index / size) % size === index % size ? 1 : 0)),
+  };
+};
 const scales = (weight: Weight): Part => ({
   shape: [dim(weight, 0), 1],
   data: r([dim(weight, 0)], 0.2).data.map((value) => 1 + value),
@@ -92,6 +100,20 @@ export const special: readonly Case[] = [
       },
     ];
   }),
+  { kind: 'oft', as: 'oft_diag', module: linear, parts: (weight) => ({ oft_diag: diag(weight) }) },
+  { kind: 'oft', as: 'oft_diag', module: conv, parts: (weight) => ({ oft_diag: diag(weight, 4) }) },
+  // No bound: the norm of the rotations is far above alpha times the outputs.
+  {
+    ...{ kind: 'oft', as: 'oft_diag, alpha', module: linear },
+    parts: (weight) => ({ oft_diag: diag(weight), alpha: scalar(1e-3) }),
+  },
+  {
+    ...{ kind: 'oft', as: 'oft_diag, rescale', module: linear, input: { weight: 1 }, strength: 1 },
+    parts: (weight) => {
+      const { data } = scales(weight);
+      return { oft_diag: diag(weight), rescale: { shape: [dim(weight, 0) / 8, 8, 1], data } };
+    },
+  },
   {
     ...{ kind: 'glora', as: 'older order', reference: 'glora, older order', module: linear },
     parts: (weight) => ({

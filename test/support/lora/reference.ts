@@ -218,10 +218,12 @@ function bounded({ shape, data }: Part, most: number): Float64Array {
 }
 
 function turned(weight: Weight, parts: Parts, multiplier: number): Float64Array {
-  const given = get(parts, 'oft_blocks');
+  // `oft_diag` of LyCORIS 1.9 holds the rotations themselves, and A1111 takes them as such; alpha means nothing there.
+  const own = parts.oft_diag;
+  const given = own ?? get(parts, 'oft_blocks');
   const size = given.shape.at(-1) ?? 1;
   const alpha = parts.alpha === undefined ? 0 : at(parts.alpha, 0);
-  const blocks = bounded(given, alpha * (weight.shape[0] ?? 1));
+  const blocks = own === undefined ? bounded(given, alpha * (weight.shape[0] ?? 1)) : Float64Array.from(own.data);
   const stages = given.shape.length === 4 ? (given.shape[0] ?? 1) : 1;
   const isButterfly = given.shape.length === 4;
   const rows = weight.shape[0] ?? 1;
@@ -238,7 +240,8 @@ function turned(weight: Weight, parts: Parts, multiplier: number): Float64Array 
     const next = new Float64Array(current.length);
     for (let block = 0; block < rows / size; block++) {
       const from = (stage * (rows / size) + block) * size * size;
-      const r = rotation(blocks.subarray(from, from + size * size), size);
+      const values = blocks.subarray(from, from + size * size);
+      const r = own === undefined ? rotation(values, size) : values;
       for (let i = 0; i < size; i++)
         for (let j = 0; j < size; j++) {
           // diag-oft: einsum('k n m, k n ... -> k m ...'), boft: einsum('b i j, b j ... -> b i ...').
