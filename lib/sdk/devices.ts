@@ -45,6 +45,20 @@ export function chooseDevice(
   return first;
 }
 
+/**
+ * Where models go whose options OpenVINO refuses: the plain CPU backend, where `auto` has taken OpenVINO and nobody has
+ * asked for it. Undefined: they are refused.
+ */
+export function insteadOfOpenvino(
+  loaded: Pick<LoadedAddon, 'addon'>,
+  chosen: DeviceInfo,
+  asked: { readonly backend: Backend; readonly device?: unknown; readonly openvino?: unknown },
+): DeviceInfo | undefined {
+  const free = asked.backend === 'auto' && asked.device === undefined && asked.openvino === undefined;
+  if (!free || chosen.backend !== 'openvino') return undefined;
+  return listDevices(loaded).find(({ backend }) => backend === 'cpu');
+}
+
 const needs: Readonly<Record<string, string>> = {
   cuda: 'an NVIDIA GPU with a driver for CUDA 13 (580 or newer), and cuBLAS of CUDA 13',
   vulkan: 'a GPU with a Vulkan driver (libvulkan.so.1 and an ICD)',

@@ -89,11 +89,16 @@ export function checkLoadOptions(given: unknown): CheckedLoadOptions {
   return options;
 }
 
+interface WhereWeightsLie {
+  readonly offloadToCpu: boolean;
+  readonly maxVram?: number;
+}
+
+/** The options ask for weights that leave the device between jobs. */
+export const weightsLeave = ({ offloadToCpu, maxVram = 0 }: WhereWeightsLie): boolean => offloadToCpu || maxVram > 0;
+
 /** Where weights lie that leave with every job, a backend that compiles them would have to begin anew. */
-export function assertWeightsStay(
-  { offloadToCpu, maxVram = 0 }: { readonly offloadToCpu: boolean; readonly maxVram?: number },
-  backend: string,
-): void {
+export function assertWeightsStay({ offloadToCpu, maxVram = 0 }: WhereWeightsLie, backend: string): void {
   if (backend !== 'openvino') return;
   const why = 'OpenVINO would compile every network again in every job, since its weights had left meanwhile';
   const hint = `${why}: leave it away. openvino.cacheSize bounds what is kept.`;

@@ -19,14 +19,14 @@ import {
 import { type ModelEvent, notify, type ProgressEvent, ProgressTracker } from '../pipeline/index.js';
 import { LoraDirectories } from '../weights/index.js';
 import { deviceSpec, pickDevice } from './deviceChoice.js';
-import { chooseDevice, listDevices } from './devices.js';
+import { chooseDevice, insteadOfOpenvino, listDevices } from './devices.js';
 import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
 import { type CheckedIsolation, isolationSpec, openIsolated, resolveIsolation } from './isolation.js';
 import { openvinoSettings, openvinoSpec } from './openvino.js';
 import { linkAbort } from './linkedAbort.js';
 import { findFiles, type LoadContext, loadModel } from './loading.js';
 import { loadNeed, measureLoad } from './loadMemory.js';
-import { assertWeightsStay, checkLoadOptions, nativeLoadOptions } from './loadOptions.js';
+import { assertWeightsStay, checkLoadOptions, nativeLoadOptions, weightsLeave } from './loadOptions.js';
 import type { Model } from './model.js';
 import { knownCrashes } from './probes.js';
 import { SecondModels } from './second.js';
@@ -112,7 +112,9 @@ export async function openRuntime(
   });
   const directories = new LoraDirectories(checked.loraDirectories);
   const log = logger === undefined || logLevel === 'warn' || logLevel === 'error' ? undefined : modelLog(logger);
-  return new Runtime(loaded, chosen, threads, deviceOptions, logger !== undefined, ledger, directories, residency, log);
+  const devices = { chosen, instead: insteadOfOpenvino(loaded, chosen, checked) };
+  const logs = logger !== undefined;
+  return new Runtime(loaded, devices, threads, deviceOptions, logs, ledger, directories, residency, log);
 }
 
 /** Tells a logger of what happened to models, at level `info`. */
@@ -157,6 +159,7 @@ export class Runtime {
   /** Absolute path of the addon in use. */
   readonly binary: string;
   readonly #loaded: LoadedAddon;
+  readonly #instead: DeviceInfo | undefined;
   readonly #threads: number;
   readonly #deviceOptions: string;
   readonly #logs: boolean;
@@ -176,7 +179,7 @@ export class Runtime {
    */
   constructor(
     loaded: LoadedAddon,
-    device: DeviceInfo,
+    { chosen: device, instead }: { readonly chosen: DeviceInfo; readonly instead: DeviceInfo | undefined },
     threads: number,
     deviceOptions: string,
     logs: boolean,
@@ -199,6 +202,7 @@ export class Runtime {
     };
     this.#seconds = new SecondModels(this.#shared);
     this.#loaded = loaded;
+    this.#instead = instead;
     this.#threads = threads;
     this.#deviceOptions = deviceOptions;
     this.#logs = logs;
@@ -236,7 +240,7 @@ export class Runtime {
   async loadModel(options: LoadModelOptions = {}): Promise<Model> {
     this.#assertLive();
     const checked = checkLoadOptions(options);
-    const device = this.#deviceName(checked.device);
+    const device = this.#deviceName(checked);
     assertWeightsStay(checked, this.#backendOf(device));
     return this.#track(checked.signal, async (stop) => {
       const onDispose = (model: Model): void => void this.#models.delete(model);
@@ -258,7 +262,7 @@ export class Runtime {
   async estimateLoad(options: LoadModelOptions = {}): Promise<LoadEstimate> {
     this.#assertLive();
     const checked = checkLoadOptions(options);
-    const device = this.#deviceName(checked.device);
+    const device = this.#deviceName(checked);
     assertWeightsStay(checked, this.#backendOf(device));
     return this.#track(checked.signal, async (stop) => {
       const request = nativeLoadOptions(
@@ -290,7 +294,7 @@ export class Runtime {
     this.#assertLive();
     const checked = checkOptions('loadUpscaler', options, upscalerSpec);
     const { file, threads = this.#threads, tileSize, convDirect, offloadToCpu } = checked;
-    const device = this.#deviceName(checked.device);
+    const device = this.#deviceName(checked);
     assertWeightsStay({ offloadToCpu }, this.#backendOf(device));
     const request = { file, device, deviceOptions: this.#deviceOptions, threads, convDirect, offloadToCpu };
     const context = { addon: this.#loaded.addon, ledger: this.#ledger };
@@ -370,8 +374,9 @@ export class Runtime {
     }
   }
 
-  #deviceName(name: string | undefined): string {
-    return name === undefined ? this.device.name : pickDevice(listDevices(this.#loaded), name).name;
+  #deviceName(options: Parameters<typeof weightsLeave>[0] & { readonly device?: string | undefined }): string {
+    if (options.device !== undefined) return pickDevice(listDevices(this.#loaded), options.device).name;
+    return (weightsLeave(options) ? this.#instead : undefined)?.name ?? this.device.name;
   }
 
   #backendOf(device: string): string {

@@ -314,6 +314,24 @@ void modelsThatGo(const Backends& backends) {
   CHECK(counter.compilations() == 1);
 }
 
+// A model's past goes with it: what another of the same shapes and other weights compiles is new.
+void reasons(const Backends& backends) {
+  const auto reason = [&](Layer& layer) {
+    CHECK(layer.net.compute() == GGML_STATUS_SUCCESS);
+    return backends.text("lastReason");
+  };
+  for (const uint64_t seed : {41, 42}) {
+    Layer layer(backends.openvino.get(), false, 14, seed);
+    CHECK(reason(layer) == "new size or network");
+    std::vector<uint8_t> changed = layer.net.bytesOf(layer.weight);
+    for (size_t i = 1; i < changed.size(); i += 2) changed[i] ^= 0x80;
+    layer.net.set(layer.weight, changed);
+    CHECK(reason(layer) == "weights changed");
+    Layer beside(backends.openvino.get(), false, 14, seed + 10);  // while the first is there
+    CHECK(reason(beside) == "new size or network");
+  }
+}
+
 void bounded(const std::string& folder) {
   const Backends backends(folder, "cacheBytes=1");
   const double before = backends.figure("evictions");
@@ -409,6 +427,7 @@ int main(int count, char** arguments) {
     sizesAndSets(backends);
     sameContentElsewhere(backends, folder);
     modelsThatGo(backends);
+    reasons(backends);
     boundsOfOthers(backends, folder);
     writtenWeights(backends);
     signatures(backends);

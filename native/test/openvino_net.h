@@ -193,6 +193,15 @@ struct Backends {
     const size_t at = text.find('"' + name + "\":");
     return at == std::string::npos ? -1 : std::atof(text.c_str() + at + name.size() + 3);
   }
+  // A text of it.
+  std::string text(const std::string& name) const {
+    const std::string report = this->report();
+    const std::string key = '"' + name + "\":\"";
+    const size_t at = report.find(key);
+    if (at == std::string::npos) return "";
+    const size_t begin = at + key.size();
+    return report.substr(begin, report.find('"', begin) - begin);
+  }
 };
 
 // Largest difference, of the largest value.

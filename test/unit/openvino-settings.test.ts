@@ -1,12 +1,15 @@
 import { describe, expect, it, vi } from 'vitest';
 import { memoryOfProcess } from '../../lib/memory/index.js';
 import { findBackends } from '../../lib/cli/doctor/backends.js';
+import type { LoadModelOptions, RuntimeOptions } from '../../lib/index.js';
+import type { NativeDevice } from '../../lib/native/index.js';
 import { chooseDevice } from '../../lib/sdk/devices.js';
 import { assertWeightsStay } from '../../lib/sdk/loadOptions.js';
 import { openvinoSettings } from '../../lib/sdk/openvino.js';
+import { fakeRuntime, tinyCheckpoint, tinyUpscaler } from '../support/fakeModel.js';
 import { failure } from '../support/native.js';
 
-const device = (name: string, type: string, backend: string) => ({
+const device = (name: string, type: NativeDevice['type'], backend: string): NativeDevice => ({
   ...{ name, type, backend, description: '', memoryFree: 1, memoryTotal: 1 },
 });
 const cpu = device('CPU', 'cpu', 'CPU');
@@ -128,5 +131,29 @@ describe('auto', () => {
     expect(first(openvino, cpu, gpu)).toBe('CUDA0');
     expect(first(cpu, openvino)).toBe('OpenVINO');
     expect(first(cpu)).toBe('CPU');
+  });
+
+  it('leaves models to the CPU whose weights are to leave, unless OpenVINO was asked for', async () => {
+    const load = async (asked: RuntimeOptions, options: LoadModelOptions): Promise<string> => {
+      const { fake, runtime } = await fakeRuntime({ devices: [openvino, cpu], runtime: asked });
+      await using _ = runtime;
+      const checkpoint = tinyCheckpoint();
+      await runtime.estimateLoad({ checkpoint, ...options });
+      await runtime.loadModel({ checkpoint, ...options });
+      return fake.of('loadModel')[0]?.params.device ?? '';
+    };
+    expect(await load({}, {})).toBe('OpenVINO');
+    expect(await load({}, { offloadToCpu: true })).toBe('CPU');
+    expect(await load({}, { maxVram: 4 })).toBe('CPU');
+    for (const asked of [{ backend: 'openvino' }, { openvino: { cacheSize: '1GiB' } }, { device: 'OpenVINO' }] as const)
+      for (const options of [{ offloadToCpu: true }, { maxVram: 4 }])
+        expect(await failure(load(asked, options))).toMatchObject({ code: 'ERR_INVALID_OPTION' });
+    expect(await failure(load({}, { offloadToCpu: true, device: 'OpenVINO' }))).toMatchObject({
+      field: 'offloadToCpu',
+    });
+    const { fake, runtime } = await fakeRuntime({ devices: [openvino, cpu] });
+    await using _ = runtime;
+    await runtime.loadUpscaler({ file: tinyUpscaler(), offloadToCpu: true });
+    expect(fake.of('loadUpscaler')).toMatchObject([{ params: { device: 'CPU' } }]);
   });
 });
