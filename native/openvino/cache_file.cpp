@@ -9,6 +9,7 @@
 #if defined(__linux__)
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #endif
@@ -21,7 +22,8 @@ namespace fs = std::filesystem;
 constexpr char kMagic[8] = {'n', 'd', '-', 'g', 'r', 'a', 'p', 'h'};
 constexpr uint64_t kFormat = 1;
 constexpr size_t kPiece = size_t{1} << 20;
-constexpr uint64_t kAlignment = 64;  // of blobs, whose constants OpenVINO reads where they are
+constexpr uint64_t kLarge = uint64_t{4} << 20;  // from here on memory is taken from the system at once
+constexpr uint64_t kAlignment = 64;             // of blobs, whose constants OpenVINO reads where they are
 constexpr const char* kTemporary = ".part-";
 
 std::string lastError() { return std::generic_category().message(errno); }
@@ -37,6 +39,12 @@ class BodyHash {
  public:
   void add(const char* data, size_t bytes) {
     while (bytes > 0) {
+      if (held_.empty() && bytes >= kPiece) {
+        hasher_.add(data, kPiece);
+        data += kPiece;
+        bytes -= kPiece;
+        continue;
+      }
       const size_t taken = std::min(bytes, kPiece - held_.size());
       held_.insert(held_.end(), data, data + taken);
       data += taken;
@@ -57,6 +65,32 @@ class BodyHash {
   Hasher hasher_;
   std::vector<char> held_;
 };
+
+#if defined(__linux__)
+
+// Memory of a file's size, taken from the system at once: page by page costs as much as reading the file. It
+// goes back with the last constant that lies in it.
+struct WholeMemory {
+  static void* allocate(size_t bytes, size_t /*alignment*/) {
+    void* at =
+        mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (at == MAP_FAILED) throw std::bad_alloc();
+    return at;
+  }
+  static void deallocate(void* at, size_t bytes, size_t /*alignment*/) noexcept { munmap(at, bytes); }
+  static bool is_equal(const WholeMemory& /*other*/) { return true; }
+};
+
+ov::Tensor memoryFor(uint64_t bytes) {
+  if (bytes < kLarge) return {ov::element::u8, {bytes}};
+  return {ov::element::u8, {bytes}, ov::Allocator(WholeMemory())};
+}
+
+#else
+
+ov::Tensor memoryFor(uint64_t bytes) { return {ov::element::u8, {bytes}}; }
+
+#endif
 
 // Process ids repeat between containers that share a directory.
 fs::path temporaryOf(const fs::path& path) {
@@ -97,14 +131,17 @@ CacheFile readCacheFile(const fs::path& path, const Id& key, const Id& maker) {
   const uint64_t size = fs::file_size(path, error);
   if (header.key != key || error || size != sizeof(header) + header.blobBytes + header.descriptionBytes)
     throw CacheFileError("it is not whole");
-  CacheFile content{ov::Tensor(ov::element::u8, {header.blobBytes}),
-                    std::string(header.descriptionBytes, ' ')};
+  CacheFile content{memoryFor(header.blobBytes), std::string(header.descriptionBytes, ' ')};
   auto* blobs = static_cast<char*>(content.blobs.data());
-  file.read(blobs, static_cast<std::streamsize>(header.blobBytes));
+  BodyHash hash;
+  // A piece is hashed while it is still in the processor's cache.
+  for (uint64_t at = 0; at < header.blobBytes && file; at += kPiece) {
+    const uint64_t bytes = std::min<uint64_t>(header.blobBytes - at, kPiece);
+    file.read(blobs + at, static_cast<std::streamsize>(bytes));
+    hash.add(blobs + at, bytes);
+  }
   file.read(content.description.data(), static_cast<std::streamsize>(header.descriptionBytes));
   if (!file) throw CacheFileError("it cannot be read: " + lastError());
-  BodyHash hash;
-  hash.add(blobs, header.blobBytes);
   hash.add(content.description.data(), content.description.size());
   if (hash.finish() != header.body) throw CacheFileError("its content is damaged");
   return content;

@@ -100,6 +100,38 @@ void spoiled(const std::string& modules) {
   }
 }
 
+// A file of many pieces, whose memory is the system's own: whole, and with one bit changed in any of them.
+void large(const std::string& modules) {
+  const Folder folder("nd-openvino-large-");
+  const Cached cached(modules, folder.path);
+  Net net(cached.openvino.get(), false, 19);
+  net.build({ggml_mul_mat(net.ctx(), net.weight(GGML_TYPE_F32, {1024, 1600}, 0.1F), net.input({1024, 3}))});
+  const auto result = [&] {
+    CHECK(net.compute() == GGML_STATUS_SUCCESS);
+    return net.read();
+  };
+  const std::vector<float> wanted = result();
+  const fs::path file = folder.files().front();
+  const std::string whole = contentOf(file);
+  CHECK(whole.size() > size_t{6} << 20);
+  std::mt19937_64 random(testSeed());
+  for (int piece = -1; piece < 6; ++piece) {
+    std::string content = whole;
+    if (piece >= 0)
+      content[(static_cast<size_t>(piece) << 20) + random() % (1 << 20)] ^=
+          static_cast<char>(1 << (random() % 8));
+    cached.forgetMemory();
+    writeContent(file, content);
+    const int hits = cached.since("diskHits");
+    CHECK(result() == wanted);
+    CHECK(cached.since("diskHits") - hits == (piece < 0 ? 1 : 0));
+  }
+  CHECK(cached.since("diskFailures") == 6 && cached.since("compilations") == 7);
+  cached.forgetMemory();
+  CHECK(result() == wanted);
+  CHECK(cached.since("compilations") == 7);
+}
+
 // A file of another content under this one's name.
 void exchanged(const std::string& modules) {
   const Folder folder("nd-openvino-exchanged-");
@@ -220,6 +252,7 @@ int main(int count, char** arguments) {
   readsWhatItWrote(modules);
   readsInputs(modules);
   spoiled(modules);
+  large(modules);
   exchanged(modules);
   ofAnotherGraph(modules);
   tellsWhatFallsBack(modules);
