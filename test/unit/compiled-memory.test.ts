@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NativeCompileEvent } from '../../lib/native/index.js';
-import type { FakeOptions } from '../support/fakeAddon.js';
+import { cpuDevice, type FakeOptions } from '../support/fakeAddon.js';
+import { fakeRuntime, tinyCheckpoint } from '../support/fakeModel.js';
 import { failure } from '../support/native.js';
 import { fakeFile } from '../support/fakeFiles.js';
 import { twoModels, weighing } from '../support/fakeCheckpoints.js';
@@ -32,6 +33,26 @@ describe('memory of compiled graphs', () => {
     expect(two.fake.disposedModels).toEqual([1]);
     expect(await diffusion()).toBe(before);
     await two.runtime.dispose();
+  });
+
+  it('of all networks of a job counts together, however few the cache would keep', async () => {
+    const peak = async (cacheSize: string): Promise<number> => {
+      const { runtime } = await fakeRuntime({
+        devices: [{ ...cpuDevice, name: 'OpenVINO', type: 'accel', backend: 'OpenVINO' }],
+        runtime: { backend: 'openvino', openvino: { cacheSize } },
+        memory: ({ prompts, decode }) => ({
+          ...(prompts.length > 0 ? { textEncoder: graph, diffusion: graph } : {}),
+          ...(decode ? { vaeDecode: graph } : {}),
+        }),
+      });
+      const model = await runtime.loadModel({ checkpoint: tinyCheckpoint() });
+      const estimate = await model.estimate(request);
+      await runtime.dispose();
+      return estimate.peak;
+    };
+    const least = await peak('1MiB');
+    expect(least).toBeGreaterThanOrEqual(3 * 400 * mib);
+    expect(await peak('8GiB')).toBe(least);
   });
 
   it('of previews by the VAE counts once with that of decoding', async () => {
