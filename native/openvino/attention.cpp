@@ -16,7 +16,7 @@ Value attention(const Value& q, const Value& k, const Value& v, const Value& mas
 
 // Heads of keys and values that several heads of the queries share, once for each of those.
 Value shareHeads(const Value& value, size_t heads) {
-  const ov::Shape shape = value.get_shape();
+  const ov::Shape& shape = value.get_shape();
   if (shape[1] == heads) return value;
   const size_t each = heads / shape[1];
   const Value spread = repeatTo(reshape(value, {shape[0], shape[1], 1, shape[2], shape[3]}),

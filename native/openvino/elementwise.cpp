@@ -24,7 +24,7 @@ Value power(const Value& x, float exponent) { return std::make_shared<op::v1::Po
 
 Value binary(Translator& translator, const ggml_tensor* node) {
   if (node->op == GGML_OP_ADD) {
-    const Value fused = affineGroupNormOf(translator, node);
+    Value fused = affineGroupNormOf(translator, node);
     if (fused.get_node() != nullptr) return fused;
   }
   const Value a = translator.value(node->src[0]);
@@ -164,6 +164,7 @@ Value timestepEmbedding(Translator& translator, const ggml_tensor* node) {
   const auto period = static_cast<float>(intParam(node, 1));
   const int half = width / 2;
   std::vector<float> frequencies;
+  frequencies.reserve(static_cast<size_t>(half));
   for (int i = 0; i < half; ++i)
     frequencies.push_back(std::exp(-std::log(period) * static_cast<float>(i) / static_cast<float>(half)));
   const auto steps = static_cast<size_t>(node->src[0]->ne[0]);

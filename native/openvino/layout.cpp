@@ -47,7 +47,7 @@ Value floats(const std::vector<float>& values, const ov::Shape& shape) {
 Value reshape(const Value& value, const ov::Shape& shape) {
   if (value.get_shape() == shape) return value;
   const auto before = ov::as_type_ptr<op::v1::Reshape>(value.get_node_shared_ptr());
-  const Value source = before ? before->input_value(0) : value;
+  Value source = before ? before->input_value(0) : value;
   if (source.get_shape() == shape) return source;
   std::vector<int64_t> sizes(shape.begin(), shape.end());
   return std::make_shared<op::v1::Reshape>(source, integers(sizes), false);
@@ -124,7 +124,7 @@ Value copy(Translator& translator, const ggml_tensor* node) {
   const bool wantsInteger = node->type == GGML_TYPE_I32;
   const Value source = translator.value(node->src[0]);
   const bool isInteger = source.get_element_type() == ov::element::i32;
-  const Value shaped = reshape(source, shapeOf(node));
+  Value shaped = reshape(source, shapeOf(node));
   if (wantsInteger == isInteger) return shaped;
   return std::make_shared<op::v0::Convert>(shaped, wantsInteger ? ov::element::i32 : ov::element::f32);
 }

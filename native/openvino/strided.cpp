@@ -93,7 +93,7 @@ Value strided(const ggml_tensor* node, const Value& base, const int64_t* ne, con
   }
   if (axes.empty()) axes.push_back({0, 1, 1});
   if (nests) {
-    const Value value = bySlices(base, axes, offset, shape);
+    Value value = bySlices(base, axes, offset, shape);
     if (value.get_node() != nullptr) return value;
   }
   return byIndices(base, ne, strides, offset, shape);

@@ -321,7 +321,7 @@ void reasons(const Backends& backends) {
     return backends.text("lastReason");
   };
   for (const uint64_t seed : {41, 42}) {
-    Layer layer(backends.openvino.get(), false, 14, seed);  // the second lies where the first lay
+    Layer layer(backends.openvino.get(), false, 14, seed);
     CHECK(reason(layer) == "new size or network");
     std::vector<uint8_t> changed = layer.net.bytesOf(layer.weight);
     for (size_t i = 1; i < changed.size(); i += 2) changed[i] ^= 0x80;
