@@ -1,12 +1,22 @@
+import { copyFile, stat, truncate } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { createRuntime, inspectModel, type LoraInput } from '../../lib/index.js';
-import { lowRank, seeded, writeLora } from '../support/lora/files.js';
+import { createRuntime, inspectModel } from '../../lib/index.js';
+import { lowRank, writeLora } from '../support/lora/files.js';
+import { randomSets } from '../support/lora/sets.js';
+import { failure } from '../support/native.js';
 import { useScratch } from '../support/scratch.js';
 import { syntheticBytes, type SyntheticKind, writeSynthetic } from '../support/synthetic/index.js';
 
 /** Matrices of attention and of what feeds forward, as UNets and transformers name them. */
 const layers = /^model\.diffusion_model\..*(?:attn|mlp|linear|\.ff\.).*\.weight$/;
-const turns = 12;
+const turns = 200;
+/** Every stored type in a UNet of SDXL. */
+const mixed = {
+  '^model\\.diffusion_model\\.input_blocks\\.4': 'f32',
+  '^model\\.diffusion_model\\.input_blocks\\.5': 'bf16',
+  '^model\\.diffusion_model\\.input_blocks\\.7': 'q8_0',
+  '^model\\.diffusion_model\\.input_blocks\\.8': 'q4_K',
+} as const;
 
 /** Five files of twelve modules each, drawn from the checkpoint. */
 async function makeLoras(checkpoint: string, path: (name: string) => string): Promise<string[]> {
@@ -28,38 +38,72 @@ async function makeLoras(checkpoint: string, path: (name: string) => string): Pr
 describe.each([
   ['sd1', {}],
   ['sdxl', {}],
+  ['sdxl', { tensorTypeRules: mixed }],
   ['sdxl', { weightType: 'q8_0' }],
   ['flux-narrow', {}],
 ] as const satisfies readonly (readonly [SyntheticKind, object])[])('a synthetic %s, %o', (kind, options) => {
   const scratch = useScratch(syntheticBytes(kind) * 1.05 + 2 ** 28);
 
-  it.each(['file', 'ram'] as const)('has its own bytes again after random sets of LoRAs, backup %s', async (backup) => {
-    const checkpoint = scratch.path('model.safetensors');
-    await writeSynthetic(kind, checkpoint, { seed: 3 });
-    const paths = await makeLoras(checkpoint, (name) => scratch.path(name));
-    const runtime = await createRuntime({ backend: 'cpu' });
-    try {
-      const model = await runtime.loadModel({ checkpoint, ...options, loraBackup: backup, loraMode: 'merge' });
-      const digest = async () => (await model.weightsDigest()).sha256;
-      const before = await digest();
-      const random = seeded(backup === 'file' ? 1 : 2);
-      const uniform = () => Math.abs(random([1], 0.5).data[0] ?? 0);
-      const seen = new Set<string>();
-      for (let turn = 0; turn < turns; turn++) {
-        const all: LoraInput[] = paths.map((path) => ({ path, weight: 0.25 + uniform() }));
-        const set = all.filter(() => uniform() < 0.4);
-        const report = await model.loras.set(set);
-        expect(report.tensors > 0 || set.length === 0 || turn > 0).toBe(true);
-        if (turn % 4 === 3) seen.add(await digest());
+  it.each(['file', 'ram'] as const)(
+    'has its own bytes again after 1, 2 and 200 random sets, a failed and an aborted one, backup %s',
+    async (backup) => {
+      const checkpoint = scratch.path('model.safetensors');
+      await writeSynthetic(kind, checkpoint, { seed: 3 });
+      const paths = await makeLoras(checkpoint, (name) => scratch.path(name));
+      const runtime = await createRuntime({ backend: 'cpu' });
+      try {
+        const model = await runtime.loadModel({ checkpoint, ...options, loraBackup: backup, loraMode: 'merge' });
+        const digest = async () => (await model.weightsDigest()).sha256;
+        const before = await digest();
+        const next = randomSets(paths, backup === 'file' ? 1 : 2);
+        const seen = new Set<string>();
+        for (let turn = 1; turn <= turns; turn++) {
+          const set = next();
+          await model.loras.set(set);
+          if (turn > 2 && turn < turns) continue;
+          const here = await digest();
+          await model.loras.set([]);
+          expect(await digest()).toBe(before);
+          await model.loras.set([...set].reverse());
+          expect(await digest()).toBe(here);
+          seen.add(here);
+        }
+        expect(seen.size).toBeGreaterThan(1);
+
+        const [first = '', ...others] = paths;
+        await model.loras.set([{ path: first }]);
+        const held = await digest();
+        expect(held).not.toBe(before);
+        const broken = scratch.path('broken.safetensors');
+        await copyFile(first, broken);
+        await truncate(broken, Math.floor((await stat(broken)).size / 2));
+        expect((await failure(model.loras.set([...others, broken].map((path) => ({ path }))))).code).toBe(
+          'ERR_MODEL_CORRUPT',
+        );
+        expect(await digest()).toBe(held);
+        const all = others.map((path) => ({ path }));
+        const started = performance.now();
+        await model.loras.set(all);
+        const whole = performance.now() - started;
+        let aborted = 0;
+        for (const part of [0.2, 0.4, 0.6, 0.8]) {
+          await model.loras.set([{ path: first }]);
+          const signal = AbortSignal.timeout(Math.max(1, Math.floor(part * whole)));
+          const stopped = await model.loras.set(all, { signal }).then(
+            () => false,
+            () => true,
+          );
+          if (stopped) {
+            aborted++;
+            expect(await digest()).toBe(held);
+          }
+        }
+        expect(aborted).toBeGreaterThan(0);
+        await model.loras.set([]);
+        expect(await digest()).toBe(before);
+      } finally {
+        await runtime.dispose();
       }
-      await model.loras.set(paths.map((path) => ({ path })));
-      seen.add(await digest());
-      expect(seen.size).toBeGreaterThan(2);
-      expect(seen).not.toContain(before);
-      await model.loras.set([]);
-      expect(await digest()).toBe(before);
-    } finally {
-      await runtime.dispose();
-    }
-  });
+    },
+  );
 });

@@ -8,26 +8,39 @@ import { writeHollow } from '../support/synthetic/index.js';
 
 const scratch = useScratch(2 ** 26);
 
+const alone = { withoutTextEncoder: true };
+const all = Object.keys(keyStyles);
+const original = ['kohya, names of the original', 'ComfyUI', 'original'];
+
 // Files without data, mapped: names and shapes are all that is looked at.
 describe.each([
-  ['sd1', 'unet', {}],
-  ['sd2', 'unet', {}],
-  ['sdxl', 'unet', {}],
-  ['sd3-medium', 'sd3', {}],
-  ['z-image', 'z-image', { withoutTextEncoder: true }],
-] as const)('%s', (kind, family, change) => {
+  ['sd1', 'unet', all, {}],
+  ['sd2', 'unet', all, {}],
+  ['sdxl', 'unet', all, {}],
+  ['sd3-medium', 'sd3', all, {}],
+  ['z-image', 'z-image', all, alone],
+  ['qwen-image-short', 'same', all, alone],
+  ['chroma-narrow', 'flux', all, alone],
+  ['flux2-narrow', 'same', original, alone],
+  ['anima-short', 'same', original, alone],
+  ['ernie-short', 'same', original, alone],
+  ['ovis-narrow', 'same', original, alone],
+  ['wan-1.3b', 'same', original, alone],
+] as const)('%s', (kind, family, styles, change) => {
   let native: NativeModel | undefined;
   beforeAll(async () => {
     const path = scratch.path('model.safetensors');
     await writeHollow(kind, path);
-    const files = kind === 'z-image' ? { diffusionModel: path } : { checkpoint: path };
+    const files = change === alone ? { diffusionModel: path } : { checkpoint: path };
     const options = loadOptions(files, { mmap: true, withoutVae: true, ...change });
     native = await rawAddon().loadModel(options, null).promise;
   });
   afterAll(() => native?.dispose());
 
-  it.each(Object.entries(keyStyles))('%s: every module has its rows', async (_, style) => {
-    if (native === undefined) throw new Error('The model was not loaded');
-    expect(await expectPlaces(native, family, style)).toBeGreaterThan(200);
+  it.each(styles)('%s: every module has its rows', async (name) => {
+    const style = keyStyles[name];
+    if (native === undefined || style === undefined)
+      throw new Error('The model was not loaded, or there is no such style');
+    expect(await expectPlaces(native, family, style)).toBeGreaterThan(15);
   });
 });

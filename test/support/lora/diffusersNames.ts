@@ -93,8 +93,9 @@ const zImage: Names = [
   [/^final_layer\.(.*)$/, (rest = '') => `all_final_layer.2-1.${rest}`],
 ];
 
-export type Family = 'unet' | 'flux' | 'sd3' | 'z-image';
-const families: Readonly<Record<Family, Names>> = { unet, flux, sd3, 'z-image': zImage };
+/** `same`: diffusers keeps the original names, or the engine has no table for them. */
+export type Family = 'unet' | 'flux' | 'sd3' | 'z-image' | 'same';
+const families: Readonly<Record<Family, Names>> = { unet, flux, sd3, 'z-image': zImage, same: [] };
 
 /** Modules of diffusers that a module of the original is made of, in the order of its rows; most often one. */
 export function diffusersNames(family: Family, original: string): string[] {
