@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { DiffusionError, invalidOption } from '../errors/index.js';
-import type { LoadModelOptions } from '../sdk/types.js';
+import { threadLimit } from '../memory/index.js';
+import type { LoadModelOptions, RuntimeOptions } from '../sdk/types.js';
 import { freshSide, residentSide } from './own.js';
 import { comparePictures } from './pictures.js';
 import { pythonSide } from './peers/python.js';
@@ -45,7 +46,7 @@ export async function openSides(bench: Bench, kind: SideKind, watchMemory = fals
   const ours = fresh ? await freshSide(host, { runtime, load: files }, signal) : residentSide(model, signal);
   if (compare === undefined) return [ours];
   try {
-    const threads = runtime.threads ?? 0;
+    const threads = threadsOf(runtime);
     if (compare.peer === 'sd-cli')
       return [ours, await sdCliSide(compare.path, { load: files, threads }, signal, watchMemory)];
     return [ours, await pythonSide(compare.peer, compare.path, pythonModel(files, threads), signal, fresh)];
@@ -54,6 +55,9 @@ export async function openSides(bench: Bench, kind: SideKind, watchMemory = fals
     throw error;
   }
 }
+
+/** Threads of both sides; 0: one per physical core. */
+export const threadsOf = ({ threads = 0 }: RuntimeOptions): number => threads || threadLimit();
 
 /** Options of a load that the Python peers understand. */
 const pythonOptions = new Set(['checkpoint', 'taesd', 'rng', 'conditioningCacheBytes']);

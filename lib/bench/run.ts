@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { DiffusionError, invalidOption } from '../errors/index.js';
 import { fileSha256, modelFileFields } from '../model/index.js';
 import type { LoadModelOptions, RuntimeOptions } from '../sdk/types.js';
-import { type Bench, pythonModel } from './bench.js';
+import { type Bench, pythonModel, threadsOf } from './bench.js';
 import { assertOnCpu } from './peers/device.js';
 import { sdCliLoad } from './peers/sdCliFlags.js';
 import { type BenchRecord, makeRecord, type SuiteResult } from './record.js';
@@ -35,7 +35,7 @@ export async function runBench(given: BenchSettings, options: RunOptions): Promi
     assertOnCpu(settings, runtime);
     const bench = await openBench(settings, files, runtime, { host, signal, say });
     const result = await measure(bench);
-    const threads = settings.runtime.threads ?? 0;
+    const threads = threadsOf(settings.runtime);
     const { versions } = runtime;
     return makeRecord({ machine, versions, cpuFeatures: host.cpuFeatures(), threads, suites: [result] });
   } finally {

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { freemem, totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { ofGroups, read } from './groups.js';
 
 /**
  * Bytes that this process can still get: `MemAvailable` of the kernel, or what the nearest limit of a control group
@@ -9,7 +9,9 @@ import { dirname, join } from 'node:path';
  * @param root where `proc` and `sys` lie; for tests.
  */
 export function availableMemory(root = '/'): number {
-  const known = [meminfo('MemAvailable', root), ...ofGroups(root, room)].filter((bytes) => bytes !== undefined);
+  const known = [meminfo('MemAvailable', root), ...ofGroups(root, 'memory', room)].filter(
+    (bytes) => bytes !== undefined,
+  );
   return known.length === 0 ? freemem() : Math.max(0, Math.min(...known));
 }
 
@@ -18,7 +20,7 @@ export function availableMemory(root = '/'): number {
  * @param root where `proc` and `sys` lie; for tests.
  */
 export function memoryOfProcess(root = '/'): number {
-  const limits = ofGroups(root, (folder, { limit }) => bound(read(join(folder, limit))));
+  const limits = ofGroups(root, 'memory', (folder, version) => bound(read(join(folder, filesOf[version].limit))));
   return Math.min(...[meminfo('MemTotal', root) ?? totalmem(), ...limits].filter((bytes) => bytes !== undefined));
 }
 
@@ -27,48 +29,19 @@ function meminfo(field: string, root: string): number | undefined {
   return match === null ? undefined : Number(match[1]) * 1024;
 }
 
-type OfGroup = (folder: string, files: GroupFiles) => number | undefined;
-
-/** Of each control group of the process, up to the root. */
-function ofGroups(root: string, of: OfGroup): (number | undefined)[] {
-  const lines = (read(join(root, 'proc/self/cgroup')) ?? '').split('\n');
-  const found: (number | undefined)[] = [];
-  for (const line of lines) {
-    const [, controllers = '', path = ''] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
-    if (path === '') continue;
-    if (controllers === '') {
-      for (const mount of ['sys/fs/cgroup', 'sys/fs/cgroup/unified'])
-        found.push(...upFrom(join(root, mount), path, version2, of));
-    } else if (controllers.split(',').includes('memory')) {
-      found.push(...upFrom(join(root, 'sys/fs/cgroup/memory'), path, version1, of));
-    }
-  }
-  return found;
-}
-
 interface GroupFiles {
   readonly limit: string;
   readonly usage: string;
   readonly inactive: RegExp;
 }
 
-const version2: GroupFiles = { limit: 'memory.max', usage: 'memory.current', inactive: /^inactive_file (\d+)/m };
-const version1: GroupFiles = {
-  limit: 'memory.limit_in_bytes',
-  usage: 'memory.usage_in_bytes',
-  inactive: /^total_inactive_file (\d+)/m,
+const filesOf: Readonly<Record<1 | 2, GroupFiles>> = {
+  2: { limit: 'memory.max', usage: 'memory.current', inactive: /^inactive_file (\d+)/m },
+  1: { limit: 'memory.limit_in_bytes', usage: 'memory.usage_in_bytes', inactive: /^total_inactive_file (\d+)/m },
 };
 
-/** The group and those above it. In a container the group's path is often not mounted: its root then stands for it. */
-function upFrom(mount: string, path: string, files: GroupFiles, of: OfGroup): (number | undefined)[] {
-  const found: (number | undefined)[] = [];
-  for (let group = path; ; group = dirname(group)) {
-    found.push(of(join(mount, group), files));
-    if (group === '/' || group === '.') return found;
-  }
-}
-
-function room(folder: string, { limit, usage, inactive }: GroupFiles): number | undefined {
+function room(folder: string, version: 1 | 2): number | undefined {
+  const { limit, usage, inactive } = filesOf[version];
   const most = bound(read(join(folder, limit)));
   const used = number(read(join(folder, usage)));
   if (most === undefined || used === undefined) return undefined;
@@ -84,14 +57,6 @@ function bound(text: string | undefined): number | undefined {
 
 function number(text: string | undefined): number | undefined {
   return text !== undefined && /^\d+\s*$/.test(text) ? Number(text) : undefined;
-}
-
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
 }
 
 /**

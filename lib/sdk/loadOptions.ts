@@ -119,7 +119,7 @@ export function nativeLoadOptions(
     files: paths,
     device,
     deviceOptions,
-    threads: options.threads ?? threads,
+    threads: options.threads || threads,
     taesdPreviewOnly: options.taesdPreviewOnly,
     weightType: options.weightType ?? '',
     tensorTypeRules: rules(options.tensorTypeRules),

@@ -179,7 +179,7 @@ export function settingsOf(
   context: Pick<LoadContext, 'loraDirectories' | 'threads'>,
 ): Pick<AssembleInit, 'cacheBytes' | 'loras'> {
   const { loraMode: mode, loraBackup: backup, loraCacheBytes: cacheBytes } = options;
-  const threads = (options.threads ?? context.threads) || availableParallelism();
+  const threads = options.threads || context.threads || availableParallelism();
   const loras = { mode, backup, cacheBytes, threads, directories: context.loraDirectories };
   return { cacheBytes: options.conditioningCacheBytes, loras };
 }

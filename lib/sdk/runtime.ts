@@ -1,7 +1,7 @@
 import { DiffusionError } from '../errors/index.js';
 import { Residency } from '../model/index.js';
 import { loadAddon, type LoadedAddon, type LogSource, ownVersion, sourceOf } from '../native/index.js';
-import { availableMemory, host, MemoryLedger, processRss, sumBytes, totalOf } from '../memory/index.js';
+import { availableMemory, host, MemoryLedger, processRss, sumBytes, threadLimit, totalOf } from '../memory/index.js';
 import {
   arrayOf,
   boolean,
@@ -90,7 +90,8 @@ export async function openRuntime(
   load: (binary: string | undefined, isolation: CheckedIsolation) => LoadedAddon | Promise<LoadedAddon>,
 ): Promise<Runtime> {
   const checked = checkOptions('createRuntime', options, runtimeSpec);
-  const { backend, device, binary, threads, memoryLimit, logLevel, logger } = checked;
+  const { backend, device, binary, memoryLimit, logLevel, logger } = checked;
+  const threads = checked.threads || threadLimit();
   const loaded = await load(binary, resolveIsolation(checked.isolation));
   const chosen = await closing(loaded, () => chooseDevice(loaded, backend, device));
   const { addon } = loaded;
@@ -293,7 +294,8 @@ export class Runtime {
   async loadUpscaler(options: LoadUpscalerOptions): Promise<Upscaler> {
     this.#assertLive();
     const checked = checkOptions('loadUpscaler', options, upscalerSpec);
-    const { file, threads = this.#threads, tileSize, convDirect, offloadToCpu } = checked;
+    const { file, tileSize, convDirect, offloadToCpu } = checked;
+    const threads = checked.threads || this.#threads;
     const device = this.#deviceName(checked);
     assertWeightsStay({ offloadToCpu }, this.#backendOf(device));
     const request = { file, device, deviceOptions: this.#deviceOptions, threads, convDirect, offloadToCpu };

@@ -24,7 +24,10 @@ export interface RuntimeOptions {
   readonly device?: string | number | DeviceQuery | undefined;
   /** Path of the addon (`node-diffusion.node`) to use. Default: found by itself, see `NODE_DIFFUSION_BINARY`. */
   readonly binary?: string | URL | undefined;
-  /** CPU threads per model, 0..1024; 0: one per physical core. Default: 0. */
+  /**
+   * CPU threads per model, 0..1024; 0: one per physical core, or as many as the process may use where that is less
+   * (affinity, control groups of Linux). Default: 0.
+   */
   readonly threads?: number | undefined;
   /**
    * Most memory that the models of this runtime may take: weights and running jobs together, bytes or a text such as
@@ -129,7 +132,7 @@ export interface LoadModelOptions extends ModelFileOptions {
   readonly prediction?: Prediction | undefined;
   /** Device by name. Default: the runtime's. */
   readonly device?: string | undefined;
-  /** CPU threads, 0..1024; 0: one per physical core. Default: the runtime's. */
+  /** CPU threads, 0..1024. Default, and at 0: the runtime's. */
   readonly threads?: number | undefined;
   /** Generator of the noise: `cuda` (philox, as on NVIDIA GPUs), `cpu` (PyTorch's CPU generator), `std`. Default: `cuda`. */
   readonly rng?: Rng | undefined;
@@ -238,6 +241,7 @@ export interface LoadUpscalerOptions {
   readonly file: string | URL;
   /** Device by name. Default: the runtime's. */
   readonly device?: string | undefined;
+  /** CPU threads, 0..1024. Default, and at 0: the runtime's. */
   readonly threads?: number | undefined;
   /** Pixels, 16..4096. Default: 128. */
   readonly tileSize?: number | undefined;

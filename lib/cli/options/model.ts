@@ -96,9 +96,16 @@ export const computeOptions: readonly OptionDef[] = [
     readDevice,
     'Device by name, part of its description or index, see doctor (default: the first of the backend)',
   ),
-  runtime.value('threads', 'threads', 'N', readInteger, 'CPU threads; 0: one per physical core (default: 0)', {
-    short: 't',
-  }),
+  runtime.value(
+    'threads',
+    'threads',
+    'N',
+    readInteger,
+    'CPU threads; 0: one per physical core, or as many as the process may use (default: 0)',
+    {
+      short: 't',
+    },
+  ),
   load.flag('mmap', 'mmap', 'Map the files into memory rather than read them'),
   load.flag('flash-attention', 'flashAttention', 'Attention without the full score matrix: less memory'),
   load.flag('diffusion-conv-direct', 'diffusionConvDirect', 'Direct convolutions in the diffusion model: less memory'),
