@@ -57,6 +57,14 @@ if(ND_CUDA)
   nd_hide_cuda()
 endif()
 
+# Where its threads wait for each other.
+if(NOT MSVC)
+  set_property(SOURCE "${ND_ENGINE_DIR}/ggml/src/ggml-cpu/ggml-cpu.c" DIRECTORY "${ND_ENGINE_DIR}/ggml/src"
+               APPEND PROPERTY COMPILE_OPTIONS -include "${CMAKE_SOURCE_DIR}/native/cmake/relax.h")
+  set_property(SOURCE "${ND_ENGINE_DIR}/ggml/src/ggml-cpu/ggml-cpu.c" DIRECTORY "${ND_ENGINE_DIR}/ggml/src"
+               APPEND PROPERTY OBJECT_DEPENDS "${CMAKE_SOURCE_DIR}/native/cmake/relax.h")
+endif()
+
 # ggml's arithmetic is nine tenths of every run, and tens of times slower under a sanitizer. What hands it its work, its
 # threads, its barriers and its memory (ggml-cpu.c, ggml-base) stays instrumented.
 if(ND_SANITIZE AND NOT ND_SANITIZE_KERNELS AND NOT ND_CPU_ALL_VARIANTS)

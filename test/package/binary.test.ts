@@ -53,6 +53,10 @@ describe.runIf(process.platform === 'linux')('the binaries of the platform packa
     expect(soname.filter((own) => !own.endsWith(`-${tarball.version}.so`))).toEqual([]);
   });
 
+  it.each(files.filter((name) => name.startsWith('libggml-cpu-')))('%s gives its CPU away while it waits', (name) => {
+    expect(read('nm', ['-D', '--undefined-only', join(folder, name)])).toMatch(/ sched_yield\b/);
+  });
+
   it('the addon exports its Node-API entry points and nothing else', () => {
     const symbols = read('nm', ['-D', '--defined-only', join(folder, 'node-diffusion.node')])
       .trim()
