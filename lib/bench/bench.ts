@@ -56,7 +56,7 @@ export async function openSides(bench: Bench, kind: SideKind, watchMemory = fals
   }
 }
 
-/** Threads of both sides; 0: one per physical core. */
+/** Threads of both sides; 0: one per physical core, where nothing limits the process. */
 export const threadsOf = ({ threads = 0 }: RuntimeOptions): number => threads || threadLimit();
 
 /** Options of a load that the Python peers understand. */

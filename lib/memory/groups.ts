@@ -19,7 +19,9 @@ export function ofGroups(root: string, controller: 'memory' | 'cpu', of: OfGroup
       for (const mount of ['sys/fs/cgroup', 'sys/fs/cgroup/unified'])
         found.push(...upFrom(join(root, mount), path, 2, of));
     } else if (controllers.split(',').includes(controller)) {
-      found.push(...upFrom(join(root, 'sys/fs/cgroup', controller), path, 1, of));
+      // By its own name, or by those that it shares a folder with.
+      for (const mount of new Set([controller, controllers]))
+        found.push(...upFrom(join(root, 'sys/fs/cgroup', mount), path, 1, of));
     }
   }
   return found.filter((value) => value !== undefined);

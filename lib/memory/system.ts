@@ -21,7 +21,7 @@ export function availableMemory(root = '/'): number {
  */
 export function memoryOfProcess(root = '/'): number {
   const limits = ofGroups(root, 'memory', (folder, version) => bound(read(join(folder, filesOf[version].limit))));
-  return Math.min(...[meminfo('MemTotal', root) ?? totalmem(), ...limits].filter((bytes) => bytes !== undefined));
+  return Math.min(meminfo('MemTotal', root) ?? totalmem(), ...limits);
 }
 
 function meminfo(field: string, root: string): number | undefined {

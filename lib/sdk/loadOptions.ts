@@ -106,6 +106,10 @@ export function assertWeightsStay({ offloadToCpu, maxVram = 0 }: WhereWeightsLie
   if (maxVram > 0) throw invalidOption('maxVram', maxVram, "0 with the backend 'openvino'", hint);
 }
 
+/** Threads that the options ask for, else those of the runtime. */
+export const threadsFor = ({ threads = 0 }: { readonly threads?: number | undefined }, otherwise: number): number =>
+  threads === 0 ? otherwise : threads;
+
 /** Options for the addon. `device` and `threads` are the runtime's, unless the options say otherwise. */
 export function nativeLoadOptions(
   options: CheckedLoadOptions,
@@ -119,7 +123,7 @@ export function nativeLoadOptions(
     files: paths,
     device,
     deviceOptions,
-    threads: options.threads || threads,
+    threads: threadsFor(options, threads),
     taesdPreviewOnly: options.taesdPreviewOnly,
     weightType: options.weightType ?? '',
     tensorTypeRules: rules(options.tensorTypeRules),

@@ -24,7 +24,7 @@ import { type MemoryLedger, sumBytes } from '../memory/index.js';
 import { type Assembled, assemble, type AssembleInit } from './assemble.js';
 import { besideCheck } from './besideCheck.js';
 import { admitLoad, admitsLoad, explainLoad } from './loadMemory.js';
-import { type CheckedLoadOptions, nativeLoadOptions } from './loadOptions.js';
+import { type CheckedLoadOptions, nativeLoadOptions, threadsFor } from './loadOptions.js';
 import { fileStamps } from './identity.js';
 import { Model } from './model.js';
 import { modelFacts, modelName } from './modelInfo.js';
@@ -179,7 +179,7 @@ export function settingsOf(
   context: Pick<LoadContext, 'loraDirectories' | 'threads'>,
 ): Pick<AssembleInit, 'cacheBytes' | 'loras'> {
   const { loraMode: mode, loraBackup: backup, loraCacheBytes: cacheBytes } = options;
-  const threads = options.threads || context.threads || availableParallelism();
+  const threads = threadsFor(options, context.threads) || availableParallelism();
   const loras = { mode, backup, cacheBytes, threads, directories: context.loraDirectories };
   return { cacheBytes: options.conditioningCacheBytes, loras };
 }

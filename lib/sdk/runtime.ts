@@ -26,7 +26,7 @@ import { openvinoSettings, openvinoSpec } from './openvino.js';
 import { linkAbort } from './linkedAbort.js';
 import { findFiles, type LoadContext, loadModel } from './loading.js';
 import { loadNeed, measureLoad } from './loadMemory.js';
-import { assertWeightsStay, checkLoadOptions, nativeLoadOptions, weightsLeave } from './loadOptions.js';
+import { assertWeightsStay, checkLoadOptions, nativeLoadOptions, threadsFor, weightsLeave } from './loadOptions.js';
 import type { Model } from './model.js';
 import { knownCrashes } from './probes.js';
 import { SecondModels } from './second.js';
@@ -113,7 +113,8 @@ export async function openRuntime(
   });
   const directories = new LoraDirectories(checked.loraDirectories);
   const log = logger === undefined || logLevel === 'warn' || logLevel === 'error' ? undefined : modelLog(logger);
-  const devices = { chosen, instead: insteadOfOpenvino(loaded, chosen, checked) };
+  const instead = await closing(loaded, () => insteadOfOpenvino(loaded, chosen, checked));
+  const devices = { chosen, instead };
   const logs = logger !== undefined;
   return new Runtime(loaded, devices, threads, deviceOptions, logs, ledger, directories, residency, log);
 }
@@ -295,7 +296,7 @@ export class Runtime {
     this.#assertLive();
     const checked = checkOptions('loadUpscaler', options, upscalerSpec);
     const { file, tileSize, convDirect, offloadToCpu } = checked;
-    const threads = checked.threads || this.#threads;
+    const threads = threadsFor(checked, this.#threads);
     const device = this.#deviceName(checked);
     assertWeightsStay({ offloadToCpu }, this.#backendOf(device));
     const request = { file, device, deviceOptions: this.#deviceOptions, threads, convDirect, offloadToCpu };

@@ -130,7 +130,7 @@ export interface LoadModelOptions extends ModelFileOptions {
   readonly circular?: boolean | { readonly x?: boolean; readonly y?: boolean } | undefined;
   /** What the network predicts. Default: detected from the weights. */
   readonly prediction?: Prediction | undefined;
-  /** Device by name. Default: the runtime's. */
+  /** Device by name. Default: the runtime's; the CPU where `auto` took OpenVINO and `offloadToCpu` or `maxVram` is given. */
   readonly device?: string | undefined;
   /** CPU threads, 0..1024. Default, and at 0: the runtime's. */
   readonly threads?: number | undefined;
@@ -239,7 +239,7 @@ export interface ComponentIdentity {
 export interface LoadUpscalerOptions {
   /** ESRGAN model file. */
   readonly file: string | URL;
-  /** Device by name. Default: the runtime's. */
+  /** Device by name. Default: the runtime's; the CPU where `auto` took OpenVINO and `offloadToCpu` or `maxVram` is given. */
   readonly device?: string | undefined;
   /** CPU threads, 0..1024. Default, and at 0: the runtime's. */
   readonly threads?: number | undefined;

@@ -89,14 +89,14 @@ describe.each([
         for (const part of [0.2, 0.4, 0.6, 0.8]) {
           await model.loras.set([{ path: first }]);
           const signal = AbortSignal.timeout(Math.max(1, Math.floor(part * whole)));
-          const stopped = await model.loras.set(all, { signal }).then(
-            () => false,
-            () => true,
+          const error = await model.loras.set(all, { signal }).then(
+            () => undefined,
+            (why: unknown) => why,
           );
-          if (stopped) {
-            aborted++;
-            expect(await digest()).toBe(held);
-          }
+          if (error === undefined) continue;
+          expect(error).toBe(signal.reason);
+          expect(await digest()).toBe(held);
+          aborted++;
         }
         expect(aborted).toBeGreaterThan(0);
         await model.loras.set([]);

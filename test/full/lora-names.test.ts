@@ -14,19 +14,19 @@ const original = ['kohya, names of the original', 'ComfyUI', 'original'];
 
 // Files without data, mapped: names and shapes are all that is looked at.
 describe.each([
-  ['sd1', 'unet', all, {}],
-  ['sd2', 'unet', all, {}],
-  ['sdxl', 'unet', all, {}],
-  ['sd3-medium', 'sd3', all, {}],
-  ['z-image', 'z-image', all, alone],
-  ['qwen-image-short', 'same', all, alone],
-  ['chroma-narrow', 'flux', all, alone],
-  ['flux2-narrow', 'same', original, alone],
-  ['anima-short', 'same', original, alone],
-  ['ernie-short', 'same', original, alone],
-  ['ovis-narrow', 'same', original, alone],
-  ['wan-1.3b', 'same', original, alone],
-] as const)('%s', (kind, family, styles, change) => {
+  ['sd1', 'unet', all, {}, 200],
+  ['sd2', 'unet', all, {}, 200],
+  ['sdxl', 'unet', all, {}, 200],
+  ['sd3-medium', 'sd3', all, {}, 200],
+  ['z-image', 'z-image', all, alone, 200],
+  ['qwen-image-short', 'same', all, alone, 20],
+  ['chroma-narrow', 'flux', all, alone, 20],
+  ['flux2-narrow', 'same', original, alone, 20],
+  ['anima-short', 'same', original, alone, 20],
+  ['ernie-short', 'same', original, alone, 15],
+  ['ovis-narrow', 'same', original, alone, 20],
+  ['wan-1.3b', 'same', original, alone, 20],
+] as const)('%s', (kind, family, styles, change, modules) => {
   let native: NativeModel | undefined;
   beforeAll(async () => {
     const path = scratch.path('model.safetensors');
@@ -41,6 +41,6 @@ describe.each([
     const style = keyStyles[name];
     if (native === undefined || style === undefined)
       throw new Error('The model was not loaded, or there is no such style');
-    expect(await expectPlaces(native, family, style)).toBeGreaterThan(15);
+    expect(await expectPlaces(native, family, style)).toBeGreaterThan(modules);
   });
 });

@@ -109,14 +109,19 @@ describe.each(['file', 'ram'] as const)('backup %s', (backup) => {
       let aborted = 0;
       for (let turn = 0; turn < 4; turn++) {
         const controller = new AbortController();
+        const reason = new Error('enough');
         const work = weights.set([{ path: b }, { path: c }, { path: e, weight: 1 + turn / 8 }], controller.signal);
         setTimeout(() => {
-          controller.abort();
+          controller.abort(reason);
         }, turn);
-        aborted += await work.then(
-          () => 0,
-          () => 1,
+        const error = await work.then(
+          () => undefined,
+          (why: unknown) => why,
         );
+        if (error !== undefined) {
+          expect(error).toBe(reason);
+          aborted++;
+        }
         await weights.set([{ path: a }, { path: d }]);
         expect(await weights.digest()).toBe(before);
       }

@@ -17,17 +17,20 @@ afterEach(() => {
   for (const root of roots.splice(0)) rmSync(root, { recursive: true });
 });
 
-const siblings = 'sys/devices/system/cpu/cpu0/topology/thread_siblings_list';
-
-/** On a machine of so many CPUs, of which the process may run on some. */
-function limit(files: Readonly<Record<string, string>>, cpus = 16, usable = cpus): number {
+/** On a machine of so many CPUs, two to a core, of which the process may run on some. */
+function limit(files: Readonly<Record<string, string>>, allowed = '0-15', cpus = 16): number {
   const root = mkdtempSync(join(tmpdir(), 'node-diffusion-cpus-'));
   roots.push(root);
-  for (const [path, text] of Object.entries(files)) {
+  const siblings = Array.from({ length: cpus }, (_, cpu) => [
+    `sys/devices/system/cpu/cpu${String(cpu)}/topology/thread_siblings_list`,
+    `${String(cpu % (cpus / 2))},${String((cpu % (cpus / 2)) + cpus / 2)}\n`,
+  ]);
+  const status = { 'proc/self/status': `Name:\tnode\nCpus_allowed:\tffff\nCpus_allowed_list:\t${allowed}\n` };
+  for (const [path, text] of Object.entries({ ...Object.fromEntries(siblings), ...status, ...files } as typeof files)) {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), text);
   }
-  return threadLimit(root, { cpus, usable });
+  return threadLimit(root, cpus);
 }
 
 describe('threads that a process may use', () => {
@@ -35,12 +38,21 @@ describe('threads that a process may use', () => {
     expect(limit({})).toBe(0);
     expect(limit({ 'proc/self/cgroup': '0::/a\n', 'sys/fs/cgroup/a/cpu.max': 'max 100000\n' })).toBe(0);
     expect(limit({ 'proc/self/cgroup': '0::/\n', 'sys/fs/cgroup/cpu.max': '1600000 100000\n' })).toBe(0);
-    expect(threadLimit()).toBeGreaterThanOrEqual(0);
   });
 
-  it('are the CPUs that it may run on', () => {
-    expect(limit({}, 16, 4)).toBe(4);
-    expect(limit({}, 2, 1)).toBe(1);
+  it.each([
+    ['0-3', 4],
+    ['0', 1],
+    ['2,4,11', 3],
+    ['0-1,8-9', 2], // both threads of two cores
+    ['0-11', 8],
+  ])('are the cores of the CPUs that it may run on: %s', (allowed, threads) => {
+    expect(limit({}, allowed)).toBe(threads);
+  });
+
+  it('are the CPUs where nothing is known of cores', () => {
+    const topology = (cpu: number) => `sys/devices/system/cpu/cpu${String(cpu)}/topology/thread_siblings_list`;
+    expect(limit({ [topology(0)]: '0\n', [topology(1)]: '1\n' }, '0-1', 4)).toBe(2);
   });
 
   it.each([
@@ -48,8 +60,9 @@ describe('threads that a process may use', () => {
     ['150000 100000\n', 2],
     ['20000 100000\n', 1],
     ['25000 50000\n', 1],
+    ['1200000 100000\n', 8],
     ['nonsense\n', 0],
-  ])('are the share of version 2, a part of one more: %j', (text, threads) => {
+  ])('are the share of version 2, a part of one more, and never more than the cores: %j', (text, threads) => {
     expect(limit({ 'proc/self/cgroup': '0::/a/b\n', 'sys/fs/cgroup/a/b/cpu.max': text })).toBe(threads);
   });
 
@@ -60,23 +73,14 @@ describe('threads that a process may use', () => {
     expect(limit({ ...group, 'sys/fs/cgroup/cpu.max': '200000 100000\n' })).toBe(2);
   });
 
-  it('are the share of version 1, whose -1 is none', () => {
+  it.each(['cpu', 'cpu,cpuacct'])('are the share of version 1 in %s, whose -1 is none', (folder) => {
     const group = (quota: string) => ({
       'proc/self/cgroup': '4:cpu,cpuacct:/docker/x\n',
-      'sys/fs/cgroup/cpu/cpu.cfs_quota_us': quota,
-      'sys/fs/cgroup/cpu/cpu.cfs_period_us': '100000\n',
+      [`sys/fs/cgroup/${folder}/cpu.cfs_quota_us`]: quota,
+      [`sys/fs/cgroup/${folder}/cpu.cfs_period_us`]: '100000\n',
     });
     expect(limit(group('400000\n'))).toBe(4);
     expect(limit(group('-1\n'))).toBe(0);
-  });
-
-  it.each([
-    ['0,8\n', 8],
-    ['0-1\n', 8],
-    ['0-3\n', 4],
-    ['0\n', 12],
-  ])('are never more than the cores, of which each has the threads %j', (list, threads) => {
-    expect(limit({ [siblings]: list }, 16, 12)).toBe(threads);
   });
 });
 
