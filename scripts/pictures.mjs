@@ -74,7 +74,7 @@ async function inpaint() {
 
 /** A first pass, and for each upscaler the enlarged picture and two second passes. */
 async function hires() {
-  const request = { ...settings, prompt: 'red apple', steps: 10, sampler: 'euler', seed: 3 };
+  const request = { ...settings, prompt: 'red apple', steps: 10, sampler: 'euler', seed: 6 };
   const { images: picked } = await model.firstPass(request);
   const [{ image: small }] = picked;
   const large = 1.5 * edge;

@@ -4,8 +4,8 @@ import { runMode } from '../../lib/pipeline/modes.js';
 import { hashes, only, useModel } from '../support/native.js';
 import { recompilingModel } from '../support/nativeHires.js';
 
-// Above its training size (128x128) the embedded model draws its subject twice; the hires pass is there so that it does
-// not. An apple has one green leaf: the leaves are counted.
+// Above its training size (128x128) the embedded model often draws parts of its subject twice, with these seeds among others;
+// the hires pass is there so that it does not. An apple has one green leaf: the leaves are counted.
 const fixture = useModel();
 
 const request = { prompt: 'red apple', steps: 10, cfgScale: 3, sampler: 'euler' } as const;
@@ -13,10 +13,10 @@ const twoPasses = {
   ...{ ...request, width: 128, height: 128 },
   hires: { scale: 1.5, upscaler: 'lanczos', denoisingStrength: 0.4, steps: 5 },
 } as const;
-/** Pixels; a leaf has 180 and more, at 192x192 mostly over 230; specks on the apple have fewer than 120. */
-const leaf = 150;
+/** Pixels; a leaf has 600 and more, a second one over 340; a green speck beside the stem has fewer than 200. */
+const leaf = 260;
 
-const seeds = [3, 1, 6] as const;
+const seeds = [6, 4, 8] as const;
 const drawn = new Map<number, string[]>();
 
 it.each(seeds)('draws once in two passes what one pass of the same size draws twice: seed %i', async (seed) => {
