@@ -273,6 +273,7 @@ void sameContentElsewhere(const Backends& backends, const std::string& folder) {
   CHECK(first.net.read() == wanted);
 }
 
+// A graph that writes into weights is not compiled, and who compiles next sees what it wrote.
 void writtenWeights(const Backends& backends) {
   for (const bool reference : {false, true}) {
     ggml_backend_t backend = reference ? backends.cpu.get() : backends.openvino.get();

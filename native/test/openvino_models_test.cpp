@@ -70,7 +70,6 @@ void boundsOfOthers(const Backends& backends, const std::string& folder) {
   CHECK(counter.compilations() == 1);
 }
 
-// A graph that writes into weights is not compiled, and who compiles next sees what it wrote.
 void settings(const std::string& folder) {
   CHECK(!Backends(folder, "precision=f64").openvino);
   CHECK(!Backends(folder, "colour=red").openvino);

@@ -2,7 +2,7 @@ import { copyFile, stat, truncate } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { createRuntime, inspectModel } from '../../lib/index.js';
 import { lowRank, writeLora } from '../support/lora/files.js';
-import { randomSets } from '../support/lora/sets.js';
+import { errorOf, randomSets } from '../support/lora/sets.js';
 import { failure } from '../support/native.js';
 import { useScratch } from '../support/scratch.js';
 import { syntheticBytes, type SyntheticKind, writeSynthetic } from '../support/synthetic/index.js';
@@ -89,10 +89,7 @@ describe.each([
         for (const part of [0.2, 0.4, 0.6, 0.8]) {
           await model.loras.set([{ path: first }]);
           const signal = AbortSignal.timeout(Math.max(1, Math.floor(part * whole)));
-          const error = await model.loras.set(all, { signal }).then(
-            () => undefined,
-            (why: unknown) => why,
-          );
+          const error = await errorOf(model.loras.set(all, { signal }));
           if (error === undefined) continue;
           expect(error).toBe(signal.reason);
           expect(await digest()).toBe(held);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LoraBackup } from '../../lib/weights/index.js';
 import { lowRank, type Part, seeded, writeLora } from '../support/lora/files.js';
-import { randomSets } from '../support/lora/sets.js';
+import { expectAbortsToKeep, randomSets } from '../support/lora/sets.js';
 import { RawWeights } from '../support/lora/weights.js';
 import { failure } from '../support/native.js';
 import { useScratch } from '../support/scratch.js';
@@ -106,26 +106,8 @@ describe.each(['file', 'ram'] as const)('backup %s', (backup) => {
       expect((await failure(weights.set([{ path: b }, { path: broken }]))).code).toBe('ERR_MODEL_CORRUPT');
       expect(await weights.digest()).toBe(before);
 
-      let aborted = 0;
-      for (let turn = 0; turn < 4; turn++) {
-        const controller = new AbortController();
-        const reason = new Error('enough');
-        const work = weights.set([{ path: b }, { path: c }, { path: e, weight: 1 + turn / 8 }], controller.signal);
-        setTimeout(() => {
-          controller.abort(reason);
-        }, turn);
-        const error = await work.then(
-          () => undefined,
-          (why: unknown) => why,
-        );
-        if (error !== undefined) {
-          expect(error).toBe(reason);
-          aborted++;
-        }
-        await weights.set([{ path: a }, { path: d }]);
-        expect(await weights.digest()).toBe(before);
-      }
-      expect(aborted).toBeGreaterThan(0);
+      const others = (turn: number) => [{ path: b }, { path: c }, { path: e, weight: 1 + turn / 8 }];
+      await expectAbortsToKeep(weights, [{ path: a }, { path: d }], others, 1);
       await weights.set([]);
       expect(await weights.digest()).toBe(original);
     } finally {

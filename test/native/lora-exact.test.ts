@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ensureEmbeddedModel } from '../../lib/model/index.js';
 import type { LoraBackup } from '../../lib/weights/index.js';
 import { type Part, lowRank, seeded, writeLora } from '../support/lora/files.js';
-import { randomSets } from '../support/lora/sets.js';
+import { expectAbortsToKeep, randomSets } from '../support/lora/sets.js';
 import { RawWeights } from '../support/lora/weights.js';
 import { collectGarbage, failure } from '../support/native.js';
 import { useScratch } from '../support/scratch.js';
@@ -138,29 +138,8 @@ describe.each([
       expect((await failure(weights.set([{ path: b }, { path: broken }]))).code).toBe('ERR_MODEL_CORRUPT');
       expect(await weights.digest()).toBe(before);
 
-      let aborted = 0;
-      for (let turn = 0; turn < 4; turn++) {
-        const controller = new AbortController();
-        const reason = new Error('enough');
-        const work = weights.set([{ path: b }, { path: c }, { path: e, weight: 1 + turn / 8 }], controller.signal);
-        setTimeout(() => {
-          controller.abort(reason);
-        }, turn * 4);
-        const outcome = await work.then(
-          () => undefined,
-          (error: unknown) => error,
-        );
-        if (outcome === undefined) {
-          await weights.set([{ path: a }, { path: d }]);
-          continue;
-        }
-        expect(outcome).toBe(reason);
-        aborted++;
-        // What came too late is corrected before anything uses the weights.
-        await weights.set([{ path: a }, { path: d }]);
-        expect(await weights.digest()).toBe(before);
-      }
-      expect(aborted).toBeGreaterThan(0);
+      const others = (turn: number) => [{ path: b }, { path: c }, { path: e, weight: 1 + turn / 8 }];
+      await expectAbortsToKeep(weights, [{ path: a }, { path: d }], others, 4);
       await weights.set([]);
       expect(await weights.digest()).toBe(original);
     } finally {

@@ -5,18 +5,17 @@ and decoded by the file's autoencoder. Both show their own concept: what is miss
 """
 
 import argparse
-import json
 import random
 from pathlib import Path
 
 import torch
 
-from .concepts import Concept, read_concepts
+from .concepts import Concept
 from .config import best_device
 from .figures import originals, top1
 from .latents import decode, encode
-from .measure import rounded
-from .narrow import Narrow, load_narrow, read_narrow
+from .measure import concepts_of, write_figures
+from .narrow import Narrow, load_narrow
 from .pictures import draw_emoji, place, to_tensor
 
 VIEWS = 4
@@ -55,15 +54,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    listed = set(json.loads(read_narrow(options.file)[1]["concepts"]))
-    concepts = [concept for concept in read_concepts() if concept.name in listed]
+    concepts = concepts_of(options.file)
     result = {"file": options.file.name, "concepts": len(concepts)}
-    result |= rounded(limits(load_narrow(options.file).to(best_device()), concepts))
-    text = json.dumps(result, indent=2) + "\n"
-    if options.out:
-        options.out.write_text(text, encoding="utf-8")
-    else:
-        print(text)
+    result |= limits(load_narrow(options.file).to(best_device()), concepts)
+    write_figures(result, options.out)
 
 
 if __name__ == "__main__":

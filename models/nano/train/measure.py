@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .concepts import read_concepts
+from .concepts import Concept, read_concepts
 from .config import best_device
 from .figures import (
     autoencoder_figures,
@@ -46,12 +46,18 @@ def draw_all(sampler: Sampler, names: list[str], size: int, cache: Path | None) 
     return torch.stack(rows)
 
 
+def concepts_of(path: Path) -> list[Concept]:
+    """Those that a narrow file lists, in their own order."""
+    listed = set(json.loads(read_narrow(path)[1]["concepts"]))
+    return [concept for concept in read_concepts() if concept.name in listed]
+
+
 def measure(path: Path, sizes: tuple[int, ...], cache: Path | None) -> dict:
     """All figures of a narrow file."""
-    model, listed = load_narrow(path).to(best_device()), set(json.loads(read_narrow(path)[1]["concepts"]))
+    model = load_narrow(path).to(best_device())
     sampler = Sampler(model, Tokenizer())
-    everyone = read_concepts()
-    concepts = [concept for concept in everyone if concept.name in listed]
+    concepts = concepts_of(path)
+    early = {concept.name for concept in read_concepts()[:96]}
     result: dict = {"file": path.name, "concepts": len(concepts), "seeds": len(SEEDS), "steps": sampler.steps}
     result["autoencoderPsnr"] = {
         "ownConcepts": autoencoder_figures(model, concepts),
@@ -66,7 +72,7 @@ def measure(path: Path, sizes: tuple[int, ...], cache: Path | None) -> dict:
         labels = torch.arange(len(concepts)).repeat_interleave(len(SEEDS))
         entry: dict = {"top1": top1(model, drawn.flatten(0, 1), known, labels), "seedPsnr": seed_difference(drawn)}
         entry["missed"] = missed(model, drawn.flatten(0, 1), known, labels, concepts)
-        first = [i for i, concept in enumerate(everyone[:96]) if concept.name in listed]
+        first = [i for i, concept in enumerate(concepts) if concept.name in early]
         if len(first) < len(concepts):
             rows = drawn[first].flatten(0, 1)
             entry["top1OfFirst96"] = top1(
@@ -89,6 +95,15 @@ def rounded(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
+def write_figures(result: dict, out: Path | None) -> None:
+    """Rounded, as JSON: to a file, or printed."""
+    text = json.dumps(rounded(result), indent=2) + "\n"
+    if out:
+        out.write_text(text, encoding="utf-8")
+    else:
+        print(text)
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m train.measure", description=__doc__)
@@ -101,11 +116,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     if options.cache:
         options.cache.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(rounded(measure(options.file, tuple(options.sizes), options.cache)), indent=2) + "\n"
-    if options.out:
-        options.out.write_text(text, encoding="utf-8")
-    else:
-        print(text)
+    write_figures(measure(options.file, tuple(options.sizes), options.cache), options.out)
 
 
 if __name__ == "__main__":

@@ -4,19 +4,18 @@ The companions are put into the narrow network as their training does, from lift
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..concepts import Concept, read_annotations, read_concepts
+from ..concepts import Concept, read_annotations
 from ..config import best_device
 from ..figures import originals
 from ..latents import encode
-from ..measure import rounded
-from ..narrow import Narrow, load_narrow, read_narrow
+from ..measure import concepts_of, write_figures
+from ..narrow import Narrow, load_narrow
 from ..nearest import centred, nearest_by_latent
 from ..networks import TEXT_RATIO, UNET_RATIO
 from ..pictures import draw_emoji, place, to_tensor
@@ -99,8 +98,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     model, tokenizer = load_narrow(options.file).to(best_device()), Tokenizer()
-    listed = set(json.loads(read_narrow(options.file)[1]["concepts"]))
-    concepts = [concept for concept in read_concepts() if concept.name in listed]
+    concepts = concepts_of(options.file)
     sampler = Sampler(model, tokenizer)
     plain = sampler.pictures([Request(concept.name, 1) for concept in concepts])
     result: dict = {"file": options.file.name}
@@ -114,11 +112,7 @@ def main() -> None:
             hook.remove()
     put_embedding(model, tokenizer, options.folder / "blue-heart-embedding.safetensors")
     result["embedding"] = embedding_figures(model, sampler, concepts)
-    text = json.dumps(rounded(result), indent=2) + "\n"
-    if options.out:
-        options.out.write_text(text, encoding="utf-8")
-    else:
-        print(text)
+    write_figures(result, options.out)
 
 
 if __name__ == "__main__":
