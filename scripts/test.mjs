@@ -13,7 +13,7 @@ import { entry, say, since } from './tools/say.mjs';
 
 async function leakTest() {
   const passed = await leak(3 * 60_000);
-  return { name: 'leak', passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 };
+  return { name: 'leak', passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0, failures: [] };
 }
 
 const rooms = ['unit', 'native', 'fuzz', 'parity', 'package'];
@@ -32,8 +32,9 @@ entry(import.meta.url, async () => {
 
   const failedChecks = [...lint.failed, ...packaging.failed];
   const left = [...lint.left, ...packaging.left];
-  for (const { name, passed, failed, skipped } of tests) {
+  for (const { name, passed, failed, skipped, failures } of tests) {
     say(`${name}: ${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+    for (const failure of failures) say(`  ${failure}`);
   }
   say(`checks: ${failedChecks.length === 0 ? 'all clean' : `FAILED: ${failedChecks.join(', ')}`}`);
   if (left.length > 0) say(`checks left out because the tool is missing: ${left.join(', ')}`);

@@ -1,15 +1,30 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { buildDir, root } from './paths.mjs';
 import { run, runTool } from './run.mjs';
 import { say } from './say.mjs';
 
-/** Counts of one runner. A runner that failed without naming a test, or ran none, counts as one failed. */
-function counts(name, code, { passed, failed, skipped }) {
-  const unnamed = failed === 0 && (code !== 0 || passed === 0) ? 1 : 0;
-  if (unnamed > 0) say(`${name}: ${code === 0 ? 'ran no test' : `ended with exit code ${code} outside any test`}`);
-  return { name, passed, failed: failed + unnamed, skipped };
+/**
+ * Counts of one runner, and a line for each failure. A runner that failed without naming a test, or ran none, counts as
+ * one failed.
+ */
+function counts(name, code, { passed, failed, skipped, failures }) {
+  const unnamed = failed === 0 && (code !== 0 || passed === 0);
+  const why = code === 0 ? 'ran no test' : `ended with exit code ${code} outside any test`;
+  if (!unnamed) return { name, passed, failed, skipped, failures };
+  say(`${name}: ${why}`);
+  return { name, passed, failed: 1, skipped, failures: [...failures, why] };
+}
+
+/** The failed tests of vitest's JSON report: file, name, and how the first message begins. */
+function failuresOf({ testResults = [] }) {
+  return testResults.flatMap(({ name, message, assertionResults }) => {
+    const file = relative(root, name);
+    const failed = assertionResults.filter(({ status }) => status === 'failed');
+    if (failed.length === 0 && message) return [`${file}: ${message}`];
+    return failed.map(({ fullName, failureMessages: [first = ''] }) => `${file} > ${fullName}: ${first.slice(0, 600)}`);
+  });
 }
 
 /**
@@ -29,6 +44,7 @@ export async function vitest(room, { files = [], env = {}, reports = join(buildD
     passed: json.numPassedTests ?? 0,
     failed: json.numFailedTests ?? 0,
     skipped: (json.numPendingTests ?? 0) + (json.numTodoTests ?? 0),
+    failures: failuresOf(json),
   });
 }
 
@@ -37,16 +53,18 @@ export async function ctest({ name = 'ctest', cwd = buildDir, env = {}, only = [
   let total = 0;
   let failed = 0;
   let skipped = 0;
+  const failures = [];
   const onLine = (line) => {
     const summary = /tests passed, (\d+) tests? failed out of (\d+)/.exec(line);
     if (summary !== null) [failed, total] = summary.slice(1).map(Number);
     if (/\*\*\*Skipped/.test(line)) skipped++;
+    else if (/\*\*\*/.test(line)) failures.push(line.trim());
   };
   const some = only.length > 0 ? ['--tests-regex', `^(${only.join('|')})$`] : [];
   const args = ['--output-on-failure', '--no-tests=error', ...some];
   const all = { ...process.env, ...(await embeddedModel()), ...env };
   const code = await run('ctest', args, { cwd, allowFailure: true, onLine, env: all });
-  return counts(name, code, { passed: total - failed - skipped, failed, skipped });
+  return counts(name, code, { passed: total - failed - skipped, failed, skipped, failures });
 }
 
 /** The lifted files for native/test/engine_test.cpp, by environment variable. */
