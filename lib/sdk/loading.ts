@@ -28,6 +28,7 @@ import { type CheckedLoadOptions, nativeLoadOptions, threadsFor } from './loadOp
 import { fileStamps } from './identity.js';
 import { Model } from './model.js';
 import { modelFacts, modelName } from './modelInfo.js';
+import { withReadAhead } from './openvino.js';
 import { secondOpener, type SecondModels } from './second.js';
 import { modelKey, type SharedModels } from './sharedModels.js';
 
@@ -229,7 +230,8 @@ async function loadNative(
     throw withField(error, files);
   });
   const source = { model: name, kind: 'load' };
-  const wanted = { ...request, memoryBudget: place.memoryBudget };
+  const deviceOptions = withReadAhead(request, context.ledger.limit);
+  const wanted = { ...request, deviceOptions, memoryBudget: place.memoryBudget };
   const { promise, settled } = runJob(() => context.loaded.addon.loadModel(wanted, onEvent), signal, free, source);
   try {
     const native = await promise;

@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { invalidOption } from '../errors/index.js';
 import { memoryOfProcess } from '../memory/index.js';
 import { cacheDir } from '../model/index.js';
+import type { NativeLoadOptions } from '../native/index.js';
 import { boolean, byteSize, integer, object, oneOf, optional, text } from '../options/index.js';
 
 /** What OpenVINO computes in. `bf16` and `f16` need hardware for it; a device without it is refused when a model is loaded. */
@@ -29,7 +31,7 @@ export interface OpenvinoOptions {
   readonly weightInputs?: boolean | undefined;
   /**
    * Also keep compiled graphs on disk, in `openvino` below the cache directory (`NODE_DIFFUSION_CACHE`), for the next
-   * process. Not with `AUTO`, `MULTI` and `BATCH`, which export nothing. Default: false.
+   * process, which reads those that a model used last while it reads the weights. Not with `AUTO`, `MULTI` and `BATCH`, which export nothing. Default: false.
    */
   readonly diskCache?: boolean | undefined;
   /** Most bytes of it; what was not used for longest is removed. Only with `diskCache`. Default: 4 GiB. */
@@ -128,4 +130,15 @@ export function openvinoSettings(given: CheckedOpenvino | undefined, backend: st
   return Object.entries(lines)
     .map(([name, value]) => `${name}=${String(value)}`)
     .join('\n');
+}
+
+/**
+ * What the backend of a model is made with. With a disk cache it is told which model it is, so that it reads the graphs
+ * which that model used last while the weights are read. A limit would not hold for them: they come before any job.
+ */
+export function withReadAhead(request: NativeLoadOptions, limit: number | undefined): string {
+  const { deviceOptions = '' } = request;
+  if (limit !== undefined || !deviceOptions.includes('\ndiskCache=')) return deviceOptions;
+  const name = createHash('sha256').update(JSON.stringify(request)).digest('hex').slice(0, 16);
+  return `${deviceOptions}\nmodel=${name}`;
 }

@@ -5,6 +5,7 @@
 
 #include "disk_cache.h"
 #include "ggml-impl.h"
+#include "read_ahead.h"
 #include "report.h"
 
 #if defined(__linux__)
@@ -147,10 +148,18 @@ void ProgramCache::keep(Entry entry) {
 std::shared_ptr<Program> ProgramCache::get(const Graph& graph, const Settings& settings,
                                            const Watcher& watcher) {
   const Keys keys = keysOf(graph, settings);
-  if (auto program = find(keys)) {
-    Report::instance().hits.fetch_add(1);
-    return program;
-  }
+  std::shared_ptr<Program> program = find(keys);
+  if (program) Report::instance().hits.fetch_add(1);
+  if (!program) program = obtain(keys, graph, settings, watcher);
+  // With LoRAs merged a process that starts anew asks for other graphs first, unless weights are inputs.
+  if (!program->refused && (!program->adaptive || settings.weightInputs))
+    ReadAhead::instance().used(settings, keys.exact.memory,
+                               (program->adaptive ? keys.adaptive : keys.exact).content);
+  return program;
+}
+
+std::shared_ptr<Program> ProgramCache::obtain(const Keys& keys, const Graph& graph, const Settings& settings,
+                                              const Watcher& watcher) {
   std::unique_lock one(compiling_, std::defer_lock);
   while (!one.try_lock_for(std::chrono::milliseconds(20))) watcher.check();
   if (auto program = find(keys)) return program;
@@ -158,7 +167,7 @@ std::shared_ptr<Program> ProgramCache::get(const Graph& graph, const Settings& s
   Compilation made{reasonFor(keys), graph.nodes(), 0, 0, false};
   const bool adaptive = keys.canAdapt && (settings.weightInputs || varies(keys));
   const Key& key = adaptive ? keys.adaptive : keys.exact;
-  std::shared_ptr<Program> program = make(key.content, graph, settings, adaptive, made);
+  std::shared_ptr<Program> program = make(key.content, graph, settings, adaptive, watcher, made);
   remember(keys, adaptive);
   keep({key, program, settings.cacheBytes > 0 ? settings.cacheBytes : defaultBound()});
   one.unlock();
@@ -201,15 +210,15 @@ void ProgramCache::remember(const Keys& keys, bool adaptive) {
 
 // Read from the disk, or compiled.
 std::shared_ptr<Program> ProgramCache::make(const Id& key, const Graph& graph, const Settings& settings,
-                                            bool adaptive, Compilation& made) {
+                                            bool adaptive, const Watcher& watcher, Compilation& made) {
   const auto start = std::chrono::steady_clock::now();
   const uint64_t before = unpackedBytes(graph);
   const auto measure = [&](const Program& program) {
     made.ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     made.bytes = program.bytes + unpackedBytes(graph) - before;
   };
-  if (auto program = readProgram(key, graph, settings)) {
-    made.reason = "it was in the disk cache";
+  if (auto program = readProgram(key, graph, settings, [&] { watcher.check(); })) {
+    made.reason = program->ahead ? "it was read ahead from the disk cache" : "it was in the disk cache";
     made.fromDisk = true;
     measure(*program);
     logMade("read", graph, *program, made);

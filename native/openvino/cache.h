@@ -87,12 +87,15 @@ class ProgramCache {
 
   static Keys keysOf(const Graph& graph, const Settings& settings);
   std::shared_ptr<Program> find(const Keys& keys);
+  // Read or compiled now, unless another thread has done it meanwhile.
+  std::shared_ptr<Program> obtain(const Keys& keys, const Graph& graph, const Settings& settings,
+                                  const Watcher& watcher);
   std::shared_ptr<Program> find(const Key& key);
   void keep(Entry entry);
   const char* reasonFor(const Keys& keys) const;
   uint64_t total(uint64_t bound) const;
   std::shared_ptr<Program> make(const Id& key, const Graph& graph, const Settings& settings, bool adaptive,
-                                Compilation& made);
+                                const Watcher& watcher, Compilation& made);
   bool varies(const Keys& keys) const;
   void remember(const Keys& keys, bool adaptive);
 

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kMagic[8] = {'n', 'd', '-', 'g', 'r', 'a', 'p', 'h'};
-constexpr uint64_t kFormat = 1;
+constexpr uint64_t kFormat = 2;
 constexpr size_t kPiece = size_t{1} << 20;
 constexpr uint64_t kLarge = uint64_t{4} << 20;  // from here on memory is taken from the system at once
 constexpr uint64_t kAlignment = 64;             // of blobs, whose constants OpenVINO reads where they are
@@ -92,14 +92,6 @@ ov::Tensor memoryFor(uint64_t bytes) { return {ov::element::u8, {bytes}}; }
 
 #endif
 
-// Process ids repeat between containers that share a directory.
-fs::path temporaryOf(const fs::path& path) {
-  std::random_device random;
-  char suffix[20];
-  std::snprintf(suffix, sizeof(suffix), "%08x%08x", random(), random());
-  return path.string() + kTemporary + suffix;
-}
-
 #if defined(__linux__)
 
 bool lock(int file, int how) {
@@ -117,6 +109,14 @@ bool isLinked(int file) {
 #endif
 
 }  // namespace
+
+// Process ids repeat between containers that share a directory.
+fs::path temporaryOf(const fs::path& path) {
+  std::random_device random;
+  char suffix[20];
+  std::snprintf(suffix, sizeof(suffix), "%08x%08x", random(), random());
+  return path.string() + kTemporary + suffix;
+}
 
 CacheFile readCacheFile(const fs::path& path, const Id& key, const Id& maker) {
   std::ifstream file(path, std::ios::binary);

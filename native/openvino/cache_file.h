@@ -63,6 +63,8 @@ class CacheWriter {
   CacheHeader header_{};
 };
 
+// A name beside it that nobody else has.
+std::filesystem::path temporaryOf(const std::filesystem::path& path);
 // A file that is being written, or was when its process died.
 bool isTemporary(const std::filesystem::path& path);
 // Removes a temporary file unless somebody writes it: then it is locked, in whichever process or container.

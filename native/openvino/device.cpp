@@ -9,6 +9,7 @@
 #include "disk_cache.h"
 #include "estimate.h"
 #include "ggml-impl.h"
+#include "read_ahead.h"
 #include "report.h"
 
 #if defined(__linux__)
@@ -43,6 +44,7 @@ const char* backendName(ggml_backend_t /*backend*/) { return "OpenVINO"; }
 void freeBackend(ggml_backend_t backend) {
   const std::unique_ptr<ggml_backend> own(backend);
   const std::unique_ptr<Context> context(&contextOf(backend));
+  ReadAhead::instance().close(context->settings);
 }
 
 template <typename Function>
@@ -68,15 +70,6 @@ ggml_status computeOnCpu(Context& context, ggml_cgraph* graph) {
     abort(cpu, context.abort, context.abortData);
   return ggml_backend_graph_compute(cpu, graph);
 }
-
-// Counts the graphs of all jobs that are made or computed now.
-class Running {
- public:
-  Running() { Report::instance().running.fetch_add(1); }
-  ~Running() { Report::instance().running.fetch_sub(1); }
-  Running(const Running&) = delete;
-  Running& operator=(const Running&) = delete;
-};
 
 ggml_status compute(ggml_backend_t backend, ggml_cgraph* given) {
   Context& context = contextOf(backend);
@@ -173,6 +166,7 @@ ggml_backend_t initBackend(ggml_backend_dev_t dev, const char* params) {
       context->settings.diskCache.clear();
     }
     auto backend = std::make_unique<ggml_backend>(ggml_backend{guid(), interface, dev, context.get()});
+    ReadAhead::instance().open(context->settings);
     static_cast<void>(context.release());  // the backend owns it
     return backend.release();
   } catch (const std::exception& error) {
@@ -207,6 +201,9 @@ const char* describeJson() {
   return text.c_str();
 }
 
+// Its model's weights are about to be read.
+void readAhead(ggml_backend_t backend) { ReadAhead::instance().begin(contextOf(backend).settings); }
+
 // Of what was compiled from weights in this buffer.
 uint64_t bufferBytes(ggml_backend_buffer_t buffer) {
   const std::shared_ptr<Block> block = blockOf(buffer);
@@ -224,6 +221,7 @@ void* procAddress(ggml_backend_reg_t /*registry*/, const char* name) {
   if (wanted == "ggml_backend_set_n_threads") return reinterpret_cast<void*>(setThreads);
   if (wanted == "ggml_backend_set_abort_callback") return reinterpret_cast<void*>(setAbort);
   if (wanted == "ggml_backend_openvino_set_listener") return reinterpret_cast<void*>(setListener);
+  if (wanted == "ggml_backend_openvino_read_ahead") return reinterpret_cast<void*>(readAhead);
   if (wanted == "ggml_backend_openvino_report") return reinterpret_cast<void*>(reportJson);
   if (wanted == "ggml_backend_openvino_describe") return reinterpret_cast<void*>(describeJson);
   if (wanted == "ggml_backend_openvino_compile_estimate") return reinterpret_cast<void*>(compiledBytesOf);

@@ -10,6 +10,8 @@
 #include "cache_file.h"
 #include "compiler.h"
 #include "ggml-impl.h"
+#include "graph_list.h"
+#include "read_ahead.h"
 #include "report.h"
 
 namespace nd::openvino {
@@ -19,7 +21,130 @@ namespace fs = std::filesystem;
 
 constexpr const char* kExtension = ".graph";
 
-// What a file must have been made by: this module, this OpenVINO, this processor.
+// Numbers in the order of the fields, lists after their length.
+std::string describe(const Program& program, const std::vector<uint64_t>& blobs) {
+  std::ostringstream text;
+  text << program.adaptive << ' ' << program.covered << ' ' << program.uncovered << ' ' << program.bytes
+       << ' ' << program.parts.size();
+  size_t next = 0;
+  for (const Part& part : program.parts) {
+    text << ' ' << part.begin << ' ' << part.end << ' ' << part.compiled << ' '
+         << (part.model ? blobs[next++] : 0);
+    text << ' ' << part.inputs.size() << ' ' << part.outputs.size() << ' ' << part.copies.size();
+    for (const int id : part.inputs) text << ' ' << id;
+    for (const int id : part.outputs) text << ' ' << id;
+    for (const Copy& copy : part.copies) text << ' ' << copy.from << ' ' << copy.to;
+  }
+  text << ' ' << program.reasons.size();
+  for (const auto& [why, nodes] : program.reasons) text << ' ' << nodes << ' ' << std::quoted(why);
+  return text.str();
+}
+
+// Its numbers mean something in this graph: nothing looks at them again.
+void checkPart(const Part& part, const Graph& graph, bool adaptive) {
+  const auto known = [&](int id) { return id >= 0 && id < graph.tensors(); };
+  bool valid = part.begin >= 0 && part.begin <= part.end && part.end <= graph.nodes();
+  for (const std::vector<int>* ids : {&part.inputs, &part.outputs})
+    for (const int id : *ids) valid = valid && known(id);
+  for (const Copy& copy : part.copies) valid = valid && known(copy.from) && known(copy.to);
+  for (const int id : part.inputs) {
+    if (!valid || !isWeight(graph.tensor(id))) continue;
+    valid = adaptive && graph.canBeInput(graph.tensor(id));
+  }
+  if (part.model)
+    valid = valid && part.model.inputs().size() == part.inputs.size() &&
+            part.model.outputs().size() == part.outputs.size();
+  if (!valid) throw CacheFileError("it is of another graph");
+}
+
+void checkParts(const Program& program, const Graph& graph) {
+  for (const Part& part : program.parts) checkPart(part, graph, program.adaptive);
+}
+
+std::shared_ptr<Program> build(const CacheFile& file, const Settings& settings) {
+  auto program = std::make_shared<Program>();
+  std::istringstream text(file.description);
+  size_t parts = 0;
+  text >> program->adaptive >> program->covered >> program->uncovered >> program->bytes >> parts;
+  size_t offset = 0;
+  for (size_t i = 0; i < parts && text; ++i) {
+    Part part;
+    size_t blob = 0;
+    size_t counts[3] = {};
+    text >> part.begin >> part.end >> part.compiled >> blob >> counts[0] >> counts[1] >> counts[2];
+    // Each number has a digit and a space.
+    for (const size_t count : counts)
+      if (!text || count > file.description.size()) throw CacheFileError("its description is damaged");
+    part.inputs.resize(counts[0]);
+    part.outputs.resize(counts[1]);
+    part.copies.resize(counts[2]);
+    for (int& id : part.inputs) text >> id;
+    for (int& id : part.outputs) text >> id;
+    for (Copy& copy : part.copies) text >> copy.from >> copy.to;
+    if (blob > file.blobs.get_byte_size() - offset) throw CacheFileError("its description is damaged");
+    if (blob > 0) {
+      const ov::Tensor bytes(file.blobs, ov::Coordinate{offset}, ov::Coordinate{offset + blob});
+      part.model = core().import_model(bytes, settings.device, configuration(settings));
+      part.request = part.model.create_infer_request();
+      offset += blob;
+    }
+    program->parts.push_back(std::move(part));
+  }
+  size_t reasons = 0;
+  text >> reasons;
+  for (size_t i = 0; i < reasons && text; ++i) {
+    int nodes = 0;
+    std::string why;
+    text >> nodes >> std::quoted(why);
+    program->reasons[why] = nodes;
+  }
+  if (!text) throw CacheFileError("its description is damaged");
+  return program;
+}
+
+void dropFile(const fs::path& path, const char* why) {
+  Report::instance().diskFailures.fetch_add(1);
+  GGML_LOG_WARN("openvino: %s of the disk cache is not used: %s\n", path.filename().c_str(), why);
+  std::error_code ignored;
+  fs::remove(path, ignored);
+}
+
+struct Kept {
+  fs::path path;
+  uint64_t bytes;
+  fs::file_time_type used;
+};
+
+bool isKept(const fs::path& path) { return path.extension() == kExtension || isGraphList(path); }
+
+// Least recently used first to go. What is being written counts and stays. Another process may remove the
+// same files.
+void trim(const Settings& settings) {
+  std::vector<Kept> files;
+  uint64_t total = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(settings.diskCache, error)) {
+    std::error_code ignored;
+    const bool temporary = isTemporary(entry.path());
+    if (temporary ? removeLeftBehind(entry.path()) : !isKept(entry.path())) continue;
+    const uint64_t bytes = entry.file_size(ignored);
+    if (ignored) continue;
+    total += bytes;
+    if (!temporary) files.push_back({entry.path(), bytes, entry.last_write_time(ignored)});
+  }
+  std::sort(files.begin(), files.end(), [](const Kept& a, const Kept& b) { return a.used < b.used; });
+  for (const Kept& file : files) {
+    if (total <= settings.diskCacheBytes) break;
+    std::error_code ignored;
+    fs::remove(file.path, ignored);
+    total -= file.bytes;
+  }
+}
+
+}  // namespace
+
+bool diskCacheWorks() { return ownBuild().has_value(); }
+
 Id makerOf(const Settings& settings) {
   std::string text = ov::get_openvino_version().buildNumber;
   try {
@@ -45,151 +170,46 @@ Id makerOf(const Settings& settings) {
 }
 
 // Makers have files of their own, so that versions that take turns do not remove each other's.
-fs::path pathOf(const Id& key, const Id& maker, const Settings& settings) {
+fs::path graphFile(const Id& key, const Id& maker, const Settings& settings) {
   char name[64];
   std::snprintf(name, sizeof(name), "%016llx%016llx-%016llx", static_cast<unsigned long long>(key.high),
                 static_cast<unsigned long long>(key.low), static_cast<unsigned long long>(maker.high));
   return fs::path(settings.diskCache) / (name + std::string(kExtension));
 }
 
-// Numbers in the order of the fields, lists after their length.
-std::string describe(const Program& program, const std::vector<uint64_t>& blobs) {
-  std::ostringstream text;
-  text << program.adaptive << ' ' << program.covered << ' ' << program.uncovered << ' '
-       << program.parts.size();
-  size_t next = 0;
-  for (const Part& part : program.parts) {
-    text << ' ' << part.begin << ' ' << part.end << ' ' << part.compiled << ' '
-         << (part.model ? blobs[next++] : 0);
-    text << ' ' << part.inputs.size() << ' ' << part.outputs.size() << ' ' << part.copies.size();
-    for (const int id : part.inputs) text << ' ' << id;
-    for (const int id : part.outputs) text << ' ' << id;
-    for (const Copy& copy : part.copies) text << ' ' << copy.from << ' ' << copy.to;
-  }
-  text << ' ' << program.reasons.size();
-  for (const auto& [why, nodes] : program.reasons) text << ' ' << nodes << ' ' << std::quoted(why);
-  return text.str();
-}
-
-// Its numbers mean something in this graph: nothing looks at them again.
-void check(const Part& part, const Graph& graph, bool adaptive) {
-  const auto known = [&](int id) { return id >= 0 && id < graph.tensors(); };
-  bool valid = part.begin >= 0 && part.begin <= part.end && part.end <= graph.nodes();
-  for (const std::vector<int>* ids : {&part.inputs, &part.outputs})
-    for (const int id : *ids) valid = valid && known(id);
-  for (const Copy& copy : part.copies) valid = valid && known(copy.from) && known(copy.to);
-  for (const int id : part.inputs) {
-    if (!valid || !isWeight(graph.tensor(id))) continue;
-    valid = adaptive && graph.canBeInput(graph.tensor(id));
-  }
-  if (part.model)
-    valid = valid && part.model.inputs().size() == part.inputs.size() &&
-            part.model.outputs().size() == part.outputs.size();
-  if (!valid) throw CacheFileError("it is of another graph");
-}
-
-std::shared_ptr<Program> build(const CacheFile& file, const Graph& graph, const Settings& settings) {
-  auto program = std::make_shared<Program>();
-  std::istringstream text(file.description);
-  size_t parts = 0;
-  text >> program->adaptive >> program->covered >> program->uncovered >> parts;
-  size_t offset = 0;
-  for (size_t i = 0; i < parts && text; ++i) {
-    Part part;
-    size_t blob = 0;
-    size_t counts[3] = {};
-    text >> part.begin >> part.end >> part.compiled >> blob >> counts[0] >> counts[1] >> counts[2];
-    // Each number has a digit and a space.
-    for (const size_t count : counts)
-      if (!text || count > file.description.size()) throw CacheFileError("its description is damaged");
-    part.inputs.resize(counts[0]);
-    part.outputs.resize(counts[1]);
-    part.copies.resize(counts[2]);
-    for (int& id : part.inputs) text >> id;
-    for (int& id : part.outputs) text >> id;
-    for (Copy& copy : part.copies) text >> copy.from >> copy.to;
-    if (blob > file.blobs.get_byte_size() - offset) throw CacheFileError("its description is damaged");
-    if (blob > 0) {
-      const ov::Tensor bytes(file.blobs, ov::Coordinate{offset}, ov::Coordinate{offset + blob});
-      part.model = core().import_model(bytes, settings.device, configuration(settings));
-      part.request = part.model.create_infer_request();
-      offset += blob;
-    }
-    check(part, graph, program->adaptive);
-    program->parts.push_back(std::move(part));
-  }
-  size_t reasons = 0;
-  text >> reasons;
-  for (size_t i = 0; i < reasons && text; ++i) {
-    int nodes = 0;
-    std::string why;
-    text >> nodes >> std::quoted(why);
-    program->reasons[why] = nodes;
-  }
-  if (!text) throw CacheFileError("its description is damaged");
-  return program;
-}
-
-struct Kept {
-  fs::path path;
-  uint64_t bytes;
-  fs::file_time_type used;
-};
-
-// Least recently used first to go. What is being written counts and stays. Another process may remove the
-// same files.
-void trim(const Settings& settings) {
-  std::vector<Kept> files;
-  uint64_t total = 0;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(settings.diskCache, error)) {
-    std::error_code ignored;
-    const bool temporary = isTemporary(entry.path());
-    if (temporary ? removeLeftBehind(entry.path()) : entry.path().extension() != kExtension) continue;
-    const uint64_t bytes = entry.file_size(ignored);
-    if (ignored) continue;
-    total += bytes;
-    if (!temporary) files.push_back({entry.path(), bytes, entry.last_write_time(ignored)});
-  }
-  std::sort(files.begin(), files.end(), [](const Kept& a, const Kept& b) { return a.used < b.used; });
-  for (const Kept& file : files) {
-    if (total <= settings.diskCacheBytes) break;
-    std::error_code ignored;
-    fs::remove(file.path, ignored);
-    total -= file.bytes;
-  }
-}
-
-}  // namespace
-
-bool diskCacheWorks() { return ownBuild().has_value(); }
-
-std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Settings& settings) {
-  if (settings.diskCache.empty()) return nullptr;
+std::shared_ptr<Program> importProgram(const Id& key, const Settings& settings, bool alone) {
   const Id maker = makerOf(settings);
-  const fs::path path = pathOf(key, maker, settings);
+  const fs::path path = graphFile(key, maker, settings);
   std::error_code error;
   if (!fs::exists(path, error) && !error) return nullptr;
   try {
     const ResidentGrowth growth;
-    std::shared_ptr<Program> program;
-    uint64_t bytes = 0;
-    {
-      const CacheFile file = readCacheFile(path, key, maker);
-      program = build(file, graph, settings);
-      bytes = file.blobs.get_byte_size();
-    }
-    program->bytes = growth.bytes(bytes);
+    const CacheFile file = readCacheFile(path, key, maker);
+    std::shared_ptr<Program> program = build(file, settings);
+    const uint64_t most = program->bytes + file.blobs.get_byte_size();
+    program->bytes = alone ? growth.bytes(file.blobs.get_byte_size()) : most;
+    fs::last_write_time(path, fs::file_time_type::clock::now(), error);
+    return program;
+  } catch (const std::exception& failure) {
+    dropFile(path, failure.what());
+    return nullptr;
+  }
+}
+
+std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Settings& settings,
+                                     const std::function<void()>& check) {
+  if (settings.diskCache.empty()) return nullptr;
+  std::shared_ptr<Program> program = ReadAhead::instance().take(settings, key, check);
+  if (!program) program = importProgram(key, settings, true);
+  if (!program) return nullptr;
+  try {
+    checkParts(*program, graph);
     program->bindWeights(graph);
     program->tieTo(graph);
-    fs::last_write_time(path, fs::file_time_type::clock::now(), error);
     Report::instance().diskHits.fetch_add(1);
     return program;
   } catch (const std::exception& failure) {
-    Report::instance().diskFailures.fetch_add(1);
-    GGML_LOG_WARN("openvino: %s of the disk cache is not used: %s\n", path.filename().c_str(),
-                  failure.what());
-    fs::remove(path, error);
+    dropFile(graphFile(key, makerOf(settings), settings), failure.what());
     return nullptr;
   }
 }
@@ -207,7 +227,7 @@ void writeProgram(const Id& key, Program& program, const Settings& settings,
     fs::create_directories(settings.diskCache, error);
     if (error) throw CacheFileError(settings.diskCache + " cannot be made: " + error.message());
     const Id maker = makerOf(settings);
-    CacheWriter writer(pathOf(key, maker, settings), key, maker);
+    CacheWriter writer(graphFile(key, maker, settings), key, maker);
     std::vector<uint64_t> blobs;
     for (Part& part : program.parts) {
       if (!part.model) continue;

@@ -7,6 +7,7 @@
 // log says so. Any thread, any number of processes: files are written beside their place and renamed.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 
@@ -17,9 +18,18 @@ namespace nd::openvino {
 
 // False where this module does not know its own build: files of another one would pass for its own.
 bool diskCacheWorks();
-// The program of a file, with the graph's weights bound; null when there is none that holds. One that does
-// not is removed.
-std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Settings& settings);
+// What a file must have been made by: this module, this OpenVINO, this processor.
+Id makerOf(const Settings& settings);
+// The file of a graph by this maker; there may be none.
+std::filesystem::path graphFile(const Id& key, const Id& maker, const Settings& settings);
+// What OpenVINO makes of a file, not yet known to fit any graph; null when there is none that holds. One that
+// does not is removed. `alone`: nothing else takes memory meanwhile, so that what this took can be measured.
+std::shared_ptr<Program> importProgram(const Id& key, const Settings& settings, bool alone);
+// The program of a file with the graph's weights bound, where it was read ahead that one; null when there is
+// none that holds and fits. One that does not is removed. `check` is called while a thread that reads ahead
+// is waited for, and may throw.
+std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Settings& settings,
+                                     const std::function<void()>& check);
 // Writes it unless it has no room within the bound, and removes files that were not used lately until that
 // holds. `check` is called before each part, and in between while the file is read again: what it throws
 // leaves no file, unless it is the CacheFileError of one that cannot be written.

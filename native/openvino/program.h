@@ -73,6 +73,7 @@ class Program {
   // OpenVINO failed to compile a part, which ggml's CPU backend computes. It may have been for want of
   // something that is there later.
   bool refused = false;
+  bool ahead = false;  // read from the disk before it was asked for
   std::chrono::steady_clock::time_point made = std::chrono::steady_clock::now();
   std::set<Block*> blocks;  // of constants, and the owner's; it goes with any of them
   std::vector<SharedWeight> shared;

@@ -36,7 +36,7 @@ std::string Report::json() {
   std::ostringstream text;
   text << "{\"compilations\":" << compilations_ << ",\"compileMs\":" << compileMs_
        << ",\"lastReason\":" << quoted(lastReason_) << ",\"hits\":" << hits << ",\"evictions\":" << evictions
-       << ",\"diskHits\":" << diskHits << ",\"diskWrites\":" << diskWrites
+       << ",\"diskHits\":" << diskHits << ",\"readAhead\":" << readAhead << ",\"diskWrites\":" << diskWrites
        << ",\"diskFailures\":" << diskFailures << ",\"runs\":" << runs << ",\"coveredNodes\":" << coveredNodes
        << ",\"uncoveredNodes\":" << uncoveredNodes << '}';
   return text.str();

@@ -18,6 +18,7 @@ struct Report {
   std::atomic<uint64_t> hits{0};
   std::atomic<uint64_t> evictions{0};
   std::atomic<uint64_t> diskHits{0};
+  std::atomic<uint64_t> readAhead{0};  // of these, what a thread had read or was reading
   std::atomic<uint64_t> diskWrites{0};
   std::atomic<uint64_t> diskFailures{0};
   std::atomic<uint64_t> runs{0};
@@ -29,6 +30,15 @@ struct Report {
   uint64_t compilations_ = 0;
   double compileMs_ = 0;
   std::string lastReason_;
+};
+
+// Counts the graphs of all jobs that are made or computed now, while it lives.
+class Running {
+ public:
+  Running() { Report::instance().running.fetch_add(1); }
+  ~Running() { Report::instance().running.fetch_sub(1); }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
 };
 
 // Version, devices and their precisions, as JSON.

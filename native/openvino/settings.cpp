@@ -44,6 +44,12 @@ Settings Settings::parse(const char* text) {
       settings.diskCache = value;
     } else if (name == "diskCacheBytes") {
       settings.diskCacheBytes = number(name, value);
+    } else if (name == "aheadSeconds") {
+      settings.aheadSeconds = static_cast<int>(number(name, value));
+    } else if (name == "model") {
+      if (value.find_first_not_of("0123456789abcdef") != std::string::npos)
+        throw std::invalid_argument("OpenVINO setting \"model\": \"" + value + "\" is not hexadecimal");
+      settings.model = value;
     } else {
       throw std::invalid_argument("OpenVINO setting \"" + name + "\" is unknown");
     }

@@ -32,7 +32,7 @@ struct Cached : Backends {
       : Backends(modules, ("diskCache=" + directory.string() + '\n' + more).c_str()) {
     clear = reinterpret_cast<void (*)()>(ggml_backend_reg_get_proc_address(
         ggml_backend_reg_by_name("OpenVINO"), "ggml_backend_openvino_clear"));
-    for (const char* name : {"compilations", "diskHits", "diskWrites", "diskFailures"})
+    for (const char* name : {"compilations", "diskHits", "diskWrites", "diskFailures", "readAhead"})
       before_[name] = figure(name);
   }
   int since(const std::string& name) const { return static_cast<int>(figure(name) - before_.at(name)); }

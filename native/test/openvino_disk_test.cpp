@@ -185,9 +185,10 @@ void ofAnotherGraph(const std::string& modules) {
   std::istringstream text(whole.substr(whole.size() - length));
   for (std::string word; text >> word;) words.push_back(word);
   CHECK(described(whole, whole.substr(whole.size() - length)) == whole);
-  // adaptive, covered, uncovered, parts; begin, end, compiled, blob, inputs, outputs, copies; the inputs.
-  constexpr size_t inputs = 11;
-  CHECK(words[0] == "1" && words[3] == "1" && std::stoi(words[8]) >= 4);
+  // adaptive, covered, uncovered, bytes, parts; begin, end, compiled, blob, inputs, outputs, copies; the
+  // inputs.
+  constexpr size_t inputs = 12;
+  CHECK(words[0] == "1" && words[4] == "1" && std::stoi(words[9]) >= 4);
   const auto changed = [&](size_t at, const std::string& word) {
     std::vector<std::string> other = words;
     other[at] = word;
@@ -195,10 +196,10 @@ void ofAnotherGraph(const std::string& modules) {
   };
   std::vector<std::vector<std::string>> lists{changed(inputs, "1000000"),
                                               changed(inputs, "-1"),
-                                              changed(7, "99999999999"),
                                               changed(8, "99999999999"),
-                                              changed(5, "1000"),
-                                              changed(10, "1"),
+                                              changed(9, "99999999999"),
+                                              changed(6, "1000"),
+                                              changed(11, "1"),
                                               changed(0, "0")};
   for (size_t one = 0; one < 4; ++one)
     for (size_t two = 0; two < one; ++two) {

@@ -7,25 +7,28 @@ import { useScratch } from '../support/scratch.js';
 import { canMount, smallDisk } from '../support/smallDisk.js';
 
 const scratch = useScratch(2 ** 31);
-const filesOf = (directory: string): string[] => readdirSync(join(directory, 'openvino'));
+const namesIn = (directory: string): string[] => readdirSync(join(directory, 'openvino'));
+const filesOf = (directory: string): string[] => namesIn(directory).filter((name) => name.endsWith('.graph'));
 
 /** What a runtime of its own gives, whose compiled graphs are in this cache directory and nowhere else, and its log. */
 async function withCache<T>(
   directory: string,
   work: (model: Model) => Promise<T>,
-): Promise<{ result: T; compiled: number; read: number; warnings: string[] }> {
+  memoryLimit?: number,
+): Promise<{ result: T; compiled: number; read: number; ahead: number; warnings: string[] }> {
   const model = await ensureEmbeddedModel();
   const lines: [string, string][] = [];
   vi.stubEnv('NODE_DIFFUSION_CACHE', directory);
   await using runtime = await createRuntime({
-    ...{ backend: 'openvino', threads, logLevel: 'info', openvino: { diskCache: true } },
+    ...{ backend: 'openvino', threads, memoryLimit, logLevel: 'info', openvino: { diskCache: true } },
     logger: (level, line) => void (line.includes('openvino:') && lines.push([level, line])),
   });
   vi.unstubAllEnvs();
   const result = await work(await runtime.loadModel({ checkpoint: model.checkpoint, taesd: model.taesd }));
   const count = (what: RegExp): number => lines.filter(([, line]) => what.test(line)).length;
   const warnings = lines.filter(([level]) => level === 'warn').map(([, line]) => line);
-  return { result, compiled: count(/compiled \d+ nodes/), read: count(/read \d+ nodes/), warnings };
+  const read = count(/: read \d+ nodes/);
+  return { result, compiled: count(/compiled \d+ nodes/), read, ahead: count(/it was read ahead/), warnings };
 }
 
 /** The smallest network alone. */
@@ -43,6 +46,24 @@ describe('the disk cache', () => {
     expect(filesOf(directory)).toHaveLength(3);
     const second = await withCache(directory, picture);
     expect(second).toMatchObject({ compiled: 0, read: 3, warnings: [], result: first.result });
+    expect(first.ahead).toBe(0);
+    // The text encoder is read first, and the model's weights take longer than its file.
+    expect(second.ahead).toBeGreaterThan(0);
+    // Another size of the UNet and of the autoencoder: nothing of what was read ahead stays in its way.
+    const wide = (model: Model) => model.txt2img({ ...tiny, width: 2 * edge });
+    const other = await withCache(directory, async (model) => hashes(await wide(model)));
+    expect(other).toMatchObject({ compiled: 2, read: 1, warnings: [] });
+    expect(await withCache(directory, picture)).toMatchObject({ compiled: 0, read: 3, result: first.result });
+  });
+
+  it('reads nothing ahead under a memory limit, which knows of jobs only', async () => {
+    const directory = scratch.path('limited');
+    const limit = 12 * 2 ** 30;
+    const first = await withCache(directory, decode, limit);
+    expect(namesIn(directory)).toEqual(filesOf(directory));
+    expect(await withCache(directory, decode, limit)).toMatchObject({ compiled: 0, read: 1, ahead: 0 });
+    expect(await withCache(directory, decode)).toMatchObject({ read: 1, ahead: 0, result: first.result });
+    expect(await withCache(directory, decode)).toMatchObject({ read: 1, ahead: 1, result: first.result });
   });
 
   it('says so and compiles again where a file is damaged or of another version', async () => {

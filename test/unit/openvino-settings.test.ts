@@ -30,6 +30,29 @@ describe('the settings of OpenVINO', () => {
     expect(all.split('\n')).toEqual(expect.arrayContaining(['device=GPU.1', 'precision=bf16', 'cacheBytes=5']));
   });
 
+  it('name the model to the backend that has a disk cache and no memory limit, the same at every load', async () => {
+    const checkpoint = tinyCheckpoint();
+    const optionsOf = async (
+      openvinoOptions: RuntimeOptions['openvino'],
+      memoryLimit?: number,
+      options: LoadModelOptions = {},
+    ): Promise<string[]> => {
+      const asked = { backend: 'openvino', memoryLimit, openvino: openvinoOptions } as const;
+      const { fake, runtime } = await fakeRuntime({ devices: [openvino, cpu], runtime: asked });
+      await using _ = runtime;
+      await runtime.loadModel({ checkpoint, ...options });
+      const { deviceOptions = '' } = fake.of('loadModel')[0]?.params ?? {};
+      return deviceOptions.split('\n').filter((line) => line.startsWith('model='));
+    };
+    const [name, ...others] = await optionsOf({ diskCache: true });
+    expect(others).toEqual([]);
+    expect(name).toMatch(/^model=[0-9a-f]{16}$/);
+    expect(await optionsOf({ diskCache: true })).toEqual([name]);
+    expect(await optionsOf({ diskCache: true }, undefined, { weightType: 'f32' })).not.toEqual([name]);
+    expect(await optionsOf({ diskCache: true }, 2 ** 34)).toEqual([]);
+    expect(await optionsOf({})).toEqual([]);
+  });
+
   it('name the place of the disk cache only when it is wanted', () => {
     expect(openvinoSettings({ device: 'CPU', precision: 'f32', streams: 1 }, 'openvino', 0)).not.toContain('diskCache');
     vi.stubEnv('NODE_DIFFUSION_CACHE', '/some/where');

@@ -257,7 +257,12 @@ inline ggml_status computeGraph(ggml_backend_t backend, ggml_cgraph* graph) {
 inline ggml_backend_t jobBackend() {
   if (active == nullptr || active->device.empty()) return sd_get_default_backend();
   const char* options = active->deviceOptions.empty() ? nullptr : active->deviceOptions.c_str();
-  return ggml_backend_init_by_name(active->device.c_str(), options);
+  ggml_backend_t backend = ggml_backend_init_by_name(active->device.c_str(), options);
+  // What the model used last is read from OpenVINO's disk cache while its weights are.
+  if (backend == nullptr || active->phase != Phase::Load || active->memory.dry) return backend;
+  const auto readAhead = procedureOf<void (*)(ggml_backend_t)>(backend, "ggml_backend_openvino_read_ahead");
+  if (readAhead != nullptr) readAhead(backend);
+  return backend;
 }
 
 // Called by the engine for sampling steps, VAE and upscaler tiles, and while it reads tensors.

@@ -1,0 +1,68 @@
+// Reads from the disk cache what a model used last, on a thread of its own while the model's weights are
+// read: the first evaluation of a process that was started anew then finds it ready. What is read is known by
+// its key as ever, so a graph of another size or content never gets it.
+//
+// Nothing here fails: what cannot be read ahead is read or compiled when it is asked for. Any thread. For
+// settings without a model, or without a disk cache, nothing happens.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "program.h"
+#include "settings.h"
+
+namespace nd::openvino {
+
+class ReadAhead {
+ public:
+  static ReadAhead& instance();
+
+  // A backend of the model was made, or goes. With the last one goes what nobody has asked for; a graph that
+  // is being read is waited for.
+  void open(const Settings& settings);
+  void close(const Settings& settings) noexcept;
+  // Starts the thread, unless it was started before. Graphs that would not fit into a quarter of the memory
+  // that is available, or into the bound of what is kept, are left out: what admits the job does not know of
+  // them yet.
+  void begin(const Settings& settings) noexcept;
+  // What was read ahead under this key, once; null where it was not. One that is being read is waited for,
+  // and `check` is called meanwhile, which may throw.
+  std::shared_ptr<Program> take(const Settings& settings, const Id& key, const std::function<void()>& check);
+  // A network of the model, known by the memory of its weights, was evaluated with the graph of this key.
+  void used(const Settings& settings, const Id& network, const Id& key);
+  // Ends all threads. What they have read is kept.
+  void stop() noexcept;
+
+ private:
+  enum class State : uint8_t { Waiting, Reading, Done };
+  struct Reading {
+    Id key;
+    State state = State::Waiting;
+    std::shared_ptr<Program> program;
+  };
+  struct Model {
+    int backends = 0;
+    std::list<Reading> readings;
+    std::vector<Id> listed;                         // what its file says
+    std::vector<std::pair<Id, Id>> networks;        // and the graph that each used last
+    std::chrono::steady_clock::time_point asked{};  // for the first time
+    std::jthread thread;
+  };
+
+  std::shared_ptr<Model> find(const Settings& settings);  // with the lock held
+  void read(const std::stop_token& stop, const std::shared_ptr<Model>& model, const Settings& settings);
+  static std::list<Reading> dropStale(Model& model, std::chrono::seconds after);
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, std::shared_ptr<Model>> models_;
+};
+
+}  // namespace nd::openvino
