@@ -20,6 +20,7 @@ import { type ModelEvent, notify, type ProgressEvent, ProgressTracker } from '..
 import { LoraDirectories } from '../weights/index.js';
 import { deviceSpec, pickDevice } from './deviceChoice.js';
 import { chooseDevice, insteadOfOpenvino, listDevices } from './devices.js';
+import { type Inform, informer, modelLog } from './informer.js';
 import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
 import { type CheckedIsolation, isolationSpec, openIsolated, resolveIsolation } from './isolation.js';
 import { openvinoSettings, openvinoSpec } from './openvino.js';
@@ -112,20 +113,19 @@ export async function openRuntime(
     rss: () => (loaded.engine === undefined ? process.memoryUsage.rss() : processRss(loaded.engine.pid)),
   });
   const directories = new LoraDirectories(checked.loraDirectories);
-  const log = logger === undefined || logLevel === 'warn' || logLevel === 'error' ? undefined : modelLog(logger);
+  const tell = logger === undefined || logLevel === 'warn' || logLevel === 'error' ? undefined : informer(logger);
+  const log = tell === undefined ? undefined : modelLog(tell);
   const instead = await closing(loaded, () => insteadOfOpenvino(loaded, chosen, checked));
-  const devices = { chosen, instead };
+  const devices = { chosen, instead, tell };
   const logs = logger !== undefined;
   return new Runtime(loaded, devices, threads, deviceOptions, logs, ledger, directories, residency, log);
 }
 
-/** Tells a logger of what happened to models, at level `info`. */
-function modelLog(logger: (level: LogLevel, message: string, source: LogSource) => void) {
-  return ({ action, model, reason, ms }: ModelEvent): void => {
-    notify(() => {
-      logger('info', `${action} of "${model}" (${ms.toFixed(0)} ms): ${reason}`, { model, kind: action });
-    }, undefined);
-  };
+interface ChosenDevices {
+  readonly chosen: DeviceInfo;
+  /** For models that it refuses. */
+  readonly instead: DeviceInfo | undefined;
+  readonly tell: Inform | undefined;
 }
 
 /** Free bytes of a device; the CPU's and OpenVINO's are those of the system and of the process's control groups. */
@@ -162,6 +162,7 @@ export class Runtime {
   readonly binary: string;
   readonly #loaded: LoadedAddon;
   readonly #instead: DeviceInfo | undefined;
+  readonly #tell: Inform | undefined;
   readonly #threads: number;
   readonly #deviceOptions: string;
   readonly #logs: boolean;
@@ -181,7 +182,7 @@ export class Runtime {
    */
   constructor(
     loaded: LoadedAddon,
-    { chosen: device, instead }: { readonly chosen: DeviceInfo; readonly instead: DeviceInfo | undefined },
+    { chosen: device, instead, tell }: ChosenDevices,
     threads: number,
     deviceOptions: string,
     logs: boolean,
@@ -205,6 +206,7 @@ export class Runtime {
     this.#seconds = new SecondModels(this.#shared);
     this.#loaded = loaded;
     this.#instead = instead;
+    this.#tell = tell;
     this.#threads = threads;
     this.#deviceOptions = deviceOptions;
     this.#logs = logs;
@@ -379,7 +381,10 @@ export class Runtime {
 
   #deviceName(options: Parameters<typeof weightsLeave>[0] & { readonly device?: string | undefined }): string {
     if (options.device !== undefined) return pickDevice(listDevices(this.#loaded), options.device).name;
-    return (weightsLeave(options) ? this.#instead : undefined)?.name ?? this.device.name;
+    if (this.#instead === undefined || !weightsLeave(options)) return this.device.name;
+    const why = `offloadToCpu and maxVram are not for "${this.device.name}", which "auto" has chosen`;
+    this.#tell?.(`loading to "${this.#instead.name}": ${why}`, { kind: 'load' });
+    return this.#instead.name;
   }
 
   #backendOf(device: string): string {

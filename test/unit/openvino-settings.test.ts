@@ -168,6 +168,13 @@ describe('auto', () => {
     expect(await load({}, {})).toBe('OpenVINO');
     expect(await load({}, { offloadToCpu: true })).toBe('CPU');
     expect(await load({}, { maxVram: 4 })).toBe('CPU');
+    const lines: string[] = [];
+    const logger = (level: string, line: string): void => void lines.push(`${level}: ${line}`);
+    for (const options of [{}, { maxVram: 4 }]) await load({ logger, logLevel: 'info' }, options);
+    expect(lines.filter((line) => /^info: loading to "CPU": .*maxVram/.test(line))).toHaveLength(2);
+    lines.length = 0;
+    await load({ logger, logLevel: 'warn' }, { maxVram: 4 });
+    expect(lines).toEqual([]);
     for (const asked of [{ backend: 'openvino' }, { openvino: { cacheSize: '1GiB' } }, { device: 'OpenVINO' }] as const)
       for (const options of [{ offloadToCpu: true }, { maxVram: 4 }])
         expect(await failure(load(asked, options))).toMatchObject({ code: 'ERR_INVALID_OPTION' });
