@@ -1,3 +1,4 @@
+import type { Inform } from './informer.js';
 import { basename } from 'node:path';
 import { DiffusionError } from '../errors/index.js';
 import {
@@ -43,6 +44,13 @@ export function chooseDevice(
   const [first] = fitting;
   if (first === undefined) throw unavailable(loaded, backend);
   return first;
+}
+
+export interface ChosenDevices {
+  readonly chosen: DeviceInfo;
+  /** For models that it refuses. */
+  readonly instead: DeviceInfo | undefined;
+  readonly tell: Inform | undefined;
 }
 
 /**

@@ -230,7 +230,9 @@ async function loadNative(
     throw withField(error, files);
   });
   const source = { model: name, kind: 'load' };
-  const deviceOptions = withReadAhead(request, context.ledger.limit);
+  const { limit } = context.ledger;
+  const room = { limit, available: context.ledger.available(request.device) };
+  const deviceOptions = withReadAhead(request, await fileStamps(files), room);
   const wanted = { ...request, deviceOptions, memoryBudget: place.memoryBudget };
   const { promise, settled } = runJob(() => context.loaded.addon.loadModel(wanted, onEvent), signal, free, source);
   try {

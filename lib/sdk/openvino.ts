@@ -31,7 +31,8 @@ export interface OpenvinoOptions {
   readonly weightInputs?: boolean | undefined;
   /**
    * Also keep compiled graphs on disk, in `openvino` below the cache directory (`NODE_DIFFUSION_CACHE`), for the next
-   * process, which reads those that a model used last while it reads the weights. Not with `AUTO`, `MULTI` and `BATCH`, which export nothing. Default: false.
+   * process, which reads those that a model used last while it reads the weights. Not with `AUTO`, `MULTI` and `BATCH`,
+   * which export nothing. Default: false.
    */
   readonly diskCache?: boolean | undefined;
   /** Most bytes of it; what was not used for longest is removed. Only with `diskCache`. Default: 4 GiB. */
@@ -132,13 +133,23 @@ export function openvinoSettings(given: CheckedOpenvino | undefined, backend: st
     .join('\n');
 }
 
+/** Shares of the memory that a load leaves free: graphs that are read ahead may take one of them. */
+const aheadShare = 4;
+
 /**
  * What the backend of a model is made with. With a disk cache it is told which model it is, so that it reads the graphs
- * which that model used last while the weights are read. A limit would not hold for them: they come before any job.
+ * which that model used last while the weights are read. Under a limit it is not: they come before any job is admitted.
+ * @param stamps of the model's files
+ * @param available bytes beside the model's weights
  */
-export function withReadAhead(request: NativeLoadOptions, limit: number | undefined): string {
-  const { deviceOptions = '' } = request;
+export function withReadAhead(
+  request: NativeLoadOptions,
+  stamps: ReadonlyMap<string, string>,
+  { limit, available }: { readonly limit: number | undefined; readonly available: number },
+): string {
+  const { deviceOptions = '', threads: _threads, memoryBudget: _budget, ...shaping } = request;
   if (limit !== undefined || !deviceOptions.includes('\ndiskCache=')) return deviceOptions;
-  const name = createHash('sha256').update(JSON.stringify(request)).digest('hex').slice(0, 16);
-  return `${deviceOptions}\nmodel=${name}`;
+  const named = JSON.stringify([[...stamps].sort(), { ...shaping, deviceOptions: undefined }]);
+  const model = createHash('sha256').update(named).digest('hex').slice(0, 16);
+  return `${deviceOptions}\nmodel=${model}\naheadBytes=${String(Math.floor(available / aheadShare))}`;
 }

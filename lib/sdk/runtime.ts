@@ -19,7 +19,7 @@ import {
 import { type ModelEvent, notify, type ProgressEvent, ProgressTracker } from '../pipeline/index.js';
 import { LoraDirectories } from '../weights/index.js';
 import { deviceSpec, pickDevice } from './deviceChoice.js';
-import { chooseDevice, insteadOfOpenvino, listDevices } from './devices.js';
+import { chooseDevice, type ChosenDevices, insteadOfOpenvino, listDevices } from './devices.js';
 import { type Inform, informer, modelLog } from './informer.js';
 import { disposeAbort, disposedError, type DisposeOptions } from './disposal.js';
 import { type CheckedIsolation, isolationSpec, openIsolated, resolveIsolation } from './isolation.js';
@@ -119,13 +119,6 @@ export async function openRuntime(
   const devices = { chosen, instead, tell };
   const logs = logger !== undefined;
   return new Runtime(loaded, devices, threads, deviceOptions, logs, ledger, directories, residency, log);
-}
-
-interface ChosenDevices {
-  readonly chosen: DeviceInfo;
-  /** For models that it refuses. */
-  readonly instead: DeviceInfo | undefined;
-  readonly tell: Inform | undefined;
 }
 
 /** Free bytes of a device; the CPU's and OpenVINO's are those of the system and of the process's control groups. */
@@ -246,6 +239,7 @@ export class Runtime {
     const checked = checkLoadOptions(options);
     const device = this.#deviceName(checked);
     assertWeightsStay(checked, this.#backendOf(device));
+    this.#tellInstead(device, checked);
     return this.#track(checked.signal, async (stop) => {
       const onDispose = (model: Model): void => void this.#models.delete(model);
       const model = await loadModel(
@@ -301,6 +295,7 @@ export class Runtime {
     const threads = threadsFor(checked, this.#threads);
     const device = this.#deviceName(checked);
     assertWeightsStay({ offloadToCpu }, this.#backendOf(device));
+    this.#tellInstead(device, checked);
     const request = { file, device, deviceOptions: this.#deviceOptions, threads, convDirect, offloadToCpu };
     const context = { addon: this.#loaded.addon, ledger: this.#ledger };
     return this.#track(checked.signal, async (stop) => {
@@ -381,10 +376,14 @@ export class Runtime {
 
   #deviceName(options: Parameters<typeof weightsLeave>[0] & { readonly device?: string | undefined }): string {
     if (options.device !== undefined) return pickDevice(listDevices(this.#loaded), options.device).name;
-    if (this.#instead === undefined || !weightsLeave(options)) return this.device.name;
-    const why = `offloadToCpu and maxVram are not for "${this.device.name}", which "auto" has chosen`;
-    this.#tell?.(`loading to "${this.#instead.name}": ${why}`, { kind: 'load' });
-    return this.#instead.name;
+    return (weightsLeave(options) ? this.#instead : undefined)?.name ?? this.device.name;
+  }
+
+  /** Tells of one that is elsewhere than others, since nobody has asked for it. */
+  #tellInstead(device: string, asked: { readonly device?: string | undefined }): void {
+    if (asked.device !== undefined || device === this.device.name) return;
+    const why = `"auto" has chosen "${this.device.name}", which takes no offloadToCpu and no maxVram`;
+    this.#tell?.(`loading to "${device}": ${why}`, { kind: 'load' });
   }
 
   #backendOf(device: string): string {

@@ -1,6 +1,7 @@
 #include "env_data.h"
 
 #include "logger.h"
+#include "runtime.h"
 
 namespace nd::addon {
 
@@ -19,6 +20,7 @@ void stopOnProcessExit(Napi::Env env, EnvData* data) {
       [data](const Napi::CallbackInfo&) {
         removeLogger(data);
         shutdownHosts(data);
+        stopBackendThreads();
       },
       "stopNodeDiffusion");
   once.As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), listener});
@@ -32,6 +34,7 @@ EnvData::EnvData(Napi::Env env) {
   env.AddCleanupHook([this] {
     removeLogger(this);
     shutdownHosts(this);
+    stopBackendThreads();
   });
 }
 

@@ -178,6 +178,15 @@ std::string describeBackend(const std::string& name) {
   return describe == nullptr ? std::string() : describe();
 }
 
+void stopBackendThreads() {
+  for (size_t i = 0; i < ggml_backend_reg_count(); ++i) {
+    ggml_backend_reg_t registry = ggml_backend_reg_get(i);
+    const auto stop = reinterpret_cast<void (*)()>(
+        ggml_backend_reg_get_proc_address(registry, "ggml_backend_openvino_stop"));
+    if (stop != nullptr) stop();
+  }
+}
+
 Versions versions() {
 #if defined(__clang__)
   const std::string compiler = std::string("clang ") + __clang_version__;

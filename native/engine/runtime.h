@@ -40,6 +40,8 @@ std::vector<Device> devices();
 // What a backend tells of the library behind it, JSON; empty for a backend that is not loaded or tells
 // nothing.
 std::string describeBackend(const std::string& name);
+// Ends threads of the backends' own that work for no job. They may start others for what is loaded later.
+void stopBackendThreads();
 Versions versions();
 
 }  // namespace nd

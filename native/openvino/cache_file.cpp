@@ -92,6 +92,8 @@ ov::Tensor memoryFor(uint64_t bytes) { return {ov::element::u8, {bytes}}; }
 
 #endif
 
+fs::path temporaryOf(const fs::path& path) { return path.string() + kTemporary + randomName(); }
+
 #if defined(__linux__)
 
 bool lock(int file, int how) {
@@ -110,15 +112,15 @@ bool isLinked(int file) {
 
 }  // namespace
 
-// Process ids repeat between containers that share a directory.
-fs::path temporaryOf(const fs::path& path) {
+std::string randomName() {
   std::random_device random;
-  char suffix[20];
-  std::snprintf(suffix, sizeof(suffix), "%08x%08x", random(), random());
-  return path.string() + kTemporary + suffix;
+  char text[20];
+  std::snprintf(text, sizeof(text), "%08x%08x", random(), random());
+  return text;
 }
 
-CacheFile readCacheFile(const fs::path& path, const Id& key, const Id& maker) {
+CacheFile readCacheFile(const fs::path& path, const Id& key, const Id& maker,
+                        const std::function<void()>& check) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw CacheFileError("it cannot be opened: " + lastError());
   CacheHeader header{};
@@ -137,6 +139,7 @@ CacheFile readCacheFile(const fs::path& path, const Id& key, const Id& maker) {
   // A piece is hashed while it is still in the processor's cache.
   for (uint64_t at = 0; at < header.blobBytes && file; at += kPiece) {
     const uint64_t bytes = std::min<uint64_t>(header.blobBytes - at, kPiece);
+    check();
     file.read(blobs + at, static_cast<std::streamsize>(bytes));
     hash.add(blobs + at, bytes);
   }

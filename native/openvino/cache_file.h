@@ -34,8 +34,10 @@ struct CacheFile {
   std::string description;
 };
 
-// Throws CacheFileError unless it is whole, for this key, and of this maker.
-CacheFile readCacheFile(const std::filesystem::path& path, const Id& key, const Id& maker);
+// Throws CacheFileError unless it is whole, for this key, and of this maker. `check` is called now and then,
+// and may throw.
+CacheFile readCacheFile(const std::filesystem::path& path, const Id& key, const Id& maker,
+                        const std::function<void()>& check);
 
 // A file that is being written under another name, which nobody else has, and is locked; without commit() it
 // is removed. All of it throws CacheFileError when the disk takes no more.
@@ -63,8 +65,8 @@ class CacheWriter {
   CacheHeader header_{};
 };
 
-// A name beside it that nobody else has.
-std::filesystem::path temporaryOf(const std::filesystem::path& path);
+// Nobody else has it: process ids repeat between containers that share a directory.
+std::string randomName();
 // A file that is being written, or was when its process died.
 bool isTemporary(const std::filesystem::path& path);
 // Removes a temporary file unless somebody writes it: then it is locked, in whichever process or container.

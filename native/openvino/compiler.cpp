@@ -128,10 +128,13 @@ ov::AnyMap configuration(const Settings& settings) {
   return config;
 }
 
-ResidentGrowth::ResidentGrowth() : before_(residentBytes()), alone_(Report::instance().running.load() <= 1) {}
+ResidentGrowth::ResidentGrowth()
+    : before_(residentBytes()),
+      begun_(Report::instance().begun.load()),
+      alone_(Report::instance().running.load() <= 1) {}
 
 uint64_t ResidentGrowth::bytes(uint64_t least) const {
-  if (!alone_ || Report::instance().running.load() > 1) return least;
+  if (!alone_ || Report::instance().begun.load() != begun_) return least;
   const uint64_t now = residentBytes();
   return std::max(least, now > before_ ? now - before_ : 0);
 }

@@ -21,6 +21,7 @@ class ResidentGrowth {
 
  private:
   uint64_t before_;
+  uint64_t begun_;
   bool alone_;
 };
 

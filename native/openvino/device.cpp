@@ -204,6 +204,8 @@ const char* describeJson() {
 // Its model's weights are about to be read.
 void readAhead(ggml_backend_t backend) { ReadAhead::instance().begin(contextOf(backend).settings); }
 
+void stopReadingAhead() { ReadAhead::instance().stop(); }
+
 // Of what was compiled from weights in this buffer.
 uint64_t bufferBytes(ggml_backend_buffer_t buffer) {
   const std::shared_ptr<Block> block = blockOf(buffer);
@@ -222,6 +224,7 @@ void* procAddress(ggml_backend_reg_t /*registry*/, const char* name) {
   if (wanted == "ggml_backend_set_abort_callback") return reinterpret_cast<void*>(setAbort);
   if (wanted == "ggml_backend_openvino_set_listener") return reinterpret_cast<void*>(setListener);
   if (wanted == "ggml_backend_openvino_read_ahead") return reinterpret_cast<void*>(readAhead);
+  if (wanted == "ggml_backend_openvino_stop") return reinterpret_cast<void*>(stopReadingAhead);
   if (wanted == "ggml_backend_openvino_report") return reinterpret_cast<void*>(reportJson);
   if (wanted == "ggml_backend_openvino_describe") return reinterpret_cast<void*>(describeJson);
   if (wanted == "ggml_backend_openvino_compile_estimate") return reinterpret_cast<void*>(compiledBytesOf);

@@ -61,7 +61,8 @@ void checkParts(const Program& program, const Graph& graph) {
   for (const Part& part : program.parts) checkPart(part, graph, program.adaptive);
 }
 
-std::shared_ptr<Program> build(const CacheFile& file, const Settings& settings) {
+std::shared_ptr<Program> build(const CacheFile& file, const Settings& settings,
+                               const std::function<void()>& check) {
   auto program = std::make_shared<Program>();
   std::istringstream text(file.description);
   size_t parts = 0;
@@ -83,6 +84,7 @@ std::shared_ptr<Program> build(const CacheFile& file, const Settings& settings) 
     for (Copy& copy : part.copies) text >> copy.from >> copy.to;
     if (blob > file.blobs.get_byte_size() - offset) throw CacheFileError("its description is damaged");
     if (blob > 0) {
+      check();
       const ov::Tensor bytes(file.blobs, ov::Coordinate{offset}, ov::Coordinate{offset + blob});
       part.model = core().import_model(bytes, settings.device, configuration(settings));
       part.request = part.model.create_infer_request();
@@ -117,6 +119,11 @@ struct Kept {
 
 bool isKept(const fs::path& path) { return path.extension() == kExtension || isGraphList(path); }
 
+// Models' lists are small, so the bound alone would keep those of every model that ever was.
+bool isOutdated(const fs::path& path, fs::file_time_type used) {
+  return isGraphList(path) && fs::file_time_type::clock::now() - used > std::chrono::hours(24 * 90);
+}
+
 // Least recently used first to go. What is being written counts and stays. Another process may remove the
 // same files.
 void trim(const Settings& settings) {
@@ -129,8 +136,10 @@ void trim(const Settings& settings) {
     if (temporary ? removeLeftBehind(entry.path()) : !isKept(entry.path())) continue;
     const uint64_t bytes = entry.file_size(ignored);
     if (ignored) continue;
+    const fs::file_time_type used = entry.last_write_time(ignored);
+    if (!ignored && isOutdated(entry.path(), used) && fs::remove(entry.path(), ignored)) continue;
     total += bytes;
-    if (!temporary) files.push_back({entry.path(), bytes, entry.last_write_time(ignored)});
+    if (!temporary) files.push_back({entry.path(), bytes, used});
   }
   std::sort(files.begin(), files.end(), [](const Kept& a, const Kept& b) { return a.used < b.used; });
   for (const Kept& file : files) {
@@ -177,41 +186,50 @@ fs::path graphFile(const Id& key, const Id& maker, const Settings& settings) {
   return fs::path(settings.diskCache) / (name + std::string(kExtension));
 }
 
-std::shared_ptr<Program> importProgram(const Id& key, const Settings& settings, bool alone) {
+std::shared_ptr<Program> importProgram(const Id& key, const Settings& settings, bool alone,
+                                       const std::function<void()>& check) {
   const Id maker = makerOf(settings);
   const fs::path path = graphFile(key, maker, settings);
   std::error_code error;
   if (!fs::exists(path, error) && !error) return nullptr;
   try {
     const ResidentGrowth growth;
-    const CacheFile file = readCacheFile(path, key, maker);
-    std::shared_ptr<Program> program = build(file, settings);
-    const uint64_t most = program->bytes + file.blobs.get_byte_size();
-    program->bytes = alone ? growth.bytes(file.blobs.get_byte_size()) : most;
-    fs::last_write_time(path, fs::file_time_type::clock::now(), error);
+    const CacheFile file = readCacheFile(path, key, maker, check);
+    std::shared_ptr<Program> program = build(file, settings, check);
+    // What it took when it was compiled, which says more than the file's size where nothing can be measured.
+    const uint64_t least = std::max<uint64_t>(program->bytes, file.blobs.get_byte_size());
+    program->bytes = alone ? growth.bytes(least) : least;
     return program;
+  } catch (const std::bad_alloc&) {  // the file may be sound
+    GGML_LOG_WARN("openvino: there is no memory to read %s of the disk cache\n", path.filename().c_str());
   } catch (const std::exception& failure) {
     dropFile(path, failure.what());
-    return nullptr;
   }
+  return nullptr;
 }
 
 std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Settings& settings,
                                      const std::function<void()>& check) {
   if (settings.diskCache.empty()) return nullptr;
   std::shared_ptr<Program> program = ReadAhead::instance().take(settings, key, check);
-  if (!program) program = importProgram(key, settings, true);
+  if (!program) program = importProgram(key, settings, true, check);
   if (!program) return nullptr;
+  const fs::path path = graphFile(key, makerOf(settings), settings);
   try {
     checkParts(*program, graph);
     program->bindWeights(graph);
     program->tieTo(graph);
-    Report::instance().diskHits.fetch_add(1);
-    return program;
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& failure) {
-    dropFile(graphFile(key, makerOf(settings), settings), failure.what());
+    dropFile(path, failure.what());
     return nullptr;
   }
+  std::error_code ignored;
+  fs::last_write_time(path, fs::file_time_type::clock::now(), ignored);
+  Report::instance().diskHits.fetch_add(1);
+  if (program->ahead) Report::instance().readAhead.fetch_add(1);
+  return program;
 }
 
 void writeProgram(const Id& key, Program& program, const Settings& settings,

@@ -22,12 +22,15 @@ bool diskCacheWorks();
 Id makerOf(const Settings& settings);
 // The file of a graph by this maker; there may be none.
 std::filesystem::path graphFile(const Id& key, const Id& maker, const Settings& settings);
-// What OpenVINO makes of a file, not yet known to fit any graph; null when there is none that holds. One that
-// does not is removed. `alone`: nothing else takes memory meanwhile, so that what this took can be measured.
-std::shared_ptr<Program> importProgram(const Id& key, const Settings& settings, bool alone);
+// What OpenVINO makes of a file, not yet known to fit any graph; null when there is none that holds, or no
+// memory for it. One that does not hold is removed. `alone`: nothing else takes memory meanwhile, so that
+// what this took can be measured. `check` is called before each part and now and then in between; what it
+// throws goes on.
+std::shared_ptr<Program> importProgram(const Id& key, const Settings& settings, bool alone,
+                                       const std::function<void()>& check);
 // The program of a file with the graph's weights bound, where it was read ahead that one; null when there is
-// none that holds and fits. One that does not is removed. `check` is called while a thread that reads ahead
-// is waited for, and may throw.
+// none that holds and fits. One that does not is removed. `check` is as above, and called while a thread that
+// reads ahead is waited for.
 std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Settings& settings,
                                      const std::function<void()>& check);
 // Writes it unless it has no room within the bound, and removes files that were not used lately until that

@@ -179,6 +179,15 @@ void Graph::checkOrder() {
   }
 }
 
+Id Graph::network() const {
+  Hasher hasher;
+  for (const ggml_tensor* weight : weights_) {
+    hasher.value(weight->type);
+    hasher.value(weight->ne);
+  }
+  return hasher.finish();
+}
+
 ggml_cgraph Graph::slice(int begin, int end) const {
   ggml_cgraph part = *graph_;
   part.size = 0;

@@ -41,6 +41,8 @@ class Graph {
   // Its value must be in memory when the graph has run.
   bool isResult(int index) const { return results_[static_cast<size_t>(index)]; }
   const Id& signature() const { return signature_; }
+  // The same for every size of a network, in every process: types and shapes of its weights.
+  Id network() const;
   const std::vector<const ggml_tensor*>& weights() const { return weights_; }
   // A weight that matrix products and convolutions of single pixels alone read, so that it may be an input of
   // the compiled graph.

@@ -20,6 +20,12 @@ std::string textOf(const Id& id) {
   return text;
 }
 
+// As another list, so that one which its process left behind goes as lists go. Whoever tidies up meanwhile
+// takes those that were not used for longest, and this is new.
+fs::path besides(const fs::path& path) {
+  return path.parent_path() / (path.stem().string() + '.' + randomName() + kExtension);
+}
+
 }  // namespace
 
 fs::path graphList(const fs::path& directory, const std::string& model, const Id& maker) {
@@ -28,20 +34,23 @@ fs::path graphList(const fs::path& directory, const std::string& model, const Id
 
 bool isGraphList(const fs::path& path) { return path.extension() == kExtension; }
 
-std::vector<Id> readGraphList(const fs::path& path) {
+std::vector<Listed> readGraphList(const fs::path& path) {
   std::ifstream file(path);
-  std::vector<Id> keys;
-  Id key;
-  while (keys.size() < kMost && file >> std::hex >> key.high >> key.low) keys.push_back(key);
-  return keys;
+  std::vector<Listed> graphs;
+  Listed one;
+  file >> std::hex;
+  while (graphs.size() < kMost &&
+         file >> one.network.high >> one.network.low >> one.graph.high >> one.graph.low)
+    graphs.push_back(one);
+  return graphs;
 }
 
-bool writeGraphList(const fs::path& path, const std::vector<Id>& keys) {
-  const fs::path temporary = temporaryOf(path);
+bool writeGraphList(const fs::path& path, const std::vector<Listed>& graphs) {
+  const fs::path temporary = besides(path);
   std::error_code error;
   {
     std::ofstream file(temporary);
-    for (const Id& key : keys) file << textOf(key) << '\n';
+    for (const Listed& one : graphs) file << textOf(one.network) << ' ' << textOf(one.graph) << '\n';
     file.close();
     if (file) fs::rename(temporary, path, error);
     if (file && !error) return true;

@@ -1,5 +1,6 @@
-// Which graphs a model used last, one small file per model beside the disk cache's graphs: their keys in the
-// order of their first use. It only says what to read ahead, so a wrong one costs time and nothing else.
+// Which graphs a model used last, one small file per model beside the disk cache's graphs: of every network
+// the one that it was last evaluated with, in the order of their first use. It only says what to read ahead,
+// so a wrong one costs time and nothing else.
 #pragma once
 
 #include <filesystem>
@@ -9,13 +10,19 @@
 
 namespace nd::openvino {
 
-// Models and makers have lists of their own.
+struct Listed {
+  Id network;
+  Id graph;
+  bool operator==(const Listed&) const = default;
+};
+
+// Models, makers and settings have lists of their own.
 std::filesystem::path graphList(const std::filesystem::path& directory, const std::string& model,
                                 const Id& maker);
 bool isGraphList(const std::filesystem::path& path);
-// Empty where there is none, or none that can be read.
-std::vector<Id> readGraphList(const std::filesystem::path& path);
+// Empty where there is none; as far as it can be read.
+std::vector<Listed> readGraphList(const std::filesystem::path& path);
 // False where the disk takes it not.
-bool writeGraphList(const std::filesystem::path& path, const std::vector<Id>& keys);
+bool writeGraphList(const std::filesystem::path& path, const std::vector<Listed>& graphs);
 
 }  // namespace nd::openvino

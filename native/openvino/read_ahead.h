@@ -6,15 +6,18 @@
 // settings without a model, or without a disk cache, nothing happens.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <list>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "graph_list.h"
 #include "program.h"
 #include "settings.h"
 
@@ -24,23 +27,23 @@ class ReadAhead {
  public:
   static ReadAhead& instance();
 
-  // A backend of the model was made, or goes. With the last one goes what nobody has asked for; a graph that
-  // is being read is waited for.
+  // A backend of the model was made, or goes. With the last one goes what nobody has asked for. Import of a
+  // part of a graph is waited for: OpenVINO does not stop in the middle.
   void open(const Settings& settings);
   void close(const Settings& settings) noexcept;
-  // Starts the thread, unless it was started before. Graphs that would not fit into a quarter of the memory
-  // that is available, or into the bound of what is kept, are left out: what admits the job does not know of
-  // them yet.
+  // Starts the thread, unless it was started before. Graphs that would not fit into what the settings allow
+  // are left out.
   void begin(const Settings& settings) noexcept;
   // What was read ahead under this key, once; null where it was not. One that is being read is waited for,
-  // and `check` is called meanwhile, which may throw.
+  // and `check` is called meanwhile, which may throw. One caller at a time.
   std::shared_ptr<Program> take(const Settings& settings, const Id& key, const std::function<void()>& check);
-  // A network of the model, known by the memory of its weights, was evaluated with the graph of this key.
-  void used(const Settings& settings, const Id& network, const Id& key);
+  // A network of the model was evaluated with the graph of this key.
+  void used(const Settings& settings, const Id& network, const Id& key) noexcept;
   // Ends all threads. What they have read is kept.
   void stop() noexcept;
 
  private:
+  using Clock = std::chrono::steady_clock;
   enum class State : uint8_t { Waiting, Reading, Done };
   struct Reading {
     Id key;
@@ -49,19 +52,20 @@ class ReadAhead {
   };
   struct Model {
     int backends = 0;
+    bool begun = false;
     std::list<Reading> readings;
-    std::vector<Id> listed;                         // what its file says
-    std::vector<std::pair<Id, Id>> networks;        // and the graph that each used last
-    std::chrono::steady_clock::time_point asked{};  // for the first time
+    std::vector<Listed> listed;  // as it ought to be on disk
+    bool unwritten = false;
+    Clock::time_point written{};
     std::jthread thread;
   };
 
   std::shared_ptr<Model> find(const Settings& settings);  // with the lock held
   void read(const std::stop_token& stop, const std::shared_ptr<Model>& model, const Settings& settings);
-  static std::list<Reading> dropStale(Model& model, std::chrono::seconds after);
+  bool readNext(const std::stop_token& stop, Model& model, const Settings& settings);
 
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable_any changed_;
   std::map<std::string, std::shared_ptr<Model>> models_;
 };
 

@@ -36,9 +36,9 @@ std::string Report::json() {
   std::ostringstream text;
   text << "{\"compilations\":" << compilations_ << ",\"compileMs\":" << compileMs_
        << ",\"lastReason\":" << quoted(lastReason_) << ",\"hits\":" << hits << ",\"evictions\":" << evictions
-       << ",\"diskHits\":" << diskHits << ",\"readAhead\":" << readAhead << ",\"diskWrites\":" << diskWrites
-       << ",\"diskFailures\":" << diskFailures << ",\"runs\":" << runs << ",\"coveredNodes\":" << coveredNodes
-       << ",\"uncoveredNodes\":" << uncoveredNodes << '}';
+       << ",\"diskHits\":" << diskHits << ",\"readAhead\":" << readAhead << ",\"aheadEnded\":" << aheadEnded
+       << ",\"diskWrites\":" << diskWrites << ",\"diskFailures\":" << diskFailures << ",\"runs\":" << runs
+       << ",\"coveredNodes\":" << coveredNodes << ",\"uncoveredNodes\":" << uncoveredNodes << '}';
   return text.str();
 }
 

@@ -14,11 +14,14 @@ struct Report {
   // A JSON object of the figures below.
   std::string json();
 
-  std::atomic<int> running{0};  // graphs that are made or computed now; not in the object
+  // Not in the object: graphs that are made or computed now, and that ever were.
+  std::atomic<int> running{0};
+  std::atomic<uint64_t> begun{0};
   std::atomic<uint64_t> hits{0};
   std::atomic<uint64_t> evictions{0};
   std::atomic<uint64_t> diskHits{0};
-  std::atomic<uint64_t> readAhead{0};  // of these, what a thread had read or was reading
+  std::atomic<uint64_t> readAhead{0};   // of these, what a thread had read or was reading
+  std::atomic<uint64_t> aheadEnded{0};  // readings of such threads, whatever came of them
   std::atomic<uint64_t> diskWrites{0};
   std::atomic<uint64_t> diskFailures{0};
   std::atomic<uint64_t> runs{0};
@@ -35,7 +38,10 @@ struct Report {
 // Counts the graphs of all jobs that are made or computed now, while it lives.
 class Running {
  public:
-  Running() { Report::instance().running.fetch_add(1); }
+  Running() {
+    Report::instance().begun.fetch_add(1);
+    Report::instance().running.fetch_add(1);
+  }
   ~Running() { Report::instance().running.fetch_sub(1); }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;

@@ -44,6 +44,8 @@ Settings Settings::parse(const char* text) {
       settings.diskCache = value;
     } else if (name == "diskCacheBytes") {
       settings.diskCacheBytes = number(name, value);
+    } else if (name == "aheadBytes") {
+      settings.aheadBytes = number(name, value);
     } else if (name == "aheadSeconds") {
       settings.aheadSeconds = static_cast<int>(number(name, value));
     } else if (name == "model") {

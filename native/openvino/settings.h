@@ -15,10 +15,9 @@ struct Settings {
   bool weightInputs = false;  // weights of matrix products are inputs from the first compilation on
   std::string diskCache;      // directory of the disk cache; empty: none
   uint64_t diskCacheBytes = uint64_t{4} << 30;
-  // Seconds after a model's first graph was asked for, after which what was read ahead and not asked for
-  // goes.
-  int aheadSeconds = 60;
   std::string model;  // a name without a meaning of the model that is loaded; empty: nothing is read ahead
+  uint64_t aheadBytes = 0;  // what graphs that are read ahead may take
+  int aheadSeconds = 60;    // how long they are kept when nobody asks for them
 
   static Settings parse(const char* text);  // null: defaults; throws std::invalid_argument
   // Whatever changes the compiled form.

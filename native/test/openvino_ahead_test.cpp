@@ -1,7 +1,6 @@
 // What a model used last is read ahead from the disk cache: it is there when it is asked for, and whatever
 // the list or the files say, results stay what they are.
 #include <chrono>
-#include <sstream>
 #include <thread>
 
 #include "openvino_disk.h"
@@ -14,7 +13,7 @@ constexpr const char* kModel = "model=00c0ffee";
 // A backend that is told that its model's weights are about to be read.
 struct Ahead : Cached {
   Ahead(const std::string& modules, const fs::path& directory, const std::string& more = "")
-      : Cached(modules, directory, kModel + ('\n' + more)) {
+      : Cached(modules, directory, kModel + ("\naheadBytes=1000000000\n" + more)) {
     ggml_backend_reg_t owner = ggml_backend_reg_by_name("OpenVINO");
     const auto begin = reinterpret_cast<void (*)(ggml_backend_t)>(
         ggml_backend_reg_get_proc_address(owner, "ggml_backend_openvino_read_ahead"));
@@ -35,17 +34,12 @@ size_t lines(const fs::path& file) {
   return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-// Until the thread has read what the list names. A file's time is set when it has been read.
-void waitForThread(const Folder& folder, fs::file_time_type since) {
-  std::istringstream list(contentOf(lists(folder).front()));
-  for (std::string high, low; list >> high >> low;) {
-    for (const fs::path& file : folder.files()) {
-      const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-      while (file.filename().string().rfind(high + low, 0) == 0 && fs::last_write_time(file) < since &&
-             std::chrono::steady_clock::now() < end)
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  }
+// Until the thread has read so many graphs; false where it does not come to it.
+bool ended(const Ahead& ahead, int readings) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (ahead.since("aheadEnded") < readings && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  return ahead.since("aheadEnded") == readings;
 }
 
 // Two networks of one model, in a process that was started anew each time.
@@ -58,7 +52,7 @@ struct Pictures {
 Pictures draw(const Ahead& ahead, int64_t rows) {
   ahead.forgetMemory();
   Layer one(ahead, 8, 1);
-  Layer two(ahead, rows, 2);
+  Layer two(ahead, rows, 2, 48);
   Pictures pictures;
   pictures.first = compute(one);
   pictures.second = compute(two);
@@ -76,9 +70,8 @@ void readsWhatWasUsed(const std::string& modules) {
   }
   // Whether it has been read when it is asked for, is being read, or waits behind another.
   for (const int pause : {0, 1, 5, -1}) {
-    const auto start = fs::file_time_type::clock::now();
     const Ahead ahead(modules, folder.path);
-    if (pause < 0) waitForThread(folder, start);
+    if (pause < 0) CHECK(ended(ahead, 2));
     std::this_thread::sleep_for(std::chrono::milliseconds(std::max(pause, 0)));
     CHECK(draw(ahead, 9) == wanted);
     CHECK(ahead.since("compilations") == 0 && ahead.since("diskHits") == 2);
@@ -91,23 +84,27 @@ void readsWhatWasUsed(const std::string& modules) {
 }
 
 // The list names for each network the size that was used last, so another one is not read ahead and comes
-// right.
+// right. A network that a process has not used stays on it.
 void followsTheSize(const std::string& modules) {
   const Folder folder("nd-openvino-ahead-size-");
-  const auto run = [&](int64_t rows) {
-    const auto start = fs::file_time_type::clock::now();
+  const auto run = [&](int64_t rows, int known) {
     const Ahead ahead(modules, folder.path);
-    if (!lists(folder).empty()) waitForThread(folder, start);
+    CHECK(ended(ahead, known));
     const Pictures pictures = draw(ahead, rows);
     return std::pair(pictures, ahead.since("readAhead"));
   };
-  const Pictures small = run(9).first;
-  const auto [large, known] = run(10);
-  CHECK(known == 1 && large.first == small.first && large.second.size() > small.second.size());
-  CHECK(lines(lists(folder).front()) == 2);
-  CHECK(run(10) == std::pair(large, 2));
-  CHECK(run(9) == std::pair(small, 1));
-  CHECK(run(9) == std::pair(small, 2));
+  const Pictures small = run(9, 0).first;
+  const auto [large, found] = run(10, 2);
+  CHECK(found == 1 && large.first == small.first && large.second.size() > small.second.size());
+  CHECK(lines(lists(folder).front()) == 2 && lists(folder).size() == 1);
+  CHECK(run(10, 2) == std::pair(large, 2));
+  CHECK(run(9, 2) == std::pair(small, 1));
+  {
+    const Ahead ahead(modules, folder.path);
+    Layer one(ahead, 8, 1);
+    CHECK(compute(one) == small.first);
+  }
+  CHECK(run(9, 2) == std::pair(small, 2));
 }
 
 // Weights that have changed meanwhile: the graph that was read ahead is not theirs.
@@ -118,9 +115,10 @@ void otherContent(const std::string& modules) {
     draw(ahead, 9);
   }
   const Ahead ahead(modules, folder.path);
-  Layer changed(ahead, 9, 3);
+  CHECK(ended(ahead, 2));
+  Layer changed(ahead, 9, 3, 48);
   const Cached plain(modules, folder.path);
-  Layer same(plain, 9, 3);
+  Layer same(plain, 9, 3, 48);
   CHECK(compute(changed) == compute(same));
   CHECK(ahead.since("readAhead") == 0);
 }
@@ -135,13 +133,17 @@ void damaged(const std::string& modules) {
   }
   const fs::path list = lists(folder).front();
   const std::string good = contentOf(list);
-  const std::string far = "ffffffffffffffff ffffffffffffffff\n";
-  for (const std::string& text :
-       {std::string(), std::string("nonsense"), std::string("1 2 3"), far, far + good, good + good,
-        good.substr(0, good.size() / 3), std::string(1 << 20, 'f')}) {
+  const std::string far = "1 2 ffffffffffffffff ffffffffffffffff\n";
+  const std::string first = good.substr(0, good.find('\n') + 1);
+  const std::vector<std::pair<std::string, int>> texts{
+      {"", 0},         {"nonsense", 0},  {"1 2 3", 0},       {far, 0},
+      {far + good, 2}, {good + good, 2}, {first + "x y", 1}, {std::string(1 << 20, 'f'), 0}};
+  for (const auto& [text, readings] : texts) {
     writeContent(list, text);
     const Ahead ahead(modules, folder.path);
+    CHECK(ended(ahead, readings));
     CHECK(draw(ahead, 9) == wanted);
+    CHECK(ahead.since("readAhead") == readings);
     CHECK(ahead.since("compilations") == 0 && ahead.since("diskFailures") == 0);
   }
   writeContent(list, good);
@@ -152,10 +154,43 @@ void damaged(const std::string& modules) {
     writeContent(file, content);
   }
   const Ahead ahead(modules, folder.path);
+  CHECK(ended(ahead, 2));
   CHECK(draw(ahead, 9) == wanted);
   CHECK(ahead.since("compilations") == 2 && ahead.since("diskFailures") == 2 &&
         ahead.since("diskWrites") == 2);
   CHECK(ahead.since("readAhead") == 0);
+}
+
+// Networks without end, as where shapes of LoRAs change: the list keeps the last ones.
+void manyNetworks(const std::string& modules) {
+  const Folder folder("nd-openvino-ahead-many-");
+  const Ahead ahead(modules, folder.path);
+  for (int64_t columns = 1; columns <= 20; ++columns) {
+    Net net(ahead.openvino.get(), false, 1);
+    net.build({ggml_mul_mat(net.ctx(), net.weight(GGML_TYPE_F32, {32, columns}), net.input({32, 3}))});
+    CHECK(net.compute() == GGML_STATUS_SUCCESS);
+  }
+  CHECK(lines(lists(folder).front()) == 16);
+}
+
+// Two sizes of one network take turns: the disk is not written each time, and the last one is on the list.
+void takesTurns(const std::string& modules) {
+  const Folder folder("nd-openvino-ahead-turns-");
+  std::string last;
+  {
+    const Ahead ahead(modules, folder.path);
+    Layer small(ahead, 8, 1);
+    Layer large(ahead, 9, 1);
+    compute(small);
+    const std::string first = contentOf(lists(folder).front());
+    for (int turn = 0; turn < 10; ++turn) {
+      compute(large);
+      CHECK(contentOf(lists(folder).front()) == first);
+      compute(turn < 9 ? small : large);
+    }
+    last = first;
+  }
+  CHECK(contentOf(lists(folder).front()) != last && lines(lists(folder).front()) == 1);
 }
 
 // A model that goes while its graphs are read, as after a load that fails, and two backends of one model.
@@ -166,33 +201,46 @@ void goes(const std::string& modules) {
     const Ahead ahead(modules, folder.path);
     wanted = draw(ahead, 9);
   }
+  const auto stop = reinterpret_cast<void (*)()>(
+      ggml_backend_reg_get_proc_address(ggml_backend_reg_by_name("OpenVINO"), "ggml_backend_openvino_stop"));
+  CHECK(stop != nullptr);
   for (int turn = 0; turn < 20; ++turn) {
     const Ahead ahead(modules, folder.path);
     std::this_thread::sleep_for(std::chrono::milliseconds(turn / 4));
+    if (turn % 2 == 0) stop();
   }
-  const auto start = fs::file_time_type::clock::now();
   const Ahead first(modules, folder.path);
   { const Ahead second(modules, folder.path); }
-  waitForThread(folder, start);
+  CHECK(ended(first, 2));
   CHECK(draw(first, 9) == wanted);
   CHECK(first.since("readAhead") == 2);
 }
 
-// Nothing is read ahead that has no room among what is kept.
+// Nothing is read ahead that has no room, and nothing stays that nobody asks for.
 void bounds(const std::string& modules) {
   const Folder folder("nd-openvino-ahead-bounds-");
-  const auto run = [&](const std::string& more, bool reads) {
-    const auto start = fs::file_time_type::clock::now();
+  const auto run = [&](const std::string& more, int readings) {
     const Ahead ahead(modules, folder.path, more);
-    if (reads) waitForThread(folder, start);
+    CHECK(ended(ahead, readings));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
     draw(ahead, 9);
+    CHECK(ahead.since("aheadEnded") == readings);
     return ahead.since("readAhead");
   };
-  CHECK(run("", false) == 0);
-  CHECK(run("cacheBytes=1000", false) == 0);
-  CHECK(run("", true) == 2);
-  // What is not asked for in time is let go.
-  CHECK(run("aheadSeconds=0", true) == 1);
+  CHECK(run("", 0) == 0);
+  CHECK(run("cacheBytes=1000", 0) == 0);
+  CHECK(run("aheadBytes=0", 0) == 0);
+  CHECK(run("", 2) == 2);
+  CHECK(run("aheadSeconds=0", 2) == 0);
+}
+
+// A directory that takes no list: everything else goes on.
+void readOnly(const std::string& modules) {
+  const Folder folder("nd-openvino-ahead-place-");
+  writeContent(folder.path, "a file");
+  const Ahead ahead(modules, folder.path);
+  const Pictures first = draw(ahead, 9);
+  CHECK(draw(ahead, 9) == first);
 }
 
 }  // namespace
@@ -206,7 +254,10 @@ int main(int count, char** arguments) {
   followsTheSize(modules);
   otherContent(modules);
   damaged(modules);
+  manyNetworks(modules);
+  takesTurns(modules);
   goes(modules);
   bounds(modules);
+  readOnly(modules);
   return report();
 }

@@ -16,13 +16,13 @@ namespace fs = std::filesystem;
 struct Layer {
   Net net;
   ggml_tensor* weight;
-  Layer(const Backends& backends, int64_t rows, uint64_t seed = 7)
+  Layer(const Backends& backends, int64_t rows, uint64_t seed = 7, int64_t width = 32)
       : net(backends.openvino.get(), false, seed) {
     ggml_tensor* x = net.input({64, rows});
-    weight = net.weight(GGML_TYPE_F16, {64, 32}, 0.1F);
+    weight = net.weight(GGML_TYPE_F16, {64, width}, 0.1F);
     ggml_tensor* other = net.input({64, rows});
     ggml_tensor* y = ggml_silu(net.ctx(), ggml_mul_mat(net.ctx(), weight, ggml_sub(net.ctx(), x, other)));
-    net.build({ggml_mul_mat(net.ctx(), net.weight(GGML_TYPE_F32, {32, 16}), y), y});
+    net.build({ggml_mul_mat(net.ctx(), net.weight(GGML_TYPE_F32, {width, 16}), y), y});
   }
 };
 
@@ -32,7 +32,8 @@ struct Cached : Backends {
       : Backends(modules, ("diskCache=" + directory.string() + '\n' + more).c_str()) {
     clear = reinterpret_cast<void (*)()>(ggml_backend_reg_get_proc_address(
         ggml_backend_reg_by_name("OpenVINO"), "ggml_backend_openvino_clear"));
-    for (const char* name : {"compilations", "diskHits", "diskWrites", "diskFailures", "readAhead"})
+    for (const char* name :
+         {"compilations", "diskHits", "diskWrites", "diskFailures", "readAhead", "aheadEnded"})
       before_[name] = figure(name);
   }
   int since(const std::string& name) const { return static_cast<int>(figure(name) - before_.at(name)); }
