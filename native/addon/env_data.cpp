@@ -1,5 +1,8 @@
 #include "env_data.h"
 
+#include <memory>
+#include <vector>
+
 #include "logger.h"
 #include "runtime.h"
 
@@ -7,23 +10,39 @@ namespace nd::addon {
 
 namespace {
 
+void stopThreads(EnvData* data) {
+  removeLogger(data);
+  shutdownHosts(data);
+  stopBackendThreads();
+}
+
 // process.exit runs no cleanup hooks, and in a C exit handler it is too late to stop threads: what they made
-// lazily is destroyed before any handler that was registered earlier. The `exit` event comes before all of
-// that.
+// lazily (OpenVINO's passes while they compile) is destroyed before any handler that was registered earlier.
+// The `exit` event comes before all of that. Programs that call process.reallyExit themselves have no such
+// event.
 void stopOnProcessExit(Napi::Env env, EnvData* data) {
   const Napi::Value process = env.Global().Get("process");
   if (!process.IsObject()) return;
-  const Napi::Value once = process.As<Napi::Object>().Get("prependOnceListener");
+  auto object = process.As<Napi::Object>();
+  const Napi::Value once = object.Get("prependOnceListener");
   if (!once.IsFunction()) return;
   const auto listener = Napi::Function::New(
-      env,
-      [data](const Napi::CallbackInfo&) {
-        removeLogger(data);
-        shutdownHosts(data);
-        stopBackendThreads();
-      },
-      "stopNodeDiffusion");
+      env, [data](const Napi::CallbackInfo&) { stopThreads(data); }, "stopNodeDiffusion");
   once.As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), listener});
+  const Napi::Value given = object.Get("reallyExit");
+  if (!given.IsFunction()) return;
+  const auto original =
+      std::make_shared<Napi::FunctionReference>(Napi::Persistent(given.As<Napi::Function>()));
+  original->SuppressDestruct();
+  object.Set("reallyExit", Napi::Function::New(
+                               env,
+                               [data, original](const Napi::CallbackInfo& info) {
+                                 stopThreads(data);
+                                 std::vector<napi_value> arguments;
+                                 for (size_t i = 0; i < info.Length(); ++i) arguments.push_back(info[i]);
+                                 return original->Call(info.This(), arguments);
+                               },
+                               "reallyExit"));
 }
 
 }  // namespace
@@ -31,11 +50,7 @@ void stopOnProcessExit(Napi::Env env, EnvData* data) {
 EnvData::EnvData(Napi::Env env) {
   stopOnProcessExit(env, this);
   // Runs before objects are finalised: threads must not call into an environment that is going.
-  env.AddCleanupHook([this] {
-    removeLogger(this);
-    shutdownHosts(this);
-    stopBackendThreads();
-  });
+  env.AddCleanupHook([this] { stopThreads(this); });
 }
 
 EnvData::~EnvData() = default;

@@ -39,22 +39,30 @@ void writeList(const Settings& settings, const std::vector<Listed>& listed) {
     GGML_LOG_INFO("openvino: which graphs a model used was not written to the disk cache\n");
 }
 
+// Largest first: it takes longest, and the smaller ones of the text encoders, which are asked for before it,
+// are soon read by who asks.
 std::vector<Id> fitting(const std::vector<Listed>& listed, const Settings& settings) {
   const Id maker = makerOf(settings);
-  const uint64_t bound = settings.cacheBytes > 0 ? settings.cacheBytes : settings.aheadBytes;
-  uint64_t left = std::min(bound, settings.aheadBytes) / kFactor;
-  std::vector<Id> keys;
+  std::map<Id, uint64_t> sizes;
   for (const Listed& one : listed) {
     std::error_code error;
     const uint64_t bytes = fs::file_size(graphFile(one.graph, maker, settings), error);
-    if (error || std::find(keys.begin(), keys.end(), one.graph) != keys.end()) continue;
+    if (!error) sizes[one.graph] = bytes;
+  }
+  std::vector<std::pair<uint64_t, Id>> files;
+  for (const auto& [key, bytes] : sizes) files.emplace_back(bytes, key);
+  std::sort(files.rbegin(), files.rend());
+  const uint64_t bound = settings.cacheBytes > 0 ? settings.cacheBytes : settings.aheadBytes;
+  uint64_t left = std::min(bound, settings.aheadBytes) / kFactor;
+  std::vector<Id> keys;
+  for (const auto& [bytes, key] : files) {
     if (bytes > left) {
       GGML_LOG_INFO("openvino: a graph of %.1f MiB is not read ahead, which would take too much memory\n",
                     static_cast<double>(bytes) / (1024.0 * 1024.0));
       continue;
     }
     left -= bytes;
-    keys.push_back(one.graph);
+    keys.push_back(key);
   }
   return keys;
 }
