@@ -17,13 +17,16 @@ function counts(name, code, { passed, failed, skipped, failures }) {
   return { name, passed, failed: 1, skipped, failures: [...failures, why] };
 }
 
+/** The first lines of a message that is followed by a stack. */
+const startOf = (text) => text.split(/\n\s+at /)[0].slice(0, 600);
+
 /** The failed tests of vitest's JSON report: file, name, and how the first message begins. */
 function failuresOf({ testResults = [] }) {
   return testResults.flatMap(({ name, message, assertionResults }) => {
     const file = relative(root, name);
     const failed = assertionResults.filter(({ status }) => status === 'failed');
-    if (failed.length === 0 && message) return [`${file}: ${message}`];
-    return failed.map(({ fullName, failureMessages: [first = ''] }) => `${file} > ${fullName}: ${first.slice(0, 600)}`);
+    if (failed.length === 0 && message) return [`${file}: ${startOf(message)}`];
+    return failed.map(({ fullName, failureMessages: [first = ''] }) => `${file} > ${fullName}: ${startOf(first)}`);
   });
 }
 
