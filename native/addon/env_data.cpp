@@ -16,33 +16,39 @@ void stopThreads(EnvData* data) {
   stopBackendThreads();
 }
 
+// Programs that call process.reallyExit themselves have no `exit` event. Where the function is not to be
+// replaced it stays.
+void stopOnReallyExit(Napi::Env env, Napi::Object process, EnvData* data) {
+  const Napi::Value given = process.Get("reallyExit");
+  if (!given.IsFunction()) return;
+  const auto original =
+      std::make_shared<Napi::FunctionReference>(Napi::Persistent(given.As<Napi::Function>()));
+  original->SuppressDestruct();
+  const auto reallyExit = [data, original](const Napi::CallbackInfo& info) {
+    stopThreads(data);
+    std::vector<napi_value> arguments;
+    for (size_t i = 0; i < info.Length(); ++i) arguments.push_back(info[i]);
+    return original->Call(info.This(), arguments);
+  };
+  try {
+    process.Set("reallyExit", Napi::Function::New(env, reallyExit, "reallyExit"));
+  } catch (const Napi::Error&) {
+  }
+}
+
 // process.exit runs no cleanup hooks, and in a C exit handler it is too late to stop threads: what they made
 // lazily (OpenVINO's passes while they compile) is destroyed before any handler that was registered earlier.
-// The `exit` event comes before all of that. Programs that call process.reallyExit themselves have no such
-// event.
+// The `exit` event comes before all of that.
 void stopOnProcessExit(Napi::Env env, EnvData* data) {
   const Napi::Value process = env.Global().Get("process");
   if (!process.IsObject()) return;
-  auto object = process.As<Napi::Object>();
+  const auto object = process.As<Napi::Object>();
   const Napi::Value once = object.Get("prependOnceListener");
   if (!once.IsFunction()) return;
   const auto listener = Napi::Function::New(
       env, [data](const Napi::CallbackInfo&) { stopThreads(data); }, "stopNodeDiffusion");
   once.As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), listener});
-  const Napi::Value given = object.Get("reallyExit");
-  if (!given.IsFunction()) return;
-  const auto original =
-      std::make_shared<Napi::FunctionReference>(Napi::Persistent(given.As<Napi::Function>()));
-  original->SuppressDestruct();
-  object.Set("reallyExit", Napi::Function::New(
-                               env,
-                               [data, original](const Napi::CallbackInfo& info) {
-                                 stopThreads(data);
-                                 std::vector<napi_value> arguments;
-                                 for (size_t i = 0; i < info.Length(); ++i) arguments.push_back(info[i]);
-                                 return original->Call(info.This(), arguments);
-                               },
-                               "reallyExit"));
+  stopOnReallyExit(env, object, data);
 }
 
 }  // namespace
