@@ -50,6 +50,7 @@ std::vector<Id> fitting(const std::vector<Listed>& listed, const Settings& setti
     if (!error) sizes[one.graph] = bytes;
   }
   std::vector<std::pair<uint64_t, Id>> files;
+  files.reserve(sizes.size());
   for (const auto& [key, bytes] : sizes) files.emplace_back(bytes, key);
   std::sort(files.rbegin(), files.rend());
   const uint64_t bound = settings.cacheBytes > 0 ? settings.cacheBytes : settings.aheadBytes;
