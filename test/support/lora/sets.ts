@@ -19,8 +19,8 @@ export const errorOf = (work: Promise<unknown>): Promise<unknown> =>
   );
 
 /**
- * Aborts the change from one set to others, 0 to 3 pauses of some milliseconds after its start: at least one is stopped, with the
- * reason of the abort, and the set before has its digest each time.
+ * Aborts the change from one set to others, at once and 0 to 3 pauses of some milliseconds after its start: at least one is
+ * stopped, with the reason of the abort, and the set before has its digest each time.
  */
 export async function expectAbortsToKeep(
   weights: RawWeights,
@@ -30,14 +30,16 @@ export async function expectAbortsToKeep(
 ): Promise<void> {
   const before = await weights.digest();
   let aborted = 0;
-  for (let turn = 0; turn < 4; turn++) {
+  for (let turn = 0; turn < 5; turn++) {
     const controller = new AbortController();
     const reason = new Error('enough');
     const work = weights.set(wanted(turn), controller.signal);
-    setTimeout(() => {
+    if (turn === 0) controller.abort(reason);
+    const timer = setTimeout(() => {
       controller.abort(reason);
-    }, turn * pause);
+    }, turn * pause - pause);
     const error = await errorOf(work);
+    clearTimeout(timer);
     if (error !== undefined) {
       expect(error).toBe(reason);
       aborted++;
