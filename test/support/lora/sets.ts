@@ -35,9 +35,12 @@ export async function expectAbortsToKeep(
     const reason = new Error('enough');
     const work = weights.set(wanted(turn), controller.signal);
     if (turn === 0) controller.abort(reason);
-    const timer = setTimeout(() => {
-      controller.abort(reason);
-    }, turn * pause - pause);
+    const timer = setTimeout(
+      () => {
+        controller.abort(reason);
+      },
+      turn * pause - pause,
+    );
     const error = await errorOf(work);
     clearTimeout(timer);
     if (error !== undefined) {
