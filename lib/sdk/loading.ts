@@ -120,7 +120,9 @@ export async function loadModel(
   const loaded = await besideCheck(
     check,
     (stop) =>
-      tracker.stage((onEvent) => loadNative(context, request, modelName(files, embedded), onEvent, stop, signal)),
+      tracker.stage((onEvent) =>
+        loadNative(context, request, { name: modelName(files, embedded), stamps }, onEvent, stop, signal),
+      ),
     signal,
     giveUp,
   );
@@ -201,7 +203,7 @@ export function reopen(
   return async (onEvent, signal) => {
     const now = await fileStamps(request.files);
     for (const [path, stamp] of stamps) if (now.get(path) !== stamp) throw changedFile(path);
-    return loadNative(context, request, name, onEvent, signal, signal);
+    return loadNative(context, request, { name, stamps }, onEvent, signal, signal);
   };
 }
 
@@ -219,7 +221,7 @@ function changedFile(path: string): DiffusionError {
 async function loadNative(
   context: WeightsContext,
   request: NativeLoadOptions,
-  name: string,
+  { name, stamps }: { readonly name: string; readonly stamps: ReadonlyMap<string, string> },
   onEvent: (event: NativeEvent) => void,
   signal: AbortSignal,
   caller: AbortSignal,
@@ -232,7 +234,7 @@ async function loadNative(
   const source = { model: name, kind: 'load' };
   const { limit } = context.ledger;
   const room = { limit, available: context.ledger.available(request.device) };
-  const deviceOptions = withReadAhead(request, await fileStamps(files), room);
+  const deviceOptions = withReadAhead(request, stamps, room);
   const wanted = { ...request, deviceOptions, memoryBudget: place.memoryBudget };
   const { promise, settled } = runJob(() => context.loaded.addon.loadModel(wanted, onEvent), signal, free, source);
   try {

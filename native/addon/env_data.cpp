@@ -10,10 +10,10 @@ namespace nd::addon {
 
 namespace {
 
+// Threads of backends work for all environments; one that has no models leaves them alone.
 void stopThreads(EnvData* data) {
   removeLogger(data);
-  shutdownHosts(data);
-  stopBackendThreads();
+  if (shutdownHosts(data)) stopBackendThreads();
 }
 
 // Programs that call process.reallyExit themselves have no `exit` event. Where the function is not to be

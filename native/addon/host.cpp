@@ -45,13 +45,13 @@ void registerHost(const std::shared_ptr<Host>& host, const void* environment) {
   HostList& all = list();
   // Registered after ggml's own static objects were made (backends are loaded before models), so it runs
   // before theirs go.
-  std::call_once(all.exitHandler, [] { std::atexit([] { shutdownHosts(nullptr); }); });
+  std::call_once(all.exitHandler, [] { std::atexit([] { static_cast<void>(shutdownHosts(nullptr)); }); });
   const std::lock_guard lock(all.mutex);
   std::erase_if(all.hosts, [](const auto& known) { return known.first.expired(); });
   all.hosts.emplace_back(host, environment);
 }
 
-void shutdownHosts(const void* environment) {
+bool shutdownHosts(const void* environment) {
   std::vector<std::shared_ptr<Host>> hosts;
   {
     HostList& all = list();
@@ -62,6 +62,7 @@ void shutdownHosts(const void* environment) {
     }
   }
   for (const auto& host : hosts) host->shutdown();
+  return !hosts.empty();
 }
 
 }  // namespace nd::addon

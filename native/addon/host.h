@@ -39,6 +39,7 @@ class Host {
 // Adds the host to the process-wide list. `environment` names the owner for shutdownHosts.
 void registerHost(const std::shared_ptr<Host>& host, const void* environment);
 // Shuts down the hosts of one environment, or of all (nullptr).
-void shutdownHosts(const void* environment);
+// False where there were none.
+bool shutdownHosts(const void* environment);
 
 }  // namespace nd::addon

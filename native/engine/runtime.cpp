@@ -179,12 +179,15 @@ std::string describeBackend(const std::string& name) {
 }
 
 void stopBackendThreads() {
-  for (size_t i = 0; i < ggml_backend_reg_count(); ++i) {
-    ggml_backend_reg_t registry = ggml_backend_reg_get(i);
-    const auto stop = reinterpret_cast<void (*)()>(
-        ggml_backend_reg_get_proc_address(registry, "ggml_backend_openvino_stop"));
-    if (stop != nullptr) stop();
+  std::vector<void (*)()> stops;
+  {
+    const std::lock_guard lock(runtime().mutex);
+    for (size_t i = 0; i < ggml_backend_reg_count(); ++i)
+      stops.push_back(reinterpret_cast<void (*)()>(
+          ggml_backend_reg_get_proc_address(ggml_backend_reg_get(i), "ggml_backend_openvino_stop")));
   }
+  for (const auto stop : stops)
+    if (stop != nullptr) stop();
 }
 
 Versions versions() {

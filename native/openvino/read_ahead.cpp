@@ -32,6 +32,10 @@ fs::path listOf(const Settings& settings) {
   return graphList(settings.diskCache, settings.model, hasher.finish());
 }
 
+std::string nameOf(const Settings& settings) {
+  return settings.model + '\n' + settings.diskCache + '\n' + settings.key();
+}
+
 void writeList(const Settings& settings, const std::vector<Listed>& listed) {
   std::error_code ignored;
   fs::create_directories(settings.diskCache, ignored);
@@ -82,15 +86,18 @@ ReadAhead& ReadAhead::instance() {
 }
 
 std::shared_ptr<ReadAhead::Model> ReadAhead::find(const Settings& settings) {
-  const auto found = models_.find(settings.model);
+  const auto found = models_.find(nameOf(settings));
   return found == models_.end() ? nullptr : found->second;
 }
 
 void ReadAhead::open(const Settings& settings) {
   if (!applies(settings)) return;
   const std::lock_guard lock(mutex_);
-  std::shared_ptr<Model>& model = models_[settings.model];
-  if (!model) model = std::make_shared<Model>();
+  std::shared_ptr<Model>& model = models_[nameOf(settings)];
+  if (!model) {
+    model = std::make_shared<Model>();
+    model->settings = settings;
+  }
   ++model->backends;
 }
 
@@ -103,7 +110,7 @@ void ReadAhead::close(const Settings& settings) noexcept {
       const std::shared_ptr<Model> model = find(settings);
       if (!model || --model->backends > 0) return;
       gone = model;
-      models_.erase(settings.model);
+      models_.erase(nameOf(settings));
     }
     gone->thread = std::jthread();  // stops and joins
     if (gone->unwritten) writeList(settings, gone->listed);
@@ -129,15 +136,14 @@ void ReadAhead::begin(const Settings& settings) noexcept {
     model->listed = std::move(listed);
     if (keys.empty()) return;
     for (const Id& key : keys) model->readings.push_back({key, State::Waiting, nullptr});
-    model->thread =
-        std::jthread([this, model, settings](const std::stop_token& stop) { read(stop, model, settings); });
+    model->thread = std::jthread([this, model](const std::stop_token& stop) { read(stop, *model); });
   } catch (const std::exception& error) {
     GGML_LOG_WARN("openvino: nothing is read ahead: %s\n", error.what());
   }
 }
 
 // False when nothing is left to read.
-bool ReadAhead::readNext(const std::stop_token& stop, Model& model, const Settings& settings) {
+bool ReadAhead::readNext(const std::stop_token& stop, Model& model) {
   std::unique_lock lock(mutex_);
   const auto next = std::find_if(model.readings.begin(), model.readings.end(),
                                  [](const Reading& one) { return one.state == State::Waiting; });
@@ -147,7 +153,8 @@ bool ReadAhead::readNext(const std::stop_token& stop, Model& model, const Settin
   std::shared_ptr<Program> program;
   try {
     const Running running;
-    program = importProgram(next->key, settings, false, [&] {
+    GGML_LOG_INFO("openvino: reading a graph ahead\n");
+    program = importProgram(next->key, model.settings, false, [&] {
       if (stop.stop_requested()) throw Stopped();
     });
   } catch (const Stopped&) {
@@ -163,14 +170,13 @@ bool ReadAhead::readNext(const std::stop_token& stop, Model& model, const Settin
   return true;
 }
 
-void ReadAhead::read(const std::stop_token& stop, const std::shared_ptr<Model>& model,
-                     const Settings& settings) {
-  while (readNext(stop, *model, settings)) continue;
+void ReadAhead::read(const std::stop_token& stop, Model& model) {
+  while (readNext(stop, model)) continue;
   std::list<Reading> gone;  // freed outside the lock
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, stop, std::chrono::seconds(settings.aheadSeconds),
-                    [&] { return model->readings.empty(); });
-  if (!stop.stop_requested()) gone.swap(model->readings);
+  changed_.wait_for(lock, stop, std::chrono::seconds(model.settings.aheadSeconds),
+                    [&] { return model.readings.empty(); });
+  gone.swap(model.readings);
 }
 
 std::shared_ptr<Program> ReadAhead::take(const Settings& settings, const Id& key,
@@ -231,13 +237,21 @@ void ReadAhead::used(const Settings& settings, const Id& network, const Id& key)
 }
 
 void ReadAhead::stop() noexcept {
-  std::list<std::jthread> threads;  // joined outside the lock, after all were told
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [name, model] : models_) {
-      model->thread.request_stop();
-      threads.push_back(std::move(model->thread));
+  try {
+    std::vector<std::pair<Settings, std::vector<Listed>>> lists;
+    std::list<std::jthread> threads;  // joined outside the lock, after all were told
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& [name, model] : models_) {
+        model->thread.request_stop();
+        threads.push_back(std::move(model->thread));
+        if (std::exchange(model->unwritten, false)) lists.emplace_back(model->settings, model->listed);
+      }
     }
+    threads.clear();
+    for (const auto& [settings, listed] : lists) writeList(settings, listed);
+  } catch (const std::exception& error) {
+    GGML_LOG_WARN("openvino: %s\n", error.what());
   }
 }
 

@@ -39,7 +39,7 @@ class ReadAhead {
   std::shared_ptr<Program> take(const Settings& settings, const Id& key, const std::function<void()>& check);
   // A network of the model was evaluated with the graph of this key.
   void used(const Settings& settings, const Id& network, const Id& key) noexcept;
-  // Ends all threads. What they have read is kept.
+  // Ends all threads; what they have read goes. What the disk does not have yet of the lists is written.
   void stop() noexcept;
 
  private:
@@ -51,6 +51,7 @@ class ReadAhead {
     std::shared_ptr<Program> program;
   };
   struct Model {
+    Settings settings;
     int backends = 0;
     bool begun = false;
     std::list<Reading> readings;
@@ -61,12 +62,12 @@ class ReadAhead {
   };
 
   std::shared_ptr<Model> find(const Settings& settings);  // with the lock held
-  void read(const std::stop_token& stop, const std::shared_ptr<Model>& model, const Settings& settings);
-  bool readNext(const std::stop_token& stop, Model& model, const Settings& settings);
+  void read(const std::stop_token& stop, Model& model);
+  bool readNext(const std::stop_token& stop, Model& model);
 
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::map<std::string, std::shared_ptr<Model>> models_;
+  std::map<std::string, std::shared_ptr<Model>> models_;  // by name, place and settings
 };
 
 }  // namespace nd::openvino

@@ -216,6 +216,45 @@ void goes(const std::string& modules) {
   CHECK(first.since("readAhead") == 2);
 }
 
+// As when Node ends: threads stop, what they have read goes, and the list is on the disk.
+void stops(const std::string& modules) {
+  const Folder folder("nd-openvino-ahead-stops-");
+  const auto stop = reinterpret_cast<void (*)()>(
+      ggml_backend_reg_get_proc_address(ggml_backend_reg_by_name("OpenVINO"), "ggml_backend_openvino_stop"));
+  {
+    const Ahead ahead(modules, folder.path);
+    draw(ahead, 9);
+  }
+  const Ahead ahead(modules, folder.path);
+  CHECK(ended(ahead, 2));
+  stop();
+  draw(ahead, 9);
+  CHECK(ahead.since("readAhead") == 0 && ahead.since("diskHits") == 2);
+  const fs::path list = lists(folder).front();
+  const std::string nine = contentOf(list);
+  draw(ahead, 10);
+  draw(ahead, 11);
+  const std::string ten = contentOf(list);
+  CHECK(ten != nine);  // the first change is written at once, the next one not
+  stop();
+  CHECK(contentOf(list) != ten);
+}
+
+// Two runtimes with other settings: the model of each has a list of its own.
+void twoSettings(const std::string& modules) {
+  const Folder folder("nd-openvino-ahead-two-");
+  for (const int readings : {0, 2}) {
+    const Ahead one(modules, folder.path, "threads=1");
+    CHECK(ended(one, readings));
+    const Ahead two(modules, folder.path, "threads=2");
+    CHECK(ended(two, readings));
+    draw(one, 9);
+    draw(two, 10);
+    CHECK(one.since("readAhead") == 2 * readings);  // of both
+  }
+  CHECK(lists(folder).size() == 2);
+}
+
 // Nothing is read ahead that has no room, and nothing stays that nobody asks for.
 void bounds(const std::string& modules) {
   const Folder folder("nd-openvino-ahead-bounds-");
@@ -257,6 +296,8 @@ int main(int count, char** arguments) {
   manyNetworks(modules);
   takesTurns(modules);
   goes(modules);
+  stops(modules);
+  twoSettings(modules);
   bounds(modules);
   readOnly(modules);
   return report();

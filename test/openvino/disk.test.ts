@@ -47,7 +47,7 @@ describe('the disk cache', () => {
     const second = await withCache(directory, picture);
     expect(second).toMatchObject({ compiled: 0, read: 3, warnings: [], result: first.result });
     expect(first.ahead).toBe(0);
-    // The text encoder is read first, and the model's weights take longer than its file.
+    // The UNet, the largest, is read first, and waited for where it is not done.
     expect(second.ahead).toBeGreaterThan(0);
     // Another size of the UNet and of the autoencoder: nothing of what was read ahead stays in its way.
     const wide = (model: Model) => model.txt2img({ ...tiny, width: 2 * edge });
