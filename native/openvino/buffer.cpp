@@ -5,6 +5,7 @@
 
 #include "cache.h"
 #include "device.h"
+#include "unpack.h"
 
 namespace nd::openvino {
 namespace {
@@ -122,20 +123,20 @@ std::shared_ptr<const float> Block::unpacked(const ggml_tensor* tensor) {
   const Id id = content(from, ggml_nbytes(tensor));
   const std::lock_guard lock(mutex_);
   Unpacked& known = unpacked_[static_cast<size_t>(from - base_)];
-  std::shared_ptr<std::vector<float>> values = known.values.lock();
+  std::shared_ptr<Values> values = known.values.lock();
   if (!values || known.id != id) {
-    if (!values) values = std::make_shared<std::vector<float>>(static_cast<size_t>(ggml_nelements(tensor)));
-    ggml_get_type_traits(tensor->type)->to_float(from, values->data(), ggml_nelements(tensor));
+    if (!values) values = std::make_shared<Values>(static_cast<size_t>(ggml_nelements(tensor)));
+    unpack(tensor, values->data.get());
     known = {id, values};
   }
-  return {values, values->data()};
+  return {values, values->data.get()};
 }
 
 uint64_t Block::unpackedBytes() {
   const std::lock_guard lock(mutex_);
   uint64_t bytes = 0;
   for (const auto& [offset, copy] : unpacked_) {
-    if (const auto values = copy.values.lock()) bytes += values->size() * sizeof(float);
+    if (const auto values = copy.values.lock()) bytes += values->count * sizeof(float);
   }
   return bytes;
 }

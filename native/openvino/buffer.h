@@ -39,9 +39,15 @@ class Block {
   uint64_t unpackedBytes();
 
  private:
+  struct Values {
+    explicit Values(size_t elements)
+        : data(std::make_unique_for_overwrite<float[]>(elements)), count(elements) {}
+    std::unique_ptr<float[]> data;
+    size_t count;
+  };
   struct Unpacked {
     Id id;
-    std::weak_ptr<std::vector<float>> values;
+    std::weak_ptr<Values> values;
   };
   struct Known {
     size_t bytes;

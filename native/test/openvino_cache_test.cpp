@@ -134,6 +134,22 @@ void changingFactors(const Backends& backends, bool fromTheStart) {
   agree();
 }
 
+// Weights of 16 bits as inputs are what they are as f32, whatever their number.
+void everyLength(const Backends& backends) {
+  for (const ggml_type type : {GGML_TYPE_F16, GGML_TYPE_BF16})
+    for (const int64_t columns : {1, 3, 7, 8, 9, 31, 33}) {
+      std::vector<float> results[2];
+      for (const bool unpacked : {false, true}) {
+        Net net(backends.openvino.get(), unpacked, 3);
+        ggml_tensor* x = net.input({columns, 5});
+        net.build({ggml_mul_mat(net.ctx(), net.weight(type, {columns, 3}), x)});
+        CHECK(net.compute() == GGML_STATUS_SUCCESS);
+        results[unpacked ? 1 : 0] = net.read();
+      }
+      CHECK(results[0] == results[1]);
+    }
+}
+
 // A graph of another size over the first weight of a layer.
 class OtherSize {
  public:
@@ -330,6 +346,8 @@ int main(int count, char** arguments) {
     signatures(backends);
     changingFactors(backends, false);
   }
-  changingFactors(Backends(folder, "weightInputs=1"), true);
+  const Backends inputs(folder, "weightInputs=1");
+  changingFactors(inputs, true);
+  everyLength(inputs);
   return report();
 }
