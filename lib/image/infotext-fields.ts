@@ -19,6 +19,7 @@ import {
   type SkipLayerGuidance,
   type StepCacheOptions,
   type TilingOptions,
+  labelOf,
 } from '../options/index.js';
 import { maskFields, pictureFields } from './infotext-painting.js';
 
@@ -139,7 +140,7 @@ function generator(name: Field['name'], key: string): Field {
   return {
     name,
     key,
-    write: (value) => rngLabels[value as EngineRng],
+    write: (value) => labelOf(rngLabels, value),
     read: (text, field) => {
       const lower = text.toLowerCase();
       const found =
@@ -153,14 +154,14 @@ function generator(name: Field['name'], key: string): Field {
 const sampler: Field = {
   name: 'sampler',
   key: 'Sampler',
-  write: (value) => samplerLabels[value as Sampler],
+  write: (value) => labelOf(samplerLabels, value),
   read: (text, field) => resolveSampler(text, field).sampler,
 };
 
 const schedule: Field = {
   name: 'schedule',
   key: 'Schedule type',
-  write: (value) => scheduleLabels[value as Schedule],
+  write: (value) => labelOf(scheduleLabels, value),
   read: (text, field) => (isAutomatic(text) ? undefined : resolveSchedule(text, field)),
 };
 

@@ -6,6 +6,7 @@ import {
   samplerLabels,
   type Schedule,
   scheduleLabels,
+  labelOf,
 } from '../options/index.js';
 
 import {
@@ -87,8 +88,8 @@ export function hiresPairs(hires: InfotextHires): [string, string][] {
   // Where the key is missing, Forge understands the modules of the first pass.
   const own = hires.checkpoint === undefined ? undefined : 'built-in';
   pairs.push(...modulePairs(moduleKey, modules ?? own));
-  add(keys.sampler, hires.sampler === undefined ? undefined : samplerLabels[hires.sampler]);
-  add(keys.schedule, hires.schedule === undefined ? undefined : scheduleLabels[hires.schedule]);
+  add(keys.sampler, labelOf(samplerLabels, hires.sampler));
+  add(keys.schedule, labelOf(scheduleLabels, hires.schedule));
   for (const name of ['prompt', 'negativePrompt', 'cfgScale', 'guidance', 'clipSkip', 'seed'] as const)
     add(keys[name], hires[name]);
   return pairs;

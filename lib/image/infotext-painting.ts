@@ -4,9 +4,9 @@ import {
   maskedContents,
   oneOf,
   resizeAliases,
-  type ResizeMode,
   resizeLabels,
   resizeModes,
+  labelOf,
 } from '../options/index.js';
 import type { Field } from './infotext-fields.js';
 
@@ -44,7 +44,7 @@ const areaLabels = { 'whole picture': 'Whole picture', 'only masked': 'Only mask
 const inpaintArea: Field = {
   name: 'inpaintArea',
   key: 'Inpaint area',
-  write: (value) => areaLabels[value as keyof typeof areaLabels],
+  write: (value) => labelOf(areaLabels, value),
   read: (text, field) => oneOf(inpaintAreas).check(text, field),
 };
 
@@ -77,7 +77,7 @@ const pasteBack: Field = {
 const resizeMode: Field = {
   name: 'resizeMode',
   key: 'Resize mode',
-  write: (value) => resizeLabels[value as ResizeMode],
+  write: (value) => labelOf(resizeLabels, value),
   read: (text, field) => oneOf(resizeModes, { aliases: resizeAliases }).check(text, field),
 };
 

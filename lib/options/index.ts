@@ -14,6 +14,7 @@ export {
 } from './checker.js';
 export { oneOf } from './choice.js';
 export { arrayOf, floatArray, type LengthRange, object, recordOf, sigmas, union } from './collections.js';
+export { labelOf } from './label.js';
 export {
   type InpaintArea,
   inpaintAreaAliases,

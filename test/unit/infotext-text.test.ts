@@ -55,6 +55,17 @@ describe('buildInfotext', () => {
     );
   });
 
+  it.each(['__proto__', 'constructor', 'toString'])(
+    'takes %s for no name, which every table of names inherits',
+    (name) => {
+      const { sampler: _sampler, schedule: _schedule, ...without } = base;
+      const words = { sampler: name, schedule: name, rng: name, resizeMode: name, inpaintArea: name };
+      const hires = { scale: 2, denoisingStrength: 0.5, sampler: name, schedule: name };
+      const params = { ...base, ...words, hires } as unknown as InfotextParams;
+      expect(buildInfotext(params)).toBe(buildInfotext({ ...without, hires: { scale: 2, denoisingStrength: 0.5 } }));
+    },
+  );
+
   it('leaves out the negative prompt when there is none, NaN, and what is undefined', () => {
     const text = buildInfotext({ ...base, negativePrompt: '', eta: NaN });
     expect(text).not.toContain('Negative prompt');
