@@ -232,9 +232,7 @@ async function loadNative(
     throw withField(error, files);
   });
   const source = { model: name, kind: 'load' };
-  const { limit } = context.ledger;
-  const room = { limit, available: context.ledger.available(request.device) };
-  const deviceOptions = withReadAhead(request, stamps, room);
+  const deviceOptions = withReadAhead(request, stamps, context.ledger);
   const wanted = { ...request, deviceOptions, memoryBudget: place.memoryBudget };
   const { promise, settled } = runJob(() => context.loaded.addon.loadModel(wanted, onEvent), signal, free, source);
   try {

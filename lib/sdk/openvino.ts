@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { invalidOption } from '../errors/index.js';
-import { memoryOfProcess } from '../memory/index.js';
+import { type MemoryLedger, memoryOfProcess } from '../memory/index.js';
 import { cacheDir } from '../model/index.js';
 import type { NativeLoadOptions } from '../native/index.js';
 import { boolean, byteSize, integer, object, oneOf, optional, text } from '../options/index.js';
@@ -140,16 +140,16 @@ const aheadShare = 4;
  * What the backend of a model is made with. With a disk cache it is told which model it is, so that it reads the graphs
  * which that model used last while the weights are read. Under a limit it is not: they come before any job is admitted.
  * @param stamps of the model's files
- * @param available bytes beside the model's weights
+ * @param ledger which has the weights already
  */
 export function withReadAhead(
   request: NativeLoadOptions,
   stamps: ReadonlyMap<string, string>,
-  { limit, available }: { readonly limit: number | undefined; readonly available: number },
+  ledger: Pick<MemoryLedger, 'limit' | 'available'>,
 ): string {
   const { deviceOptions = '', threads: _threads, memoryBudget: _budget, ...shaping } = request;
-  if (limit !== undefined || !deviceOptions.includes('\ndiskCache=')) return deviceOptions;
+  if (ledger.limit !== undefined || !deviceOptions.includes('\ndiskCache=')) return deviceOptions;
   const named = JSON.stringify([[...stamps].sort(), { ...shaping, deviceOptions: undefined }]);
   const model = createHash('sha256').update(named).digest('hex').slice(0, 16);
-  return `${deviceOptions}\nmodel=${model}\naheadBytes=${String(Math.floor(available / aheadShare))}`;
+  return `${deviceOptions}\nmodel=${model}\naheadBytes=${String(Math.floor(ledger.available(request.device) / aheadShare))}`;
 }

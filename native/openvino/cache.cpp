@@ -153,8 +153,7 @@ std::shared_ptr<Program> ProgramCache::get(const Graph& graph, const Settings& s
   if (!program) program = obtain(keys, graph, settings, watcher);
   // With LoRAs merged a process that starts anew asks for other graphs first, unless weights are inputs.
   if (!program->refused && (!program->adaptive || settings.weightInputs))
-    ReadAhead::instance().used(settings, graph.network(),
-                               (program->adaptive ? keys.adaptive : keys.exact).content);
+    ReadAhead::instance().used(settings, graph, (program->adaptive ? keys.adaptive : keys.exact).content);
   return program;
 }
 

@@ -207,9 +207,10 @@ std::shared_ptr<Program> ReadAhead::take(const Settings& settings, const Id& key
   return program;
 }
 
-void ReadAhead::used(const Settings& settings, const Id& network, const Id& key) noexcept {
+void ReadAhead::used(const Settings& settings, const Graph& graph, const Id& key) noexcept {
   if (!applies(settings)) return;
   try {
+    const Id network = graph.network();
     std::vector<Listed> listed;
     {
       const std::lock_guard lock(mutex_);

@@ -37,8 +37,8 @@ class ReadAhead {
   // What was read ahead under this key, once; null where it was not. One that is being read is waited for,
   // and `check` is called meanwhile, which may throw. One caller at a time.
   std::shared_ptr<Program> take(const Settings& settings, const Id& key, const std::function<void()>& check);
-  // A network of the model was evaluated with the graph of this key.
-  void used(const Settings& settings, const Id& network, const Id& key) noexcept;
+  // The network of this graph, which is known by this key, is evaluated.
+  void used(const Settings& settings, const Graph& graph, const Id& key) noexcept;
   // Ends all threads; what they have read goes. What the disk does not have yet of the lists is written.
   void stop() noexcept;
 

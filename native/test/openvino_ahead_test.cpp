@@ -14,9 +14,7 @@ constexpr const char* kModel = "model=00c0ffee";
 struct Ahead : Cached {
   Ahead(const std::string& modules, const fs::path& directory, const std::string& more = "")
       : Cached(modules, directory, kModel + ("\naheadBytes=1000000000\n" + more)) {
-    ggml_backend_reg_t owner = ggml_backend_reg_by_name("OpenVINO");
-    const auto begin = reinterpret_cast<void (*)(ggml_backend_t)>(
-        ggml_backend_reg_get_proc_address(owner, "ggml_backend_openvino_read_ahead"));
+    const auto begin = procedure<void (*)(ggml_backend_t)>("ggml_backend_openvino_read_ahead");
     CHECK(begin != nullptr);
     begin(openvino.get());
   }
@@ -176,21 +174,20 @@ void manyNetworks(const std::string& modules) {
 // Two sizes of one network take turns: the disk is not written each time, and the last one is on the list.
 void takesTurns(const std::string& modules) {
   const Folder folder("nd-openvino-ahead-turns-");
-  std::string last;
+  std::string first;
   {
     const Ahead ahead(modules, folder.path);
     Layer small(ahead, 8, 1);
     Layer large(ahead, 9, 1);
     compute(small);
-    const std::string first = contentOf(lists(folder).front());
+    first = contentOf(lists(folder).front());
     for (int turn = 0; turn < 10; ++turn) {
       compute(large);
       CHECK(contentOf(lists(folder).front()) == first);
       compute(turn < 9 ? small : large);
     }
-    last = first;
   }
-  CHECK(contentOf(lists(folder).front()) != last && lines(lists(folder).front()) == 1);
+  CHECK(contentOf(lists(folder).front()) != first && lines(lists(folder).front()) == 1);
 }
 
 // A model that goes while its graphs are read, as after a load that fails, and two backends of one model.
@@ -201,8 +198,7 @@ void goes(const std::string& modules) {
     const Ahead ahead(modules, folder.path);
     wanted = draw(ahead, 9);
   }
-  const auto stop = reinterpret_cast<void (*)()>(
-      ggml_backend_reg_get_proc_address(ggml_backend_reg_by_name("OpenVINO"), "ggml_backend_openvino_stop"));
+  const auto stop = procedure<void (*)()>("ggml_backend_openvino_stop");
   CHECK(stop != nullptr);
   for (int turn = 0; turn < 20; ++turn) {
     const Ahead ahead(modules, folder.path);
@@ -219,8 +215,7 @@ void goes(const std::string& modules) {
 // As when Node ends: threads stop, what they have read goes, and the list is on the disk.
 void stops(const std::string& modules) {
   const Folder folder("nd-openvino-ahead-stops-");
-  const auto stop = reinterpret_cast<void (*)()>(
-      ggml_backend_reg_get_proc_address(ggml_backend_reg_by_name("OpenVINO"), "ggml_backend_openvino_stop"));
+  const auto stop = procedure<void (*)()>("ggml_backend_openvino_stop");
   {
     const Ahead ahead(modules, folder.path);
     draw(ahead, 9);
@@ -287,18 +282,7 @@ void readOnly(const std::string& modules) {
 
 int main(int count, char** arguments) {
   using namespace nd::test;
-  const std::string modules = count > 1 ? arguments[1] : ".";
-  if (!Backends(modules).openvino) return 1;
-  readsWhatWasUsed(modules);
-  followsTheSize(modules);
-  otherContent(modules);
-  damaged(modules);
-  manyNetworks(modules);
-  takesTurns(modules);
-  goes(modules);
-  stops(modules);
-  twoSettings(modules);
-  bounds(modules);
-  readOnly(modules);
-  return report();
+  return runTests(count, arguments,
+                  {readsWhatWasUsed, followsTheSize, otherContent, damaged, manyNetworks, takesTurns, goes,
+                   stops, twoSettings, bounds, readOnly});
 }

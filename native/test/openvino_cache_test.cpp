@@ -123,11 +123,8 @@ void changingFactors(const Backends& backends, bool fromTheStart) {
   agree();
   CHECK(counter.compilations() == (fromTheStart ? 2 : 3));
   // The unpacked copies go with the graphs that read them.
-  ggml_backend_reg_t registry = ggml_backend_reg_by_name("OpenVINO");
-  const auto bytesOf = reinterpret_cast<uint64_t (*)(ggml_backend_buffer_t)>(
-      ggml_backend_reg_get_proc_address(registry, "ggml_backend_openvino_buffer_bytes"));
-  const auto clear = reinterpret_cast<void (*)()>(
-      ggml_backend_reg_get_proc_address(registry, "ggml_backend_openvino_clear"));
+  const auto bytesOf = procedure<uint64_t (*)(ggml_backend_buffer_t)>("ggml_backend_openvino_buffer_bytes");
+  const auto clear = procedure<void (*)()>("ggml_backend_openvino_clear");
   CHECK(bytesOf(ours.kernel->buffer) > size_t{2} * 64 * 64 * sizeof(float));
   clear();
   CHECK(bytesOf(ours.kernel->buffer) == 0);
@@ -245,8 +242,7 @@ class SafePoint {
   ggml_backend_t backend_;
   std::function<void()> call_;
   ggml_backend_set_abort_callback_t set_ =
-      reinterpret_cast<ggml_backend_set_abort_callback_t>(ggml_backend_reg_get_proc_address(
-          ggml_backend_reg_by_name("OpenVINO"), "ggml_backend_set_abort_callback"));
+      procedure<ggml_backend_set_abort_callback_t>("ggml_backend_set_abort_callback");
 };
 
 // Two models of the same content share nothing: one may change while the other computes.
@@ -308,8 +304,7 @@ void writtenWeights(const Backends& backends) {
 // What is compiled once has one signature: estimates count such graphs once, and all others each.
 void signatures(const Backends& backends) {
   const auto estimate =
-      reinterpret_cast<uint64_t (*)(const ggml_cgraph*, uint64_t*)>(ggml_backend_reg_get_proc_address(
-          ggml_backend_reg_by_name("OpenVINO"), "ggml_backend_openvino_compile_estimate"));
+      procedure<uint64_t (*)(const ggml_cgraph*, uint64_t*)>("ggml_backend_openvino_compile_estimate");
   Layer layer(backends.openvino.get(), false, 8);
   Layer twin(backends.openvino.get(), false, 8);
   // The engine makes its graphs anew for every evaluation.

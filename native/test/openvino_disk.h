@@ -30,8 +30,7 @@ struct Layer {
 struct Cached : Backends {
   Cached(const std::string& modules, const fs::path& directory, const std::string& more = "")
       : Backends(modules, ("diskCache=" + directory.string() + '\n' + more).c_str()) {
-    clear = reinterpret_cast<void (*)()>(ggml_backend_reg_get_proc_address(
-        ggml_backend_reg_by_name("OpenVINO"), "ggml_backend_openvino_clear"));
+    clear = procedure<void (*)()>("ggml_backend_openvino_clear");
     for (const char* name :
          {"compilations", "diskHits", "diskWrites", "diskFailures", "readAhead", "aheadEnded"})
       before_[name] = figure(name);
@@ -78,6 +77,15 @@ inline std::string contentOf(const fs::path& file) {
 
 inline void writeContent(const fs::path& file, const std::string& content) {
   std::ofstream(file, std::ios::binary | std::ios::trunc) << content;
+}
+
+// The tests of a program whose first argument is the modules' folder.
+inline int runTests(int count, char** arguments,
+                    std::initializer_list<void (*)(const std::string& modules)> tests) {
+  const std::string modules = count > 1 ? arguments[1] : ".";
+  if (!Backends(modules).openvino) return 1;
+  for (const auto test : tests) test(modules);
+  return report();
 }
 
 }  // namespace nd::test

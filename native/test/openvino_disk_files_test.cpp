@@ -204,9 +204,7 @@ void replacedModule(const std::string& modules) {
 struct Asked {
   std::function<bool()> answer;
   Asked(const Cached& cached, std::function<bool()> theAnswer) : answer(std::move(theAnswer)) {
-    ggml_backend_reg_t registry = ggml_backend_reg_by_name("OpenVINO");
-    const auto set = reinterpret_cast<ggml_backend_set_abort_callback_t>(
-        ggml_backend_reg_get_proc_address(registry, "ggml_backend_set_abort_callback"));
+    const auto set = procedure<ggml_backend_set_abort_callback_t>("ggml_backend_set_abort_callback");
     set(
         cached.openvino.get(), [](void* own) { return static_cast<Asked*>(own)->answer(); }, this);
   }

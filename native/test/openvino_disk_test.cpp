@@ -248,14 +248,7 @@ void tellsWhatFallsBack(const std::string& modules) {
 
 int main(int count, char** arguments) {
   using namespace nd::test;
-  const std::string modules = count > 1 ? arguments[1] : ".";
-  if (!Backends(modules).openvino) return 1;
-  readsWhatItWrote(modules);
-  readsInputs(modules);
-  spoiled(modules);
-  large(modules);
-  exchanged(modules);
-  ofAnotherGraph(modules);
-  tellsWhatFallsBack(modules);
-  return report();
+  return runTests(
+      count, arguments,
+      {readsWhatItWrote, readsInputs, spoiled, large, exchanged, ofAnotherGraph, tellsWhatFallsBack});
 }

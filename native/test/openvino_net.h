@@ -171,6 +171,14 @@ class Net {
 };
 
 // Both backends, from the modules of a folder.
+// A function of the module, by the name that ggml asks for; null where it has none.
+template <typename Function>
+Function procedure(const char* name) {
+  ggml_backend_reg_t registry = ggml_backend_reg_by_name("OpenVINO");
+  return registry == nullptr ? nullptr
+                             : reinterpret_cast<Function>(ggml_backend_reg_get_proc_address(registry, name));
+}
+
 struct Backends {
   Owned<ggml_backend> cpu;
   Owned<ggml_backend> openvino;
@@ -182,10 +190,7 @@ struct Backends {
       ggml_backend_load((folder + "/libggml-openvino.so").c_str());
     cpu.reset(ggml_backend_init_by_name("CPU", nullptr));
     openvino.reset(ggml_backend_init_by_name("OpenVINO", settings));
-    ggml_backend_reg_t registry = ggml_backend_reg_by_name("OpenVINO");
-    if (registry != nullptr)
-      report = reinterpret_cast<const char* (*)()>(
-          ggml_backend_reg_get_proc_address(registry, "ggml_backend_openvino_report"));
+    report = procedure<const char* (*)()>("ggml_backend_openvino_report");
   }
   // A figure of the module's report.
   double figure(const std::string& name) const {
