@@ -55,6 +55,7 @@ export const methods: {
     readTensor: value,
     weightsMemory: value,
     releaseBackups: value,
+    releaseCompiled: value,
   },
   upscaler: { upscale: value, measure: value },
 };

@@ -1,5 +1,14 @@
 export { formatBytes } from './format.js';
-export { host, MemoryLedger, type Need, type Reservation, type Shortage, sumBytes, totalOf } from './ledger.js';
+export {
+  host,
+  MemoryLedger,
+  type Need,
+  type Relieve,
+  type Reservation,
+  type Shortage,
+  sumBytes,
+  totalOf,
+} from './ledger.js';
 export { threadLimit } from './processors.js';
 export { outOfMemory, whereOf } from './shortage.js';
 export { availableMemory, memoryOfProcess, peakRss, processRss } from './system.js';

@@ -30,11 +30,19 @@ export interface LedgerOptions {
   readonly available: (device: string) => number;
   /** Resident bytes of this process. */
   readonly rss: () => number;
-  /** Frees what is kept only to be faster, until `enough` holds or nothing is left. Default: nothing is kept so. */
-  readonly relieve?: ((enough: () => boolean) => Promise<boolean>) | undefined;
-  /** Bytes that `relieve` could free. Default: none. */
+  /** Frees what is kept only to be faster. Default: nothing is kept so. */
+  readonly relieve?: Relieve | undefined;
+  /** Bytes of weights that `relieve` could free. Default: none. */
   readonly spare?: (() => number) | undefined;
+  /** Bytes of compiled graphs that it could free, those of some models not counted. Default: none. */
+  readonly graphs?: ((except: ReadonlySet<object>) => number) | undefined;
 }
+
+/**
+ * Frees one thing after the other until `enough` holds or nothing is left; `freed` is told of bytes that were not kept
+ * in the ledger's name.
+ */
+export type Relieve = (enough: () => boolean, freed: (bytes: number) => void) => Promise<unknown>;
 
 /** What stands in the way of a need: on which device, how much there is. */
 export interface Shortage {
@@ -70,13 +78,15 @@ export class MemoryLedger {
   readonly #waiting: Waiter[] = [];
   readonly #relieve: LedgerOptions['relieve'];
   readonly #spare: () => number;
+  readonly #graphs: NonNullable<LedgerOptions['graphs']>;
   #weights = 0;
   #residue = 0;
 
-  constructor({ limit, available, rss, relieve, spare = () => 0 }: LedgerOptions) {
+  constructor({ limit, available, rss, relieve, spare = () => 0, graphs = () => 0 }: LedgerOptions) {
     this.limit = limit;
     this.#relieve = relieve;
     this.#spare = spare;
+    this.#graphs = graphs;
     this.#available = available;
     this.#rss = rss;
     this.#base = rss();
@@ -99,20 +109,46 @@ export class MemoryLedger {
 
   /** Bytes that leave as soon as somebody needs them. */
   get spare(): number {
+    return this.spareWeights + this.graphs();
+  }
+
+  get spareWeights(): number {
     return this.#spare();
+  }
+
+  /** Those of them that are compiled graphs. @param except models whose graphs are not counted, by their graphs. */
+  graphs(except: ReadonlySet<object> = new Set()): number {
+    return this.#graphs(except);
   }
 
   /**
    * Takes a need, now or when others have ended.
+   * @param own frees what the asker itself keeps, before others are asked to.
    * @returns the reservation, or the shortage that nothing which runs can mend.
    * @throws the signal's reason.
    */
-  async reserve(need: Need, signal?: AbortSignal): Promise<Reservation | Shortage> {
+  async reserve(need: Need, signal?: AbortSignal, own?: Relieve): Promise<Reservation | Shortage> {
     signal?.throwIfAborted();
-    if (this.shortage(need) !== undefined && this.#relieve !== undefined) {
-      await this.#relieve(() => this.shortage(need) === undefined);
-      signal?.throwIfAborted();
+    const fits = (): boolean => this.shortage(need) === undefined;
+    for (;;) {
+      for (const relieve of [own, this.#relieve]) {
+        if (relieve === undefined || fits()) continue;
+        await relieve(fits, this.#freed);
+        signal?.throwIfAborted();
+      }
+      const fitted = fits();
+      const outcome = await this.#enter(need, signal);
+      // Who ran meanwhile may have left what can be freed.
+      if ('release' in outcome || !fitted) return outcome;
     }
+  }
+
+  /** Bytes that were resident, and of nobody's reservation, are free. */
+  readonly #freed = (bytes: number): void => {
+    this.#residue = Math.max(0, this.#residue - bytes);
+  };
+
+  async #enter(need: Need, signal: AbortSignal | undefined): Promise<Reservation | Shortage> {
     if (this.#waiting.length === 0) {
       const outcome = this.#decide(need);
       if (outcome !== undefined) return outcome;
@@ -146,7 +182,8 @@ export class MemoryLedger {
     // Of a device, what others have taken may be in use already, and then the system has counted it.
     const missing = (): Shortage | undefined =>
       this.#beyondLimit(need, this.#underLimit() - this.#reserved()) ?? this.#beyondDevices(need, 0);
-    if (missing() !== undefined && this.#relieve !== undefined) await this.#relieve(() => missing() === undefined);
+    if (missing() !== undefined && this.#relieve !== undefined)
+      await this.#relieve(() => missing() === undefined, this.#freed);
     return missing() ?? this.#take(need);
   }
 

@@ -32,6 +32,6 @@ export {
 } from './inspect.js';
 export { ComingWeights, type LoadedWeights } from './comingWeights.js';
 export { componentsOf, moduleRole } from './modules.js';
-export { Residency, type Tenant } from './residency.js';
+export { Residency, type Tenant, type TenantGraphs } from './residency.js';
 export { type LoadedNative, type MeasureUnloaded, type OpenNative, ResidentModel } from './resident.js';
 export { checkUpscalerFile } from './upscalerFile.js';

@@ -45,6 +45,7 @@ const operations: Readonly<Record<JobMethods<NativeModel>, true>> = {
   readTensor: true,
   weightsMemory: true,
   releaseBackups: true,
+  releaseCompiled: true,
 };
 
 type Operation = (params: unknown, onEvent?: ((event: NativeEvent) => void) | null) => NativeJob<unknown>;
@@ -91,6 +92,8 @@ export class ResidentModel extends ComingWeights<LoadedNative> {
       this.#watched(native, (native[name] as unknown as Operation).call(native, params, onEvent));
     if (this.loaded || this.disposed) return call(this.inner ?? gone());
     if (name === 'measure') return this.#measure(params as NativeMeasureParams);
+    // What was compiled has left with the weights, which are not read for it.
+    if (name === 'releaseCompiled') return { promise: Promise.resolve([]), cancel: () => undefined };
     const controller = new AbortController();
     let running: NativeJob<unknown> | undefined;
     const promise = this.load(() => undefined, controller.signal).then((inner) => {

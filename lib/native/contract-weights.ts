@@ -90,6 +90,22 @@ export interface NativeTensorDigest extends NativeTensorInfo {
   readonly sha256: string;
 }
 
+/** A compiled graph that the backend keeps. */
+export interface NativeKeptGraph {
+  /** Different for every graph, and not that of one of a process before; 0: those that were read ahead and not asked for. */
+  readonly graph: number;
+  /** See {@link NativeGraphToCompile}. */
+  readonly signature: number;
+  readonly bytes: number;
+}
+
+export interface NativeReleaseParams {
+  /** Bytes to let go of at least, as far as there are so many; 0: nothing goes. */
+  readonly bytes: number;
+  /** Numbers of graphs that stay. */
+  readonly keep: readonly number[];
+}
+
 /** Operations of a model on its weights. */
 export interface NativeWeights {
   /** Tensors of the weights in memory. */
@@ -107,4 +123,9 @@ export interface NativeWeights {
   weightsMemory(): NativeJob<NativeWeightsMemory>;
   /** Drops merged tensors that are kept and, with `fromFile`, backups that the checkpoint still has. Gives bytes. */
   releaseBackups(fromFile: boolean): NativeJob<number>;
+  /**
+   * Lets go of compiled graphs of the model, least recently used first. Gives those that stay, most recently used first;
+   * none where the backend compiles nothing.
+   */
+  releaseCompiled(params: NativeReleaseParams): NativeJob<NativeKeptGraph[]>;
 }

@@ -78,6 +78,10 @@ export interface NativeCompileEvent {
   readonly ms: number;
   /** Memory that it takes. */
   readonly bytes: number;
+  /** Its number, see {@link NativeKeptGraph}. */
+  readonly graph: number;
+  /** See {@link NativeGraphToCompile}. */
+  readonly signature: number;
 }
 
 export type NativeEvent = NativeProgressEvent | NativePreviewEvent | NativeCompileEvent;

@@ -41,8 +41,15 @@ export interface NativeGraphMemory {
   readonly graph: number;
   /** Work buffer of the CPU backend, which keeps the largest until the model goes. */
   readonly work: number;
-  /** What a backend that compiles would keep compiled for it, were it not there yet; an estimate. Default: 0. */
-  readonly compiled?: number;
+  /** Graphs that a backend which compiles asks for. Default: none. */
+  readonly compiled?: readonly NativeGraphToCompile[];
+}
+
+export interface NativeGraphToCompile {
+  /** The same for graphs of a model that differ in what their weights hold alone. */
+  readonly signature: number;
+  /** That it would take, were it not there yet; an estimate. */
+  readonly bytes: number;
 }
 
 export interface NativeJobMemory {

@@ -38,7 +38,9 @@ export async function measureNeed(
   shape: JobShape,
   tilings: Tilings,
 ): Promise<JobNeed> {
-  return jobNeed(shape, tilings, await memory.cache.measure(native, scope, shape, tilings), facts);
+  const { cache } = memory;
+  const measured = await cache.measure(native, scope, shape, tilings);
+  return jobNeed(shape, tilings, measured, facts, cache.graphs.signatures);
 }
 
 /**
@@ -51,7 +53,7 @@ export async function chooseTilings(
   scope: JobScope,
   shape: JobShape,
   choice: TilingChoice,
-  relief = admitter.memory.ledger.spare,
+  relief: number,
 ): Promise<Tilings> {
   if (choice !== 'auto') return { encode: choice, decode: choice };
   const { ledger } = admitter.memory;

@@ -10,6 +10,7 @@ import {
 import type { TilingChoice } from './admission.js';
 import type { JobShape, Tilings } from './measure.js';
 import { untiled } from './measure.js';
+import { graphRelief, refreshGraphs, relieveOwn } from './graphRelief.js';
 import type { JobNeed } from './needs.js';
 import { refusal } from './refusal.js';
 
@@ -44,11 +45,17 @@ export async function admitPasses(
   scope: JobScope,
   choice: TilingChoice,
 ): Promise<PassesAdmission> {
+  const given = passes.flat();
+  const [one] = given;
+  if (one === undefined) throw new Error('No pass to let in');
+  const { ledger } = one.admitter.memory;
+  await refreshGraphs(given, scope);
+  const relief = ledger.spareWeights + (await graphRelief(given, one.admitter, scope));
   const measured: Measured[][] = [];
   for (const parts of passes) {
     const done: Measured[] = [];
     for (const part of parts) {
-      const tilings = await chooseTilings(part.admitter, scope, part.shape, choice);
+      const tilings = await chooseTilings(part.admitter, scope, part.shape, choice, relief);
       done.push({ ...part, tilings, need: await measureNeed(part.admitter, scope, part.shape, tilings) });
     }
     measured.push(done);
@@ -57,10 +64,8 @@ export async function admitPasses(
   const byDevice = new Map<string, number>();
   for (const { need } of all)
     for (const [device, bytes] of need.byDevice) byDevice.set(device, Math.max(byDevice.get(device) ?? 0, bytes));
-  const [largest] = [...all].sort((a, b) => b.need.peak - a.need.peak);
-  if (largest === undefined) throw new Error('No pass to let in');
-  const { ledger } = largest.admitter.memory;
-  const outcome = await ledger.reserve(byDevice, scope.signal);
+  const largest = all.reduce((most, part) => (part.need.peak > most.need.peak ? part : most));
+  const outcome = await ledger.reserve(byDevice, scope.signal, relieveOwn(given, scope));
   if (!isReservation(outcome)) {
     const { admitter, shape, tilings, need } = largest;
     throw await refusal(admitter, scope, shape, tilings, need, outcome);

@@ -50,9 +50,10 @@ async function fits(job: Drafted, groups: readonly PassGroup[], scope: JobScope)
 }
 
 async function graphsOf(job: Drafted, group: PassGroup, scope: JobScope): Promise<number> {
-  const relief = reliefOf(group.weights, job.models.first);
+  const parts = (await groupParts(job, group, scope)).flat();
+  const relief = await reliefOf({ weights: group.weights, first: job.models.first, parts }, scope);
   let most = 0;
-  for (const { admitter, shape } of (await groupParts(job, group, scope)).flat()) {
+  for (const { admitter, shape } of parts) {
     const tilings = await chooseTilings(admitter, scope, shape, job.tiling, relief);
     most = Math.max(most, (await measureNeed(admitter, scope, shape, tilings)).peak);
   }

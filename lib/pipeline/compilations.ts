@@ -1,14 +1,15 @@
-import type { NativeCompileEvent, NativeSize } from '../native/index.js';
+import type { NativeCompileEvent } from '../native/index.js';
 import type { ModelEvent } from './events.js';
 import { notify } from './listeners.js';
 import type { PassModels } from './models.js';
 
-/** A graph was compiled in a pass: its next estimate counts it no more, and the listener hears of it. */
+/** A graph was compiled in a pass of these models: the next estimate counts it no more, and the listener hears of it. */
 export function tellCompilation(
-  { component, reason, bytes, ms }: NativeCompileEvent,
-  { models, pass }: { readonly models: PassModels; readonly pass: NativeSize },
+  event: NativeCompileEvent,
+  models: PassModels,
   onModel: ((event: ModelEvent) => void) | undefined,
 ): void {
+  const { component, reason, bytes, ms } = event;
   const own = { type: 'model', action: 'compile', reason, component, bytes, ms } as const;
   if (component === 'upscaler') {
     if (models.upscaler !== undefined) notify(onModel, { ...own, model: models.upscaler.presence.name });
@@ -16,6 +17,6 @@ export function tellCompilation(
   }
   // A ControlNet is a part of the model that samples, and is measured with it.
   const { facts, memory } = models[component === 'controlNet' ? 'diffusionModel' : component];
-  if (component !== 'controlNet') memory.cache.noteCompiled(component, pass);
+  memory.cache.graphs.add(event);
   notify(onModel, { ...own, model: facts.name });
 }

@@ -56,9 +56,10 @@ export async function estimateRequest(model: PipelineModel, request: unknown): P
   const scope = new JobScope(signal ?? new AbortController().signal);
   const needs: PassNeed[] = [];
   for (const group of await arrangePasses(drafted, scope)) {
-    const relief = reliefOf(group.weights, models.first);
+    const parts = (await groupParts(drafted, group, scope)).flat();
+    const relief = await reliefOf({ weights: group.weights, first: models.first, parts }, scope);
     const weights = bytesOf(group.weights);
-    for (const { admitter, shape } of (await groupParts(drafted, group, scope)).flat()) {
+    for (const { admitter, shape } of parts) {
       const tilings = await chooseTilings(admitter, scope, shape, tiling, relief);
       const need = await measureNeed(admitter, scope, shape, tilings);
       needs.push({ tilings, need, weights, fits: memory.ledger.shortage(need.byDevice, relief) === undefined });

@@ -73,7 +73,7 @@ export async function planRequest(model: PipelineModel, request: unknown, mode: 
   const groups = await arrangePasses(drafted, scope);
   const { reads, leaves, weights } = residencyOf(drafted, groups);
   const passes: PlannedPass[] = [];
-  const compiled = new Set<string>();
+  const compiled = new Map<string, Set<number>>();
   for (const [place, group] of groups.entries())
     for (const index of group.indices)
       passes.push(
@@ -91,7 +91,7 @@ async function planned(
   group: PassGroup,
   index: number,
   reads: ReadonlySet<Weighty> | undefined,
-  compiled: Set<string>,
+  compiled: Map<string, Set<number>>,
   scope: JobScope,
 ): Promise<PlannedPass> {
   const { plan, models } = drafted;
@@ -128,19 +128,19 @@ async function memoryOf(
   drafted: Drafted,
   group: PassGroup,
   index: number,
-  compiled: Set<string>,
+  compiled: Map<string, Set<number>>,
   scope: JobScope,
 ): Promise<Pick<PlannedPass, 'memory' | 'compiles'>> {
   const { models, tiling } = drafted;
-  const relief = reliefOf(group.weights, models.first);
+  const parts = await passParts(drafted, group, index, scope);
+  const relief = await reliefOf({ weights: group.weights, first: models.first, parts }, scope);
   let memory = 0;
   const compiles: PlannedCompilation[] = [];
-  for (const { admitter, shape } of await passParts(drafted, group, index, scope)) {
+  for (const { admitter, shape } of parts) {
     const tilings = await chooseTilings(admitter, scope, shape, tiling, relief);
     const need = await measureNeed(admitter, scope, shape, tilings);
     memory = Math.max(memory, need.peak);
-    const size = `${String(shape.width)}x${String(shape.height)}`;
-    compiles.push(...newlyCompiled(need, admitter.facts.name, size, compiled));
+    compiles.push(...newlyCompiled(need, admitter.facts.name, compiled));
   }
   return { memory, compiles: Object.freeze(compiles) };
 }

@@ -2,6 +2,7 @@ import { type Shortage, sumBytes } from '../memory/index.js';
 import type { JobScope } from '../native/index.js';
 import { chooseTilings, measureNeed, type TilingChoice } from './admission.js';
 import type { PassPart } from './admitPasses.js';
+import { graphRelief } from './graphRelief.js';
 import { presencesOf, type Weighty } from './groups.js';
 import type { Tilings } from './measure.js';
 import type { JobNeed } from './needs.js';
@@ -49,10 +50,10 @@ export async function lacking(
   scope: JobScope,
   choice: TilingChoice,
 ): Promise<Lack | undefined> {
-  const leaving = leavingBytes(weights, first);
+  const leaving = leavingBytes(weights, first) + (await graphRelief(parts, first, scope));
   for (const presence of presencesOf(weights)) await presence.admits(leaving, scope.signal);
   scope.check();
-  const relief = reliefOf(weights, first);
+  const relief = await reliefOf({ weights, first, parts }, scope);
   for (const part of parts) {
     const { admitter, shape } = part;
     const tilings = await chooseTilings(admitter, scope, shape, choice, relief);
@@ -63,12 +64,10 @@ export async function lacking(
   return undefined;
 }
 
-/**
- * Bytes that a pass can have beside those that are free now: what leaves for it, less what is read for it.
- * @param weights what is in memory while it runs.
- */
-export function reliefOf(weights: ReadonlySet<Weighty>, first: ModelContext): number {
-  return leavingBytes(weights, first) - comingBytes(weights);
+/** Bytes that a pass can have beside those that are free now: what leaves for it, less what is read for it. */
+export async function reliefOf({ weights, first, parts }: Omit<LaterPass, 'what'>, scope: JobScope): Promise<number> {
+  const graphs = await graphRelief(parts, first, scope);
+  return leavingBytes(weights, first) + graphs - comingBytes(weights);
 }
 
 /** Weights that are in memory and that a pass does without. */

@@ -67,7 +67,7 @@ export async function generate(scope: JobScope, plan: Plan, job: GenerateJob): P
   const count = plan.passes[0].seeds.length;
   let current = passes[0];
   const onCompile = (event: NativeCompileEvent): void => {
-    if (current !== undefined) tellCompilation(event, current, listeners.onModel);
+    if (current !== undefined) tellCompilation(event, current.models, listeners.onModel);
   };
   const tracker = new ProgressTracker(generateStages(passes, models, job.groups), count, { ...listeners, onCompile });
   const leases: Lease[] = [];

@@ -10,6 +10,7 @@ export type { PlannedCompilation } from './plannedCompilations.js';
 export type * from './events.js';
 export { defaultSchedule, type ModelFacts } from './facts.js';
 export { Latent, type LatentShape } from './latent.js';
+export { letGo } from './graphRelief.js';
 export { MeasureCache } from './measure.js';
 export { notify } from './listeners.js';
 export type { EnlargeInput, OpenUpscaler, UpscalerModel } from './models.js';

@@ -8,6 +8,7 @@ import type {
   NativeTiling,
 } from '../native/index.js';
 
+import { CompiledGraphs } from './compiledGraphs.js';
 import type { EnlargeStage } from './hires/enlargement.js';
 
 type TilingKey = 'previewTiling' | 'encodeTiling' | 'decodeTiling';
@@ -54,7 +55,15 @@ const maxEntries = 256;
 
 /** Measured sizes of one model by shape; a shape is measured once. */
 export class MeasureCache {
-  readonly #entries = new Map<string, Entry>();
+  /** What is compiled and kept of the model. */
+  readonly graphs = new CompiledGraphs();
+  readonly #entries = new Map<string, NativeJobMemory>();
+  #compiles = false;
+
+  /** A job was measured that has graphs to compile. */
+  get compiles(): boolean {
+    return this.#compiles;
+  }
 
   /** Memory of a job from the engine's own graphs; `scope` runs what was not measured before. */
   async measure(native: NativeModel, scope: JobScope, shape: JobShape, tilings: Tilings): Promise<NativeJobMemory> {
@@ -80,20 +89,6 @@ export class MeasureCache {
     };
   }
 
-  /** A graph of a component was compiled for this size, so that the next job of it does not count it again. */
-  noteCompiled(component: Component, { width, height }: NativeSize): void {
-    for (const [key, { compiled }] of this.#entries) {
-      const params = JSON.parse(key) as NativeSize;
-      // Prompts are encoded at no size.
-      if (component === 'textEncoder' || (params.width === width && params.height === height)) compiled.add(component);
-    }
-  }
-
-  /** The weights have left memory, and with them all that was compiled of them. */
-  forgetCompiled(): void {
-    for (const { compiled } of this.#entries.values()) compiled.clear();
-  }
-
   /** Each stage is remembered by itself; those that are not known are measured together. */
   async #stages(
     native: NativeModel,
@@ -108,7 +103,9 @@ export class MeasureCache {
     if (missing.length > 0) {
       const params = missing.reduce((all, [name]) => ({ ...all, ...stages[name] }), nothing);
       const measured = await scope.run(() => native.measure(params));
-      for (const [, key] of missing) this.#entries.set(key, { measured, compiled: new Set() });
+      for (const [, key] of missing) this.#entries.set(key, measured);
+      const all: readonly NativeGraphMemory[] = Object.values(measured);
+      this.#compiles ||= all.some(({ compiled = [] }) => compiled.length > 0);
     }
     const found = keys.map(([name, key]) => [name, this.#touch(key)] as const);
     for (const oldest of this.#entries.keys()) {
@@ -123,28 +120,8 @@ export class MeasureCache {
     if (known === undefined) throw new Error('A stage was not measured');
     this.#entries.delete(key);
     this.#entries.set(key, known);
-    return toCompile(known);
+    return known;
   }
-}
-
-type Component = 'textEncoder' | 'diffusionModel' | 'vae';
-
-interface Entry {
-  readonly measured: NativeJobMemory;
-  /** What was compiled for it since, and is still there. */
-  readonly compiled: Set<Component>;
-}
-
-function toCompile({ measured, compiled }: Entry): NativeJobMemory {
-  const rest = (component: Component, memory: NativeGraphMemory): NativeGraphMemory =>
-    compiled.has(component) ? { ...memory, compiled: 0 } : memory;
-  return {
-    textEncoder: rest('textEncoder', measured.textEncoder),
-    diffusion: rest('diffusionModel', measured.diffusion),
-    preview: rest('vae', measured.preview),
-    vaeEncode: rest('vae', measured.vaeEncode),
-    vaeDecode: rest('vae', measured.vaeDecode),
-  };
 }
 
 type StageName = 'sampled' | 'encoded' | 'decoded';

@@ -1,5 +1,5 @@
-import { host, type Need } from '../memory/index.js';
-import type { NativeComponent, NativeGraphMemory, NativeJobMemory } from '../native/index.js';
+import { host, type Need, sumBytes } from '../memory/index.js';
+import type { NativeGraphMemory, NativeGraphToCompile, NativeJobMemory } from '../native/index.js';
 import type { ModelFacts } from './facts.js';
 import { effectiveTile } from './tiles.js';
 import type { JobShape, Tilings } from './measure.js';
@@ -14,11 +14,17 @@ export interface JobNeed {
   /** Of an upscaler model. */
   readonly upscaler: number;
   readonly images: number;
-  /** What it would compile, and keep, of each network; 0: nothing. */
-  readonly compiled: Readonly<Record<CompiledPart, number>>;
+  /** Signatures of the graphs that it asks a backend which compiles for. */
+  readonly signatures: ReadonlySet<number>;
+  /** Those that are not kept: it would compile them, and keep them. */
+  readonly compiles: readonly GraphToCompile[];
   /** Most at one time on all devices together. */
   readonly peak: number;
   readonly byDevice: Need;
+}
+
+export interface GraphToCompile extends NativeGraphToCompile {
+  readonly component: CompiledPart;
 }
 
 /** A network that is compiled by itself. */
@@ -30,18 +36,27 @@ const overhead = 4 * 2 ** 20;
 
 interface Stage {
   readonly part: 'textEncoder' | 'diffusion' | 'vaeEncode' | 'vaeDecode';
-  readonly component: NativeComponent['name'];
+  readonly component: CompiledPart;
   /** On the component's device. */
   readonly graph: number;
   /** Host memory of the stage beside its graph. */
   readonly hostBytes: number;
   readonly work: number;
-  /** What stays when the stage has ended. */
-  readonly compiled?: number;
+  /** What it asks a backend which compiles for; that stays when the stage has ended. */
+  readonly asks: readonly GraphToCompile[];
 }
 
-/** Puts what the engine's graphs take together with the pixels and latents around them. */
-export function jobNeed(shape: JobShape, tilings: Tilings, measured: NativeJobMemory, facts: ModelFacts): JobNeed {
+/**
+ * Puts what the engine's graphs take together with the pixels and latents around them.
+ * @param kept signatures of graphs that are compiled already.
+ */
+export function jobNeed(
+  shape: JobShape,
+  tilings: Tilings,
+  measured: NativeJobMemory,
+  facts: ModelFacts,
+  kept: ReadonlySet<number>,
+): JobNeed {
   const stages = stagesOf(shape, tilings, measured, facts);
   const images = shape.inputBytes + shape.pictures * shape.width * shape.height * 3;
   const deviceOf = (name: Stage['component']): string => {
@@ -54,6 +69,9 @@ export function jobNeed(shape: JobShape, tilings: Tilings, measured: NativeJobMe
   };
   let work = 0;
   let compiled = 0;
+  const signatures = new Set<number>();
+  const compiles: GraphToCompile[] = [];
+  const compiledBy = new Map<Stage, number>();
   const { enlarge } = shape;
   // It comes first and has a backend of its own, whose work buffer stays.
   const beside = enlarge?.work ?? 0;
@@ -64,7 +82,14 @@ export function jobNeed(shape: JobShape, tilings: Tilings, measured: NativeJobMe
   }
   for (const stage of stages) {
     work = Math.max(work, stage.work); // the backend keeps the largest
-    compiled += stage.compiled ?? 0; // and all that it compiles
+    const own: GraphToCompile[] = [];
+    for (const graph of stage.asks) {
+      if (!signatures.has(graph.signature) && !kept.has(graph.signature)) own.push(graph);
+      signatures.add(graph.signature);
+    }
+    compiles.push(...own);
+    compiledBy.set(stage, sumBytes(own));
+    compiled += sumBytes(own); // and all that it compiles
     const device = deviceOf(stage.component);
     const graphs = stage.graph + compiled;
     raise(host, images + overhead + beside + work + stage.hostBytes + (device === host ? graphs : 0));
@@ -72,12 +97,9 @@ export function jobNeed(shape: JobShape, tilings: Tilings, measured: NativeJobMe
   }
   const part = (name: Stage['part']): number => {
     const stage = stages.find((entry) => entry.part === name);
-    return stage === undefined ? 0 : stage.graph + stage.hostBytes + stage.work + (stage.compiled ?? 0);
+    return stage === undefined ? 0 : stage.graph + stage.hostBytes + stage.work + (compiledBy.get(stage) ?? 0);
   };
   const previews = measured.preview.graph;
-  const shown = measured.preview.compiled ?? 0;
-  const compiledOf = (name: CompiledPart): number =>
-    stages.reduce((sum, { component, compiled: own = 0 }) => sum + (component === name ? own : 0), 0);
   let peak = 0;
   for (const bytes of peaks.values()) peak += bytes;
   return {
@@ -88,11 +110,8 @@ export function jobNeed(shape: JobShape, tilings: Tilings, measured: NativeJobMe
     vaeDecode: part('vaeDecode'),
     upscaler: enlarge === null ? 0 : enlarge.graph + enlarge.work + enlarge.hostBytes,
     images,
-    compiled: {
-      textEncoder: compiledOf('textEncoder'),
-      diffusionModel: compiledOf('diffusionModel') - (active(measured.diffusion) ? shown : 0),
-      vae: compiledOf('vae') + (active(measured.diffusion) ? shown : 0),
-    },
+    signatures,
+    compiles,
     peak,
     byDevice: peaks,
   };
@@ -117,11 +136,16 @@ function stagesOf(shape: JobShape, tilings: Tilings, measured: NativeJobMemory, 
     stages.push({
       part: 'vaeEncode',
       component: 'vae',
-      ...measured.vaeEncode,
+      ...asked(measured.vaeEncode, 'vae'),
       hostBytes: largest * (2 * 3 * float + 3) + tile(largest, tilings.encode),
     });
   if (active(measured.textEncoder))
-    stages.push({ part: 'textEncoder', component: 'textEncoder', ...measured.textEncoder, hostBytes: 0 });
+    stages.push({
+      part: 'textEncoder',
+      component: 'textEncoder',
+      ...asked(measured.textEncoder, 'textEncoder'),
+      hostBytes: 0,
+    });
   if (active(measured.diffusion)) {
     const { diffusion, preview } = measured;
     const looks = preview.graph > 0 ? pixels * (3 * float + 3) : 0;
@@ -130,20 +154,23 @@ function stagesOf(shape: JobShape, tilings: Tilings, measured: NativeJobMemory, 
       component: 'diffusionModel',
       graph: diffusion.graph + preview.graph,
       work: Math.max(diffusion.work, preview.work),
-      compiled: (diffusion.compiled ?? 0) + (preview.compiled ?? 0),
+      asks: [...asked(diffusion, 'diffusionModel').asks, ...asked(preview, 'vae').asks],
       hostBytes: latent * 12 + looks,
     });
   }
-  // Previews of the VAE itself have compiled the same graph.
-  const { compiled: decoder = 0 } = measured.vaeDecode;
-  const shown = shape.preview === 'vae' ? (measured.preview.compiled ?? 0) : 0;
   if (active(measured.vaeDecode))
     stages.push({
       part: 'vaeDecode',
       component: 'vae',
-      ...measured.vaeDecode,
-      compiled: Math.max(0, decoder - shown),
+      ...asked(measured.vaeDecode, 'vae'),
       hostBytes: pixels * 3 * float + latent * 3 + tile(pixels, tilings.decode),
     });
   return stages;
+}
+
+function asked(
+  { graph, work, compiled = [] }: NativeGraphMemory,
+  component: CompiledPart,
+): Pick<Stage, 'graph' | 'work' | 'asks'> {
+  return { graph, work, asks: compiled.map((one) => ({ ...one, component })) };
 }

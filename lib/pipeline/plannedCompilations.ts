@@ -10,16 +10,19 @@ export interface PlannedCompilation {
   readonly bytes: number;
 }
 
-/** What no pass before has compiled, as MeasureCache.noteCompiled counts: prompts are encoded at no size. */
-export function newlyCompiled(need: JobNeed, model: string, size: string, known: Set<string>): PlannedCompilation[] {
-  const parts = ['textEncoder', 'diffusionModel', 'vae'] as const;
-  return parts.flatMap((component) => {
-    const key = JSON.stringify([model, component, component === 'textEncoder' ? '' : size]);
-    const bytes = need.compiled[component];
-    if (bytes === 0 || known.has(key)) return [];
-    known.add(key);
-    return [{ component, model, bytes }];
-  });
+/**
+ * What is neither kept nor compiled by a pass before.
+ * @param known signatures of what was, by model; grows.
+ */
+export function newlyCompiled(need: JobNeed, model: string, known: Map<string, Set<number>>): PlannedCompilation[] {
+  const seen = known.get(model) ?? new Set<number>();
+  known.set(model, seen);
+  const bytesOf = new Map<CompiledPart, number>();
+  for (const { signature, component, bytes } of need.compiles) {
+    if (!seen.has(signature)) bytesOf.set(component, (bytesOf.get(component) ?? 0) + bytes);
+    seen.add(signature);
+  }
+  return [...bytesOf].map(([component, bytes]) => ({ component, model, bytes }));
 }
 
 const networks: Readonly<Record<CompiledPart, string>> = {

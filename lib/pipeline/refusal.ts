@@ -1,5 +1,5 @@
 import type { DiffusionError } from '../errors/index.js';
-import { formatBytes, outOfMemory, type Shortage, whereOf } from '../memory/index.js';
+import { formatBytes, outOfMemory, type Shortage, sumBytes, whereOf } from '../memory/index.js';
 import type { JobScope } from '../native/index.js';
 import { type Admitter, measureNeed } from './admission.js';
 import { type JobShape, type Tilings, untiled } from './measure.js';
@@ -41,7 +41,7 @@ export async function refusal(
     .sort((a, b) => b.bytes - a.bytes)
     .map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`);
   const where = whereOf(admitter.memory.ledger, shortage);
-  const compiled = need.compiled.textEncoder + need.compiled.diffusionModel + need.compiled.vae;
+  const compiled = sumBytes(need.compiles);
   const ways = await waysOut(admitter, scope, shape, tilings, relief);
   if (compiled > 0)
     ways.push(`Make the runtime with backend: 'cpu', which compiles nothing: ${formatBytes(compiled)} less`);

@@ -34,8 +34,8 @@ export function residencyOf(job: Drafted, groups: readonly PassGroup[]): Planned
   const used = new Set<Weighty>([first]);
   const reads: ReadonlySet<Weighty>[] = [];
   const leaves: Presence[] = [];
-  /** Freed so far, less what was read in its place. */
-  let balance = 0;
+  /** What can be freed without them, and was freed so far, less what was read in its place. */
+  let balance = ledger.graphs();
   let weights = bytesOf(there);
   const leave = (presence: Presence): void => {
     leaves.push(presence);

@@ -11,6 +11,7 @@ import type { NativeModelFiles, NativeModelInfo } from '../native/index.js';
 import {
   ConditioningCache,
   JobQueue,
+  letGo,
   MeasureCache,
   type ModelEvent,
   type ModelFacts,
@@ -76,11 +77,13 @@ export function assemble(init: AssembleInit): Assembled {
     onDrop: () => {
       weights.reset();
       pipeline.compiler?.forget();
-      pipeline.memory.cache.forgetCompiled();
+      measures.graphs.set([]);
     },
   });
   const { native } = resident;
   const cache = new ConditioningCache(init.cacheBytes);
+  const measures = new MeasureCache();
+  const queue = new JobQueue(first.name);
   const weights = new WeightsState({
     ...init.loras,
     native,
@@ -97,6 +100,21 @@ export function assemble(init: AssembleInit): Assembled {
       cache.clear();
       if (resident.loaded) await weights.release();
     },
+    graphs: {
+      owner: measures.graphs,
+      get bytes() {
+        return resident.loaded && queue.turn.free ? measures.graphs.bytes : 0;
+      },
+      letGo: async () => {
+        const release = resident.loaded ? queue.turn.tryTake() : undefined;
+        if (release === undefined) return 0;
+        try {
+          return await letGo({ native, memory: { ledger, cache: measures } }, (start) => start().promise, new Set());
+        } finally {
+          release();
+        }
+      },
+    },
     log,
     holders: init.holders,
     admits: init.admits,
@@ -111,8 +129,8 @@ export function assemble(init: AssembleInit): Assembled {
     },
     describe: () => owner.describe(),
     ...{ cache, weights, identity, openUpscaler, presence },
-    memory: { ledger, cache: new MeasureCache() },
-    queue: new JobQueue(first.name),
+    memory: { ledger, cache: measures },
+    queue,
     ...(log === undefined ? {} : { log }),
     ...(init.files === undefined ? {} : { sources: { files: init.files, stamps: init.stamps } }),
   };

@@ -106,8 +106,9 @@ export async function openRuntime(
   }
   const residency = new Residency();
   const ledger = new MemoryLedger({
-    relieve: (enough) => residency.makeRoom(enough, 'Another model needs its memory.'),
+    relieve: (enough, freed) => residency.makeRoom(enough, 'Another model needs its memory.', freed),
     spare: () => residency.spareBytes,
+    graphs: (except) => residency.graphBytes(except),
     limit: memoryLimit,
     available: (name) => deviceMemory(loaded, name),
     rss: () => (loaded.engine === undefined ? process.memoryUsage.rss() : processRss(loaded.engine.pid)),

@@ -1,4 +1,4 @@
-import type { Residency, Tenant } from '../model/index.js';
+import type { Residency, Tenant, TenantGraphs } from '../model/index.js';
 import type { JobScope, NativeEvent } from '../native/index.js';
 import type { ModelEvent, Presence } from '../pipeline/index.js';
 import { notify } from '../pipeline/index.js';
@@ -17,6 +17,7 @@ export interface TenantInit {
   readonly residency: Residency;
   /** Frees what is kept beside the weights. */
   readonly trim: () => Promise<void>;
+  readonly graphs?: TenantGraphs | undefined;
   readonly log: ((event: ModelEvent) => void) | undefined;
   /** People who hold the model: 1 for one that was loaded by a call, 0 for one of a hires checkpoint. */
   readonly holders: number;
@@ -64,6 +65,10 @@ export class ModelTenant implements Tenant, Presence {
 
   get held(): boolean {
     return this.#holders > 0;
+  }
+
+  get graphs(): TenantGraphs | undefined {
+    return this.#init.graphs;
   }
 
   get rivals(): readonly ModelTenant[] {

@@ -22,6 +22,7 @@ Napi::Function ModelWrap::define(Napi::Env env) {
        InstanceMethod<&ModelWrap::readTensor>("readTensor"),
        InstanceMethod<&ModelWrap::weightsMemory>("weightsMemory"),
        InstanceMethod<&ModelWrap::releaseBackups>("releaseBackups"),
+       InstanceMethod<&ModelWrap::releaseCompiled>("releaseCompiled"),
        InstanceMethod<&ModelWrap::measure>("measure"), InstanceMethod<&ModelWrap::dispose>("dispose")});
 }
 
@@ -186,6 +187,14 @@ Napi::Value ModelWrap::releaseBackups(const Napi::CallbackInfo& info) {
       [](Napi::Env env, uint64_t bytes) -> Napi::Value {
         return Napi::Number::New(env, static_cast<double>(bytes));
       });
+}
+
+Napi::Value ModelWrap::releaseCompiled(const Napi::CallbackInfo& info) {
+  requireLive(info.Env());
+  const ReleaseParams params = readRelease(info[0]);
+  return start(
+      info, [params](Model& model, Job& /*job*/) { return model.releaseCompiled(params); },
+      [](Napi::Env env, const std::vector<KeptGraph>& graphs) { return toJs(env, graphs); });
 }
 
 Napi::Value ModelWrap::measure(const Napi::CallbackInfo& info) {

@@ -337,6 +337,20 @@ std::vector<std::pair<int, int>> readSizes(const Reader& reader, const char* key
 
 }  // namespace
 
+ReleaseParams readRelease(const Napi::Value& value) {
+  const Reader reader(value);
+  ReleaseParams params;
+  params.bytes = static_cast<uint64_t>(reader.number("bytes", 0, maxBytes));
+  const Napi::Array keep = reader.array("keep");
+  for (uint32_t i = 0; i < keep.Length(); ++i) {
+    const Napi::Value entry = keep[i];
+    const double graph = entry.IsNumber() ? entry.As<Napi::Number>().DoubleValue() : -1;
+    if (!(graph >= 0 && graph <= maxBytes)) reader.fail("keep", "an array of numbers of graphs");
+    params.keep.push_back(static_cast<uint64_t>(graph));
+  }
+  return params;
+}
+
 MeasureParams readMeasure(const Napi::Value& value, const ModelInfo& info) {
   const Reader reader(value);
   MeasureParams params;

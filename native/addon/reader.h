@@ -53,6 +53,7 @@ EncodeImageParams readEncodeImages(const Napi::Value& value, const ModelInfo& in
 DecodeParams readDecode(const Napi::Value& value, const ModelInfo& info);
 lora::WeightsPlan readWeightsPlan(const Napi::Value& value);
 std::vector<std::string> readNames(const Napi::Value& value);
+ReleaseParams readRelease(const Napi::Value& value);
 MeasureParams readMeasure(const Napi::Value& value, const ModelInfo& info);
 // Conditionings are unwrapped by the caller.
 SampleParams readSample(const Napi::Value& value, const ModelInfo& info);

@@ -73,7 +73,21 @@ Napi::Value toJs(Napi::Env env, const Compilation& compilation) {
   object.Set("nodes", compilation.nodes);
   object.Set("ms", compilation.ms);
   object.Set("bytes", number(env, compilation.bytes));
+  object.Set("graph", number(env, compilation.graph));
+  object.Set("signature", number(env, compilation.signature));
   return object;
+}
+
+Napi::Value toJs(Napi::Env env, const std::vector<KeptGraph>& graphs) {
+  Napi::Array array = Napi::Array::New(env, graphs.size());
+  for (size_t i = 0; i < graphs.size(); ++i) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("graph", number(env, graphs[i].graph));
+    entry.Set("signature", number(env, graphs[i].signature));
+    entry.Set("bytes", number(env, graphs[i].bytes));
+    array.Set(static_cast<uint32_t>(i), entry);
+  }
+  return array;
 }
 
 Napi::Value toJs(Napi::Env env, Image&& image) {
@@ -134,7 +148,15 @@ Napi::Value toJs(Napi::Env env, const GraphMemory& memory) {
   Napi::Object entry = Napi::Object::New(env);
   entry.Set("graph", number(env, memory.graph));
   entry.Set("work", number(env, memory.work));
-  entry.Set("compiled", number(env, memory.compiled));
+  Napi::Array compiled = Napi::Array::New(env, memory.compiled.size());
+  uint32_t index = 0;
+  for (const auto& [signature, bytes] : memory.compiled) {
+    Napi::Object graph = Napi::Object::New(env);
+    graph.Set("signature", number(env, signature));
+    graph.Set("bytes", number(env, bytes));
+    compiled.Set(index++, graph);
+  }
+  entry.Set("compiled", compiled);
   return entry;
 }
 

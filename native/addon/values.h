@@ -11,6 +11,7 @@ namespace nd::addon {
 
 Napi::Value toJs(Napi::Env env, const Progress& progress);
 Napi::Value toJs(Napi::Env env, const Compilation& compilation);
+Napi::Value toJs(Napi::Env env, const std::vector<KeptGraph>& graphs);
 // Zero-copy where the runtime allows external buffers, else a copy; either way the memory is freed once.
 Napi::Value toJs(Napi::Env env, Image&& image);
 Napi::Value toJs(Napi::Env env, const Tensor& tensor);

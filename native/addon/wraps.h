@@ -51,6 +51,7 @@ class ModelWrap : public Napi::ObjectWrap<ModelWrap> {
   Napi::Value readTensor(const Napi::CallbackInfo& info);
   Napi::Value weightsMemory(const Napi::CallbackInfo& info);
   Napi::Value releaseBackups(const Napi::CallbackInfo& info);
+  Napi::Value releaseCompiled(const Napi::CallbackInfo& info);
   Napi::Value measure(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 

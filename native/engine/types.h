@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -71,7 +72,21 @@ struct Compilation {
   std::string reason;
   int nodes = 0;
   double ms = 0;
-  uint64_t bytes = 0;  // that it takes
+  uint64_t bytes = 0;      // that it takes
+  uint64_t graph = 0;      // its number
+  uint64_t signature = 0;  // the same for graphs that differ in their weights alone
+};
+
+// A compiled graph that the backend keeps.
+struct KeptGraph {
+  uint64_t graph;  // its number; 0: those that were read ahead
+  uint64_t signature;
+  uint64_t bytes;
+};
+
+struct ReleaseParams {
+  uint64_t bytes = 0;          // that are to be free; 0: nothing goes
+  std::vector<uint64_t> keep;  // numbers of graphs that stay
 };
 
 struct Progress {
@@ -277,7 +292,7 @@ struct MeasureParams {
 struct GraphMemory {
   uint64_t graph = 0;
   uint64_t work = 0;
-  uint64_t compiled = 0;
+  std::map<uint64_t, uint64_t> compiled;  // of graphs that a backend would compile, by signature
 };
 
 struct JobMemory {

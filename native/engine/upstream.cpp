@@ -128,4 +128,5 @@
 #include "upstream/upscale.inl"
 #include "upstream/lora_weights.inl"
 #include "upstream/runtime_lora.inl"
+#include "upstream/compiled.inl"
 #include "upstream/tables.inl"

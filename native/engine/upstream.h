@@ -70,6 +70,9 @@ class Model {
   std::vector<uint8_t> readTensor(const std::string& name);
   lora::WeightsMemory weightsMemory();
   uint64_t releaseBackups(bool fromFile);
+  // Lets go of compiled graphs, least recently used first. Those that stay, most recently used first; none
+  // where the backend compiles nothing.
+  std::vector<KeptGraph> releaseCompiled(const ReleaseParams& params);
 
  private:
   struct Impl;

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "disk_cache.h"
+#include "estimate.h"
 #include "ggml-impl.h"
 #include "read_ahead.h"
 #include "report.h"
@@ -48,6 +49,11 @@ void logMade(const char* how, const Graph& graph, const Program& program, const 
 }
 
 }  // namespace
+
+ProgramCache::ProgramCache()
+    : lastNumber_(static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
+                                            std::chrono::system_clock::now().time_since_epoch())
+                                            .count())) {}
 
 ProgramCache& ProgramCache::instance() {
   // Never destroyed: OpenVINO's own threads and libraries may be gone when the process's static objects are.
@@ -135,6 +141,7 @@ uint64_t ProgramCache::total(uint64_t bound) const {
 void ProgramCache::keep(Entry entry) {
   const std::lock_guard lock(mutex_);
   const uint64_t bound = entry.bound;
+  entry.program->number = ++lastNumber_;
   entries_.push_front(std::move(entry));
   while (total(bound) > bound) {
     const auto last = std::find_if(entries_.rbegin(), std::prev(entries_.rend()),
@@ -163,12 +170,14 @@ std::shared_ptr<Program> ProgramCache::obtain(const Keys& keys, const Graph& gra
   while (!one.try_lock_for(std::chrono::milliseconds(20))) watcher.check();
   if (auto program = find(keys)) return program;
   watcher.check();
-  Compilation made{reasonFor(keys), graph.nodes(), 0, 0, false};
+  Compilation made{reasonFor(keys), graph.nodes(), 0, 0, false, 0, signatureOf(graph.source())};
   const bool adaptive = keys.canAdapt && (settings.weightInputs || varies(keys));
   const Key& key = adaptive ? keys.adaptive : keys.exact;
   std::shared_ptr<Program> program = make(key.content, graph, settings, adaptive, watcher, made);
+  program->signature = made.signature;
   remember(keys, adaptive);
   keep({key, program, settings.cacheBytes > 0 ? settings.cacheBytes : defaultBound()});
+  made.graph = program->number;
   one.unlock();
   if (watcher.compiled) watcher.compiled(made);
   watcher.check();
@@ -256,6 +265,39 @@ uint64_t ProgramCache::bytesOf(Block& block) const {
   for (const Entry& entry : entries_)
     if (entry.program->blocks.count(&block) != 0) bytes += entry.program->bytes;
   return bytes;
+}
+
+std::vector<KeptGraph> ProgramCache::graphsOf(const std::set<Block*>& blocks) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<KeptGraph> graphs;
+  for (const Entry& entry : entries_)
+    if (entry.program->isOf(blocks))
+      graphs.push_back({entry.program->number, entry.program->signature, entry.program->bytes});
+  return graphs;
+}
+
+uint64_t ProgramCache::release(const std::set<Block*>& blocks, const std::set<uint64_t>& keep,
+                               uint64_t bytes) {
+  std::list<Entry> gone;  // freed outside the lock
+  uint64_t freed = 0;
+  const std::lock_guard lock(mutex_);
+  for (auto at = entries_.end(); freed < bytes && at != entries_.begin();) {
+    const auto entry = std::prev(at);
+    const Program& program = *entry->program;
+    const bool goes =
+        program.isOf(blocks) && keep.count(program.number) == 0 && entry->program.use_count() == 1;
+    if (!goes) {
+      at = entry;
+      continue;
+    }
+    freed += program.bytes;
+    gone.splice(gone.begin(), entries_, entry);
+    Report::instance().evictions.fetch_add(1);
+  }
+  if (freed > 0)
+    GGML_LOG_INFO("openvino: let go of %zu compiled graphs, %.1f MiB: their memory is needed\n", gone.size(),
+                  static_cast<double>(freed) / (1024.0 * 1024.0));
+  return freed;
 }
 
 void ProgramCache::clear() {

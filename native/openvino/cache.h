@@ -10,6 +10,7 @@
 #include <mutex>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "compiler.h"
 
@@ -24,6 +25,15 @@ struct Compilation {
   double ms;
   uint64_t bytes;
   bool fromDisk;
+  uint64_t graph;  // number of the program
+  uint64_t signature;
+};
+
+// A program in the cache.
+struct KeptGraph {
+  uint64_t number;
+  uint64_t signature;
+  uint64_t bytes;
 };
 
 // Whoever waits for a program.
@@ -38,6 +48,7 @@ struct Watcher {
 class ProgramCache {
  public:
   static ProgramCache& instance();
+  ProgramCache();
 
   // What was compiled for such a graph, read from the disk or compiled now when there is nothing. Throws
   // Aborted at the next safe point after a cancel: before and after compiling, between what is written to the
@@ -46,6 +57,11 @@ class ProgramCache {
   // Programs with constants in this memory are let go: its model is. Those that it was an input of stay.
   void forget(Block* block);
   void clear();
+  // Programs of weights in these blocks, most recently used first.
+  std::vector<KeptGraph> graphsOf(const std::set<Block*>& blocks) const;
+  // Lets go of such programs, least recently used first, until that many bytes are free: not of those to
+  // keep, nor of one that is run now. The bytes that it freed.
+  uint64_t release(const std::set<Block*>& blocks, const std::set<uint64_t>& keep, uint64_t bytes);
   // Memory of what was compiled from weights in this block.
   uint64_t bytesOf(Block& block) const;
 
@@ -101,6 +117,7 @@ class ProgramCache {
 
   std::timed_mutex compiling_;
   mutable std::mutex mutex_;
+  uint64_t lastNumber_;                 // unlike those of a process before, and below 2^53
   std::list<Entry> entries_;            // most recently used first
   std::map<const Block*, Past> pasts_;  // by owner
 };

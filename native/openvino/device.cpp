@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <thread>
 
 #include "cache.h"
@@ -24,7 +25,10 @@ struct FreeBackend {
 };
 
 // Told of each compilation of a backend, on the thread that computes.
-using CompileListener = void (*)(void* data, const char* reason, int nodes, double ms, uint64_t bytes);
+using CompileListener = void (*)(void* data, const char* reason, int nodes, double ms, uint64_t bytes,
+                                 uint64_t graph, uint64_t signature);
+// Told of each graph that is kept.
+using GraphListener = void (*)(void* data, uint64_t graph, uint64_t signature, uint64_t bytes);
 
 // A backend of the engine's: its settings, and ggml's CPU backend for what OpenVINO does not compute. One
 // thread.
@@ -82,7 +86,7 @@ ggml_status compute(ggml_backend_t backend, ggml_cgraph* given) {
     const Watcher watcher{cpu.aborted, [&](const Compilation& made) {
                             if (context.listener != nullptr)
                               context.listener(context.listenerData, made.reason, made.nodes, made.ms,
-                                               made.bytes);
+                                               made.bytes, made.graph, made.signature);
                           }};
     const std::shared_ptr<Program> program = ProgramCache::instance().get(graph, context.settings, watcher);
     const ggml_status status = program->run(graph, cpu);
@@ -212,6 +216,27 @@ uint64_t bufferBytes(ggml_backend_buffer_t buffer) {
   return block ? ProgramCache::instance().bytesOf(*block) : 0;
 }
 
+// Lets go of graphs of the model whose backend and weights these are until so many bytes are free, and tells
+// of those that stay, most recently used first. What was read ahead and nobody has asked for goes last, and
+// is told of as graph 0. While the model computes nothing.
+void release(ggml_backend_t backend, const ggml_backend_buffer_t* buffers, size_t count, const uint64_t* keep,
+             size_t kept, uint64_t bytes, GraphListener listener, void* data) {
+  try {
+    std::set<Block*> blocks;
+    for (size_t i = 0; i < count; ++i)
+      if (const auto block = blockOf(buffers[i])) blocks.insert(block.get());
+    ProgramCache& cache = ProgramCache::instance();
+    ReadAhead& ahead = ReadAhead::instance();
+    const Settings& settings = contextOf(backend).settings;
+    if (bytes > 0 && cache.release(blocks, {keep, keep + kept}, bytes) < bytes) ahead.drop(settings);
+    for (const KeptGraph& graph : cache.graphsOf(blocks))
+      listener(data, graph.number, graph.signature, graph.bytes);
+    if (const uint64_t read = ahead.bytesOf(settings)) listener(data, 0, 0, read);
+  } catch (const std::exception& error) {
+    GGML_LOG_ERROR("openvino: %s\n", error.what());
+  }
+}
+
 void clearCache() { ProgramCache::instance().clear(); }
 
 const char* registryName(ggml_backend_reg_t /*registry*/) { return "OpenVINO"; }
@@ -229,6 +254,7 @@ void* procAddress(ggml_backend_reg_t /*registry*/, const char* name) {
   if (wanted == "ggml_backend_openvino_describe") return reinterpret_cast<void*>(describeJson);
   if (wanted == "ggml_backend_openvino_compile_estimate") return reinterpret_cast<void*>(compiledBytesOf);
   if (wanted == "ggml_backend_openvino_buffer_bytes") return reinterpret_cast<void*>(bufferBytes);
+  if (wanted == "ggml_backend_openvino_release") return reinterpret_cast<void*>(release);
   if (wanted == "ggml_backend_openvino_clear") return reinterpret_cast<void*>(clearCache);
   return nullptr;
 }

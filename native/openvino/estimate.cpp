@@ -7,14 +7,12 @@
 #include "ggml-backend.h"
 #include "ggml-impl.h"
 #include "ggml.h"
-#include "graph.h"
 #include "hash.h"
 
 namespace nd::openvino {
 namespace {
 
-// As Graph::signature(), for tensors without memory. Weights are known by the tensor: no content tells them
-// apart.
+// As Graph::signature(), for tensors without memory.
 class Signature {
  public:
   void node(const ggml_tensor* node) {
@@ -22,7 +20,7 @@ class Signature {
       if (source != nullptr) hasher_.value(number(source));
     hasher_.value(number(node));
   }
-  uint64_t finish() const { return hasher_.finish().low; }
+  uint64_t finish() const { return hasher_.finish().low >> 11; }
 
  private:
   int number(const ggml_tensor* tensor) {
@@ -32,7 +30,6 @@ class Signature {
     hasher_.value(tensor->type);
     hasher_.value(tensor->ne);
     if (tensor->op != GGML_OP_NONE) hasher_.value(tensor->op_params);
-    if (isWeight(tensor)) hasher_.value(reinterpret_cast<uintptr_t>(tensor));
     return at->second;
   }
   std::unordered_map<const ggml_tensor*, int> numbers_;
@@ -49,14 +46,18 @@ uint64_t compiledBytes(uint64_t constants, uint64_t largestValue) {
   return static_cast<uint64_t>(perConstantByte * static_cast<double>(constants)) + values * largestValue;
 }
 
+uint64_t signatureOf(const ggml_cgraph* graph) {
+  Signature signature;
+  for (int i = 0; i < graph->n_nodes; ++i) signature.node(graph->nodes[i]);
+  return signature.finish();
+}
+
 uint64_t compiledBytesOf(const ggml_cgraph* graph, uint64_t* signature) {
   std::unordered_set<const ggml_tensor*> leaves;
-  Signature network;
   uint64_t elements = 0;
   uint64_t largest = 0;
   for (int i = 0; i < graph->n_nodes; ++i) {
     const ggml_tensor* node = graph->nodes[i];
-    network.node(node);
     largest = std::max<uint64_t>(largest, ggml_nbytes(node));
     for (const ggml_tensor* source : node->src) {
       if (source == nullptr || source->op != GGML_OP_NONE) continue;
@@ -64,7 +65,7 @@ uint64_t compiledBytesOf(const ggml_cgraph* graph, uint64_t* signature) {
       if (leaves.insert(leaf).second) elements += static_cast<uint64_t>(ggml_nelements(leaf));
     }
   }
-  *signature = network.finish();
+  *signature = signatureOf(graph);
   return compiledBytes(elements * sizeof(float), largest);
 }
 

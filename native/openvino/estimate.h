@@ -8,7 +8,9 @@ struct ggml_cgraph;
 
 namespace nd::openvino {
 
-// `signature` is of the network, its weights and its shapes: graphs that have the same are compiled once.
+// The same for graphs whose operations, types and shapes are the same, whatever their tensors hold, with or
+// without memory. Below 2^53, so that JavaScript can hold it.
+uint64_t signatureOf(const ggml_cgraph* graph);
 uint64_t compiledBytesOf(const ggml_cgraph* graph, uint64_t* signature);
 // The same of f32 bytes of constants and of the largest value between two nodes.
 uint64_t compiledBytes(uint64_t constants, uint64_t largestValue);

@@ -50,6 +50,7 @@ class Graph {
   // Empty, or why no part of the graph may be compiled.
   const std::string& refusal() const { return refusal_; }
   ggml_cgraph slice(int begin, int end) const;
+  const ggml_cgraph* source() const { return graph_; }
 
  private:
   void number(ggml_tensor* tensor, Hasher& hasher);

@@ -104,6 +104,10 @@ bool Program::unchanged() const {
   });
 }
 
+bool Program::isOf(const std::set<Block*>& of) const {
+  return std::any_of(blocks.begin(), blocks.end(), [&](Block* block) { return of.count(block) != 0; });
+}
+
 // Long enough that trying again costs little beside what is computed meanwhile.
 bool Program::expired() const {
   return refused && std::chrono::steady_clock::now() - made > std::chrono::minutes(1);

@@ -60,6 +60,8 @@ class Program {
   // Notes which weights are constants of it.
   void tieTo(const Graph& graph);
   bool unchanged() const;
+  // It reads weights of one of these.
+  bool isOf(const std::set<Block*>& of) const;
   // It has stood in for a compiled one long enough.
   bool expired() const;
   // This memory goes. It was a weight's that is an input, so the program stays.
@@ -73,7 +75,9 @@ class Program {
   // OpenVINO failed to compile a part, which ggml's CPU backend computes. It may have been for want of
   // something that is there later.
   bool refused = false;
-  bool ahead = false;  // read from the disk before it was asked for
+  bool ahead = false;      // read from the disk before it was asked for
+  uint64_t number = 0;     // of the cache's, by which the engine knows it
+  uint64_t signature = 0;  // of the graph that it was made for, see estimate.h
   std::chrono::steady_clock::time_point made = std::chrono::steady_clock::now();
   std::set<Block*> blocks;  // of constants, and the owner's; it goes with any of them
   std::vector<SharedWeight> shared;

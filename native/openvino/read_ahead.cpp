@@ -207,6 +207,40 @@ std::shared_ptr<Program> ReadAhead::take(const Settings& settings, const Id& key
   return program;
 }
 
+uint64_t ReadAhead::bytesOf(const Settings& settings) noexcept {
+  if (!applies(settings)) return 0;
+  try {
+    const std::lock_guard lock(mutex_);
+    const std::shared_ptr<Model> model = find(settings);
+    uint64_t bytes = 0;
+    for (const Reading& one : model ? model->readings : std::list<Reading>())
+      bytes += one.program ? one.program->bytes : 0;
+    return bytes;
+  } catch (const std::exception& error) {
+    GGML_LOG_WARN("openvino: %s\n", error.what());
+    return 0;
+  }
+}
+
+void ReadAhead::drop(const Settings& settings) noexcept {
+  if (!applies(settings)) return;
+  try {
+    std::list<Reading> gone;  // freed outside the lock
+    const std::lock_guard lock(mutex_);
+    const std::shared_ptr<Model> model = find(settings);
+    if (!model) return;
+    for (auto at = model->readings.begin(); at != model->readings.end();) {
+      const auto next = std::next(at);
+      if (at->state != State::Reading) gone.splice(gone.end(), model->readings, at);
+      at = next;
+    }
+    if (!gone.empty()) GGML_LOG_INFO("openvino: what was read ahead goes: its memory is needed\n");
+  } catch (const std::exception& error) {
+    GGML_LOG_WARN("openvino: %s\n", error.what());
+  }
+  changed_.notify_all();
+}
+
 void ReadAhead::used(const Settings& settings, const Graph& graph, const Id& key) noexcept {
   if (!applies(settings)) return;
   try {

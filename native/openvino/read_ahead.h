@@ -37,6 +37,10 @@ class ReadAhead {
   // What was read ahead under this key, once; null where it was not. One that is being read is waited for,
   // and `check` is called meanwhile, which may throw. One caller at a time.
   std::shared_ptr<Program> take(const Settings& settings, const Id& key, const std::function<void()>& check);
+  // Memory of what was read for the model and nobody has asked for, and letting it go: what is not read yet
+  // is read no more, a graph that is being read stays.
+  uint64_t bytesOf(const Settings& settings) noexcept;
+  void drop(const Settings& settings) noexcept;
   // The network of this graph, which is known by this key, is evaluated.
   void used(const Settings& settings, const Graph& graph, const Id& key) noexcept;
   // Ends all threads; what they have read goes. What the disk does not have yet of the lists is written.

@@ -268,6 +268,47 @@ void bounds(const std::string& modules) {
   CHECK(run("aheadSeconds=0", 2) == 0);
 }
 
+// Memory is needed: what was read and nobody has asked for is told of as one graph without a number, and
+// goes.
+void givesWay(const std::string& modules) {
+  using Listener = void (*)(void*, uint64_t, uint64_t, uint64_t);
+  using Release = void (*)(ggml_backend_t, const ggml_backend_buffer_t*, size_t, const uint64_t*, size_t,
+                           uint64_t, Listener, void*);
+  const auto release = procedure<Release>("ggml_backend_openvino_release");
+  const auto kept = [&](const Ahead& ahead, uint64_t wanted) {
+    std::vector<uint64_t> bytes;
+    const auto add = [](void* list, uint64_t graph, uint64_t signature, uint64_t size) {
+      CHECK(graph == 0 && signature == 0);
+      static_cast<std::vector<uint64_t>*>(list)->push_back(size);
+    };
+    release(ahead.openvino.get(), nullptr, 0, nullptr, 0, wanted, add, &bytes);
+    return bytes;
+  };
+  const Folder folder("nd-openvino-ahead-way-");
+  Pictures wanted;
+  {
+    const Ahead ahead(modules, folder.path);
+    wanted = draw(ahead, 9);
+    CHECK(kept(ahead, 1).empty());
+  }
+  {
+    const Ahead ahead(modules, folder.path);
+    CHECK(ended(ahead, 2));
+    CHECK(kept(ahead, 0).size() == 1 && kept(ahead, 0).front() > 0);
+    CHECK(kept(ahead, 1).empty() && kept(ahead, 0).empty());
+    CHECK(draw(ahead, 9) == wanted);
+    CHECK(ahead.since("readAhead") == 0 && ahead.since("diskHits") == 2);
+  }
+  // While they are read: whatever was reached, nothing is wrong afterwards.
+  for (int turn = 0; turn < 10; ++turn) {
+    const Ahead ahead(modules, folder.path);
+    std::this_thread::sleep_for(std::chrono::milliseconds(turn / 2));
+    kept(ahead, 1);
+    CHECK(draw(ahead, 9) == wanted);
+    CHECK(ahead.since("compilations") == 0);
+  }
+}
+
 // A directory that takes no list: everything else goes on.
 void readOnly(const std::string& modules) {
   const Folder folder("nd-openvino-ahead-place-");
@@ -284,5 +325,5 @@ int main(int count, char** arguments) {
   using namespace nd::test;
   return runTests(count, arguments,
                   {readsWhatWasUsed, followsTheSize, otherContent, damaged, manyNetworks, takesTurns, goes,
-                   stops, twoSettings, bounds, readOnly});
+                   stops, twoSettings, bounds, givesWay, readOnly});
 }

@@ -147,34 +147,6 @@ void everyLength(const Backends& backends) {
     }
 }
 
-// A graph of another size over the first weight of a layer.
-class OtherSize {
- public:
-  OtherSize(const Backends& backends, Layer& layer, int64_t rows) : backend_(backends.openvino.get()) {
-    ggml_context* ctx = layer.net.ctx();
-    input_ = ggml_new_tensor_2d(ctx, GGML_TYPE_F32, 64, rows);
-    ggml_set_input(input_);
-    output_ = ggml_mul_mat(ctx, layer.weight, input_);
-    graph_ = ggml_new_graph(ctx);
-    ggml_build_forward_expand(graph_, output_);
-    allocator_.reset(ggml_gallocr_new(ggml_backend_get_default_buffer_type(backend_)));
-    ggml_gallocr_alloc_graph(allocator_.get(), graph_);
-  }
-  std::vector<float> compute() {
-    const std::vector<float> ones(static_cast<size_t>(ggml_nelements(input_)), 1.0F);
-    ggml_backend_tensor_set(input_, ones.data(), 0, ggml_nbytes(input_));
-    CHECK(ggml_backend_graph_compute(backend_, graph_) == GGML_STATUS_SUCCESS);
-    return Net::values(output_);
-  }
-
- private:
-  ggml_backend_t backend_;
-  Owned<ggml_gallocr> allocator_;
-  ggml_tensor* input_;
-  ggml_tensor* output_;
-  ggml_cgraph* graph_;
-};
-
 // Sets of LoRAs over several sizes of one model.
 void sizesAndSets(const Backends& backends) {
   Layer layer(backends.openvino.get(), false, 8, 77);
@@ -222,27 +194,6 @@ struct Sum {
     weight = net.weight(GGML_TYPE_F32, {64, 64});
     net.build({ggml_add(net.ctx(), net.input({64, 64}), weight)});
   }
-};
-
-// What is called at safe points of a backend's graphs, until this goes.
-class SafePoint {
- public:
-  SafePoint(ggml_backend_t backend, std::function<void()> call) : backend_(backend), call_(std::move(call)) {
-    const auto asked = [](void* own) {
-      static_cast<SafePoint*>(own)->call_();
-      return false;
-    };
-    set_(backend_, asked, this);
-  }
-  ~SafePoint() { set_(backend_, nullptr, nullptr); }
-  SafePoint(const SafePoint&) = delete;
-  SafePoint& operator=(const SafePoint&) = delete;
-
- private:
-  ggml_backend_t backend_;
-  std::function<void()> call_;
-  ggml_backend_set_abort_callback_t set_ =
-      procedure<ggml_backend_set_abort_callback_t>("ggml_backend_set_abort_callback");
 };
 
 // Two models of the same content share nothing: one may change while the other computes.
@@ -301,7 +252,7 @@ void writtenWeights(const Backends& backends) {
   }
 }
 
-// What is compiled once has one signature: estimates count such graphs once, and all others each.
+// Graphs that are compiled apart have signatures of their own: estimates count each once.
 void signatures(const Backends& backends) {
   const auto estimate =
       procedure<uint64_t (*)(const ggml_cgraph*, uint64_t*)>("ggml_backend_openvino_compile_estimate");
@@ -322,7 +273,7 @@ void signatures(const Backends& backends) {
   CHECK(signature(layer, 8, false) == first);
   CHECK(signature(layer, 9, false) != first);
   CHECK(signature(layer, 8, true) != first);
-  CHECK(signature(twin, 8, false) != first);  // other weights in a network of the same form
+  CHECK(signature(twin, 8, false) == first);  // weights are no part of it
 }
 
 }  // namespace

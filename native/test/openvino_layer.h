@@ -19,6 +19,55 @@ struct Layer {
   }
 };
 
+// A graph of another size over the first weight of a layer.
+class OtherSize {
+ public:
+  OtherSize(const Backends& backends, Layer& layer, int64_t rows) : backend_(backends.openvino.get()) {
+    ggml_context* ctx = layer.net.ctx();
+    input_ = ggml_new_tensor_2d(ctx, GGML_TYPE_F32, 64, rows);
+    ggml_set_input(input_);
+    output_ = ggml_mul_mat(ctx, layer.weight, input_);
+    graph_ = ggml_new_graph(ctx);
+    ggml_build_forward_expand(graph_, output_);
+    allocator_.reset(ggml_gallocr_new(ggml_backend_get_default_buffer_type(backend_)));
+    ggml_gallocr_alloc_graph(allocator_.get(), graph_);
+  }
+  std::vector<float> compute() {
+    const std::vector<float> ones(static_cast<size_t>(ggml_nelements(input_)), 1.0F);
+    ggml_backend_tensor_set(input_, ones.data(), 0, ggml_nbytes(input_));
+    CHECK(ggml_backend_graph_compute(backend_, graph_) == GGML_STATUS_SUCCESS);
+    return Net::values(output_);
+  }
+
+ private:
+  ggml_backend_t backend_;
+  Owned<ggml_gallocr> allocator_;
+  ggml_tensor* input_;
+  ggml_tensor* output_;
+  ggml_cgraph* graph_;
+};
+
+// What is called at safe points of a backend's graphs, until this goes.
+class SafePoint {
+ public:
+  SafePoint(ggml_backend_t backend, std::function<void()> call) : backend_(backend), call_(std::move(call)) {
+    const auto asked = [](void* own) {
+      static_cast<SafePoint*>(own)->call_();
+      return false;
+    };
+    set_(backend_, asked, this);
+  }
+  ~SafePoint() { set_(backend_, nullptr, nullptr); }
+  SafePoint(const SafePoint&) = delete;
+  SafePoint& operator=(const SafePoint&) = delete;
+
+ private:
+  ggml_backend_t backend_;
+  std::function<void()> call_;
+  ggml_backend_set_abort_callback_t set_ =
+      procedure<ggml_backend_set_abort_callback_t>("ggml_backend_set_abort_callback");
+};
+
 class Counter {
  public:
   explicit Counter(const Backends& backends)

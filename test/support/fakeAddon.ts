@@ -10,12 +10,14 @@ import type {
   NativeImage,
   NativeJob,
   NativeJobMemory,
+  NativeKeptGraph,
   NativeLoadOptions,
   NativeMeasureParams,
   NativeModel,
   NativeModelFiles,
   NativeModelInfo,
   NativeNoiseParams,
+  NativeReleaseParams,
   NativeSampleParams,
   NativeSigmaParams,
   NativeTensor,
@@ -36,6 +38,7 @@ import {
   fakeSigmas,
   noMemory,
   picture,
+  releaseGraphs,
 } from './fakeValues.js';
 
 export { fakeNoise, fakeSigmas, picture } from './fakeValues.js';
@@ -64,6 +67,7 @@ export interface FakeParams {
   readTensor: string;
   weightsMemory: undefined;
   releaseBackups: boolean;
+  releaseCompiled: NativeReleaseParams;
   inspect: unknown;
 }
 
@@ -160,7 +164,7 @@ export class FakeAddon {
   /** Cancelled calls wait for `letGo()`, as a native side does that is in the middle of an evaluation. */
   slowCancel = false;
   /** Events that an operation sends before it ends. */
-  events: (op: FakeOp, params: unknown) => NativeEvent[] = () => [];
+  events: (op: FakeOp, params: unknown, model: number) => NativeEvent[] = () => [];
   logger: ((level: 'debug' | 'info' | 'warn' | 'error', text: string, job: number) => void) | null = null;
   readonly conditionings: FakeConditioning[] = [];
   readonly disposedModels: number[] = [];
@@ -168,6 +172,8 @@ export class FakeAddon {
   readonly disposedUpscalers: string[] = [];
   /** Options that each model was loaded with, by its number. */
   readonly loads = new Map<number, NativeLoadOptions>();
+  /** Graphs that each model keeps compiled, by its number, most recently used first: those of its events. */
+  readonly graphs = new Map<number, NativeKeptGraph[]>();
   readonly addon: NativeAddon;
   readonly #options: FakeOptions;
   #models = 0;
@@ -275,6 +281,8 @@ export class FakeAddon {
           ...{ ramBackup: 0, deviceBackup: 0, cache: 0, loraFiles: 0, changedTensors: 0 },
         })),
       releaseBackups: (fromFile) => this.#job('releaseBackups', fromFile, id, null, () => 0),
+      releaseCompiled: (params) =>
+        this.#job('releaseCompiled', params, id, null, () => releaseGraphs(this.graphs.get(id), params)),
       measure: (params) =>
         this.#job('measure', params, id, null, () => ({ ...noMemory, ...this.#memory(params, this.loads.get(id)) })),
       dispose: () => {
@@ -347,7 +355,12 @@ export class FakeAddon {
       settled: false,
       done: false,
       emit: (event) => {
-        if (!call.settled) onEvent?.(event);
+        if (call.settled) return;
+        if (event.type === 'compile') {
+          const { graph, signature, bytes } = event;
+          this.graphs.set(model, [{ graph, signature, bytes }, ...(this.graphs.get(model) ?? [])]);
+        }
+        onEvent?.(event);
       },
       release: () => {
         finish();
@@ -362,7 +375,7 @@ export class FakeAddon {
     this.calls.push(call as FakeCall);
     setImmediate(() => {
       if (call.settled || call.cancelled) return;
-      for (const event of this.events(op, params)) call.emit(event);
+      for (const event of this.events(op, params, model)) call.emit(event);
       if (!this.hold.has(op)) finish();
     });
     return {

@@ -1,8 +1,10 @@
 import type {
   NativeImage,
   NativeJobMemory,
+  NativeKeptGraph,
   NativeModelInfo,
   NativeNoiseParams,
+  NativeReleaseParams,
   NativeSampleParams,
   NativeTensor,
   NativeWeightsPlan,
@@ -71,4 +73,16 @@ export function fakeLatent(
 
 export function picture(width: number, height: number, value: number): NativeImage {
   return { width, height, channels: 3, data: new Uint8Array(width * height * 3).fill(value & 255) };
+}
+
+/** Lets go of graphs as a backend does: least recently used first, but for those to keep. Gives those that stay. */
+export function releaseGraphs(graphs: NativeKeptGraph[] = [], { bytes, keep }: NativeReleaseParams): NativeKeptGraph[] {
+  let freed = 0;
+  for (let at = graphs.length - 1; at >= 0 && freed < bytes; at--) {
+    const { graph = 0, bytes: size = 0 } = graphs[at] ?? {};
+    if (keep.includes(graph)) continue;
+    graphs.splice(at, 1);
+    freed += size;
+  }
+  return [...graphs];
 }

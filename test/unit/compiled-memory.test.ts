@@ -8,10 +8,20 @@ import { twoModels, weighing } from '../support/fakeCheckpoints.js';
 
 const mib = 2 ** 20;
 const request = { prompt: 'x', width: 64, height: 64, steps: 2, seed: 1 };
-const compiles = (component: NativeCompileEvent['component']): NativeCompileEvent => ({
-  ...{ type: 'compile', component, reason: 'new size or network', nodes: 9, ms: 1, bytes: 400 * mib },
+type Component = NativeCompileEvent['component'];
+const signatures = ['textEncoder', 'diffusionModel', 'controlNet', 'vae', 'upscaler'] as const;
+/** The graph of a component for one size, as it is measured: MiB. */
+const asks = (component: Component, size: number, bytes = 400) => ({
+  ...{ graph: mib, work: 0 },
+  compiled: [{ signature: 10 * size + signatures.indexOf(component), bytes: bytes * mib }],
 });
-const graph = { graph: mib, work: 0, compiled: 400 * mib };
+let graphs = 0;
+/** The same as it is compiled. */
+const compiles = (component: Component, size = 64): NativeCompileEvent => ({
+  ...{ type: 'compile', component, reason: 'new size or network', nodes: 9, ms: 1, bytes: 400 * mib },
+  graph: ++graphs,
+  signature: 10 * size + signatures.indexOf(component),
+});
 
 describe('memory of compiled graphs', () => {
   it('counts once, and again when they have left with the weights of their model', async () => {
@@ -19,7 +29,7 @@ describe('memory of compiled graphs', () => {
     const two = await twoModels(heavy, {
       infoOf: () => heavy,
       runtime: { memoryLimit: 5000 * mib },
-      memory: ({ prompts }) => (prompts.length > 0 ? { diffusion: graph } : {}),
+      memory: ({ prompts, width }) => (prompts.length > 0 ? { diffusion: asks('diffusionModel', width) } : {}),
     });
     const diffusion = async (): Promise<number> => (await two.model.estimate(request)).diffusion;
     const before = await diffusion();
@@ -41,8 +51,8 @@ describe('memory of compiled graphs', () => {
         devices: [{ ...cpuDevice, name: 'OpenVINO', type: 'accel', backend: 'OpenVINO' }],
         runtime: { backend: 'openvino', openvino: { cacheSize } },
         memory: ({ prompts, decode }) => ({
-          ...(prompts.length > 0 ? { textEncoder: graph, diffusion: graph } : {}),
-          ...(decode ? { vaeDecode: graph } : {}),
+          ...(prompts.length > 0 ? { textEncoder: asks('textEncoder', 0), diffusion: asks('diffusionModel', 64) } : {}),
+          ...(decode ? { vaeDecode: asks('vae', 64) } : {}),
         }),
       });
       const model = await runtime.loadModel({ checkpoint: tinyCheckpoint() });
@@ -56,12 +66,15 @@ describe('memory of compiled graphs', () => {
   });
 
   it('of previews by the VAE counts once with that of decoding', async () => {
+    const diffusion = asks('diffusionModel', 64);
     const peak = async (decoder: number, previews: number): Promise<number> => {
-      const of = (compiled: number) => ({ ...graph, compiled: compiled * mib });
-      const memory: FakeOptions['memory'] = ({ prompts, preview, decode }) => ({
-        ...(prompts.length > 0 ? { diffusion: graph } : {}),
-        ...(preview === 'none' ? {} : { preview: of(previews) }),
-        ...(decode ? { vaeDecode: of(decoder) } : {}),
+      const memory: NonNullable<FakeOptions['memory']> = ({ prompts, preview, decode }) => ({
+        ...(prompts.length > 0 ? { diffusion } : {}),
+        // All graphs of a run with previews.
+        ...(preview === 'none'
+          ? {}
+          : { preview: { ...diffusion, compiled: [...diffusion.compiled, ...asks('vae', previews).compiled] } }),
+        ...(decode ? { vaeDecode: asks('vae', decoder) } : {}),
       });
       const two = await twoModels({}, { memory });
       const looking = { ...request, preview: { mode: 'vae' }, onPreview: () => undefined } as const;
@@ -69,17 +82,18 @@ describe('memory of compiled graphs', () => {
       await two.runtime.dispose();
       return estimate.peak;
     };
-    expect(await peak(100, 100)).toBe(await peak(0, 100));
-    // What no preview has compiled is added.
-    expect((await peak(150, 100)) - (await peak(100, 100))).toBeGreaterThan(40 * mib);
+    // A decoder with tiles is another graph.
+    const [once, twice] = [await peak(64, 64), await peak(8, 64)];
+    expect(once).toBeLessThan(810 * mib);
+    expect(twice).toBeGreaterThan(1200 * mib);
   });
 });
 
 describe('a job that does not fit', () => {
   it('is told that the CPU backend compiles nothing, where compiling takes memory', async () => {
     const message = async (compiled: number): Promise<string> => {
-      const memory: FakeOptions['memory'] = ({ prompts }) =>
-        prompts.length > 0 ? { diffusion: { ...graph, graph: 900 * mib, compiled: compiled * mib } } : {};
+      const memory: NonNullable<FakeOptions['memory']> = ({ prompts }) =>
+        prompts.length > 0 ? { diffusion: { ...asks('diffusionModel', 64, compiled), graph: 900 * mib } } : {};
       const two = await twoModels({}, { runtime: { memoryLimit: 700 * mib }, memory });
       const error = await failure(two.model.txt2img(request));
       await two.runtime.dispose();
@@ -96,9 +110,11 @@ describe('a plan', () => {
     const two = await twoModels(
       {},
       {
-        memory: ({ prompts, decode }) => ({
-          ...(prompts.length > 0 ? { textEncoder: { ...graph, compiled: 200 * mib }, diffusion: graph } : {}),
-          ...(decode ? { vaeDecode: { ...graph, compiled: 100 * mib } } : {}),
+        memory: ({ prompts, decode, width }) => ({
+          ...(prompts.length > 0
+            ? { textEncoder: asks('textEncoder', 0, 200), diffusion: asks('diffusionModel', width) }
+            : {}),
+          ...(decode ? { vaeDecode: asks('vae', width, 100) } : {}),
         }),
       },
     );
@@ -120,13 +136,14 @@ describe('a plan', () => {
     // Two passes of one size share what the first has compiled.
     const same = await two.model.plan({ ...request, hires: { ...hires, scale: 1 } });
     expect(same.passes.map(({ compiles: all }) => all)).toEqual([[text, diffusion], [vae]]);
+    let passes = 0;
     two.fake.events = (op) =>
       op === 'encodePrompt'
-        ? [compiles('textEncoder')]
+        ? [compiles('textEncoder', 0)]
         : op === 'sample'
-          ? [compiles('diffusionModel')]
+          ? [compiles('diffusionModel', ++passes === 1 ? 64 : 128)]
           : op === 'decodeLatent'
-            ? [compiles('vae')]
+            ? [compiles('vae', 128)]
             : [];
     await two.model.txt2img({ ...request, hires });
     const after = await two.model.plan({ ...request, hires });
@@ -138,8 +155,10 @@ describe('a plan', () => {
 
 describe('events of compilations', () => {
   it('of a ControlNet have the name of the model it works for, which is compiled for itself', async () => {
-    const memory: FakeOptions['memory'] = ({ prompts }) => (prompts.length > 0 ? { diffusion: graph } : {});
-    const two = await twoModels({}, { memory });
+    const control = asks('controlNet', 64);
+    const { compiled, ...rest } = asks('diffusionModel', 64);
+    const diffusion = { ...rest, compiled: [...compiled, ...control.compiled] };
+    const two = await twoModels({}, { memory: ({ prompts }) => (prompts.length > 0 ? { diffusion } : {}) });
     const before = (await two.model.estimate(request)).diffusion;
     two.fake.events = (op) => (op === 'sample' ? [compiles('controlNet')] : []);
     const told: string[] = [];
@@ -148,7 +167,7 @@ describe('events of compilations', () => {
       onModel: ({ action, component = '', model }) => void (action === 'compile' && told.push(`${component} ${model}`)),
     });
     expect(told).toEqual([`controlNet ${two.model.info.name}`]);
-    expect((await two.model.estimate(request)).diffusion).toBe(before);
+    expect(before - (await two.model.estimate(request)).diffusion).toBe(400 * mib);
     await two.runtime.dispose();
   });
 

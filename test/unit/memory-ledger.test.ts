@@ -98,6 +98,72 @@ describe('the ledger of a runtime', () => {
     expect(await book.takeNow(on(1001))).toMatchObject({ available: 1000 });
   });
 
+  it('asks the asker first, then others, and no more than it must', async () => {
+    const level = { available: 100 };
+    const asked: string[] = [];
+    const frees =
+      (name: string, bytes: number) =>
+      async (enough: () => boolean): Promise<void> => {
+        while (!enough() && asked.filter((one) => one === name).length < 2) {
+          asked.push(name);
+          level.available += bytes;
+          await Promise.resolve();
+        }
+      };
+    const others = frees('others', 100);
+    const book = new MemoryLedger({
+      ...{ limit: undefined, available: () => level.available, rss: () => 0 },
+      ...{ relieve: others, spare: () => 50, graphs: (except) => (except.size > 0 ? 1 : 7) },
+    });
+    granted(await book.reserve(on(100), undefined, frees('own', 100))).release();
+    expect(asked).toEqual([]);
+    granted(await book.reserve(on(200), undefined, frees('own', 100))).release();
+    expect(asked).toEqual(['own']);
+    granted(await book.reserve(on(350), undefined, frees('own', 100))).release();
+    expect(asked).toEqual(['own', 'own', 'others']);
+    expect(await book.reserve(on(900), undefined, frees('own', 100))).toMatchObject({ needed: 900, available: 500 });
+    expect([book.spare, book.spareWeights, book.graphs(new Set([book]))]).toEqual([57, 50, 1]);
+  });
+
+  it('frees what one that ran has left behind for one that has waited for it', async () => {
+    const level = { available: 1000 };
+    let kept = 0;
+    const book = new MemoryLedger({
+      ...{ limit: undefined, available: () => level.available - kept, rss: () => 0 },
+      relieve: (enough) => {
+        if (!enough()) kept = 0;
+        return Promise.resolve();
+      },
+    });
+    const first = granted(await book.reserve(on(600)));
+    const second = book.reserve(on(600));
+    expect(await settled(second)).toBe(false);
+    kept = 500;
+    first.release();
+    granted(await second).release();
+    level.available = 100;
+    expect(await book.reserve(on(600))).toMatchObject({ available: 100 });
+  });
+
+  it('counts bytes that were freed beside others that run', async () => {
+    const level = { rss: 500 };
+    const book = new MemoryLedger({
+      ...{ limit: 1000, available: () => 1e9, rss: () => level.rss },
+      relieve: (_enough, freed) => {
+        level.rss -= 300;
+        freed(300);
+        return Promise.resolve();
+      },
+    });
+    level.rss = 900;
+    const running = granted(await book.reserve(on(500)));
+    expect(book.available('CPU')).toBe(100);
+    const more = granted(await book.takeNow(on(350)));
+    expect(book.available('CPU')).toBe(50);
+    more.release();
+    running.release();
+  });
+
   it('counts what is kept without being asked for, once', async () => {
     const { book, level } = ledger();
     const leave = book.keep(400);

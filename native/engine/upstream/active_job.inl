@@ -205,13 +205,15 @@ class CompileListening {
   bool listens() const { return set_ != nullptr; }
 
  private:
-  using Listener = void (*)(void*, const char*, int, double, uint64_t);
+  using Listener = void (*)(void*, const char*, int, double, uint64_t, uint64_t, uint64_t);
   using Set = void (*)(ggml_backend_t, Listener, void*);
   // Called by a backend that compiles graphs (native/openvino/device.cpp).
-  static void onCompiled(void* given, const char* reason, int nodes, double ms, uint64_t bytes) {
+  static void onCompiled(void* given, const char* reason, int nodes, double ms, uint64_t bytes,
+                         uint64_t graph, uint64_t signature) {
     const auto& own = *static_cast<CompileListening*>(given);
     own.job_.job.touch();
-    own.job_.job.onCompilation({componentOf(own.job_, own.graph_), reason, nodes, ms, bytes});
+    own.job_.job.onCompilation(
+        {componentOf(own.job_, own.graph_), reason, nodes, ms, bytes, graph, signature});
   }
   ggml_backend_t backend_;
   Set set_;

@@ -3,8 +3,6 @@
 namespace nd {
 namespace upstream {
 
-using CompiledGraphs = decltype(MemoryMeter::compiled);
-
 // A measuring job on this thread, with the engine's log lines kept back.
 class Measuring {
  public:
@@ -16,17 +14,7 @@ class Measuring {
   Measuring(const Measuring&) = delete;
   Measuring& operator=(const Measuring&) = delete;
 
-  // What is compiled is counted with that of measurements before, each graph once.
-  GraphMemory result(CompiledGraphs& known) const {
-    known.insert(active_.memory.compiled.begin(), active_.memory.compiled.end());
-    uint64_t compiled = 0;
-    for (const auto& [signature, bytes] : known) compiled += bytes;
-    return {active_.memory.peak, active_.memory.work, compiled};
-  }
-  GraphMemory result() const {
-    CompiledGraphs none;
-    return result(none);
-  }
+  GraphMemory result() const { return {active_.memory.peak, active_.memory.work, active_.memory.compiled}; }
 
  private:
   ActiveJob active_;
@@ -65,7 +53,9 @@ inline void checkMeasure(const MeasureParams& params, const ModelInfo& info) {
 }
 
 inline GraphMemory larger(const GraphMemory& a, const GraphMemory& b) {
-  return {std::max(a.graph, b.graph), std::max(a.work, b.work), std::max(a.compiled, b.compiled)};
+  GraphMemory both{std::max(a.graph, b.graph), std::max(a.work, b.work), a.compiled};
+  both.compiled.insert(b.compiled.begin(), b.compiled.end());
+  return both;
 }
 
 inline Tensor zeroTensor(int64_t channels, int64_t height, int64_t width) {
@@ -90,11 +80,10 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
   const int64_t height = params.height / factor;
   try {
     std::vector<std::shared_ptr<const Conditioning>> prompts;
-    upstream::CompiledGraphs texts;
     for (const EncodePromptParams& prompt : params.prompts) {
       const upstream::Measuring measuring(job, Phase::Encode, sd.clip_backend);
       prompts.push_back(runTextEncoder(prompt));
-      const GraphMemory one = measuring.result(texts);
+      const GraphMemory one = measuring.result();
       result.textEncoder = upstream::larger(result.textEncoder, one);
       job.throwIfCancelled();
     }
@@ -134,16 +123,15 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
         runSampler(sample);
         const GraphMemory both = measuring.result();
         result.preview = {both.graph - std::min(both.graph, result.diffusion.graph), both.work,
-                          both.compiled - std::min(both.compiled, result.diffusion.compiled)};
+                          both.compiled};
       }
     }
-    upstream::CompiledGraphs encoders;
     for (const auto& [imageWidth, imageHeight] : params.encode) {
       const upstream::Measuring measuring(job, Phase::Encode, sd.vae_backend);
       runEncoder(
           upstream::blankImage(static_cast<uint32_t>(imageWidth), static_cast<uint32_t>(imageHeight), 3),
           nullptr, params.encodeTiling);
-      const GraphMemory one = measuring.result(encoders);
+      const GraphMemory one = measuring.result();
       result.vaeEncode = upstream::larger(result.vaeEncode, one);
       job.throwIfCancelled();
     }

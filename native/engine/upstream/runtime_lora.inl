@@ -188,46 +188,4 @@ lora::WeightsResult Model::applyRuntime(const lora::WeightsPlan& plan, Job& job)
   });
 }
 
-namespace upstream {
-
-// What the backend has compiled from these weights.
-inline uint64_t compiledBytes(ggml_backend_t backend, const std::map<std::string, ggml_tensor*>& weights) {
-  using Bytes = uint64_t (*)(ggml_backend_buffer_t);
-  const auto bytesOf = procedureOf<Bytes>(backend, "ggml_backend_openvino_buffer_bytes");
-  if (bytesOf == nullptr) return 0;
-  std::set<ggml_backend_buffer_t> buffers;
-  for (const auto& [name, weight] : weights)
-    if (weight->buffer != nullptr) buffers.insert(weight->buffer);
-  uint64_t bytes = 0;
-  for (ggml_backend_buffer_t buffer : buffers) bytes += bytesOf(buffer);
-  return bytes;
-}
-
-}  // namespace upstream
-
-lora::WeightsMemory Model::weightsMemory() {
-  lora::WeightsMemory memory = upstream::weightsOf(impl_->sd, impl_->sources, impl_->weights).memory();
-  if (impl_->runtimeLoras) {
-    memory.loraFiles += impl_->runtimeLoras->bytes;
-    for (const auto& [id, file] : impl_->runtimeLoras->files) memory.loraFiles += file->bytes();
-  }
-  StableDiffusionGGML& sd = impl_->sd;
-  std::map<std::string, ggml_tensor*> text;
-  std::map<std::string, ggml_tensor*> diffusion;
-  std::map<std::string, ggml_tensor*> vae;
-  std::map<std::string, ggml_tensor*> control;
-  sd.cond_stage_model->get_param_tensors(text);
-  sd.diffusion_model->get_param_tensors(diffusion);
-  sd.first_stage_model->get_param_tensors(vae, "vae");
-  memory.compiled = {{"textEncoder", upstream::compiledBytes(sd.clip_backend, text)},
-                     {"diffusionModel", upstream::compiledBytes(sd.backend, diffusion)},
-                     {"vae", upstream::compiledBytes(sd.vae_backend, vae)},
-                     {"controlNet", 0}};
-  if (sd.control_net) {  // which alone has such a backend
-    sd.control_net->control_net.get_param_tensors(control);
-    memory.compiled["controlNet"] = upstream::compiledBytes(sd.control_net_backend, control);
-  }
-  return memory;
-}
-
 }  // namespace nd
