@@ -14,6 +14,8 @@ export interface MethodSpec {
   readonly returns: 'value' | RemoteKind;
   /** It changes the object: its last successful call is made again after the object was made again. Default: false. */
   readonly replays?: boolean;
+  /** Answer where the object is not in the process that lives: it is not made again for this. Default: it is. */
+  readonly absent?: unknown;
 }
 
 type Table<T> = Readonly<Record<JobMethods<T>, MethodSpec>>;
@@ -55,7 +57,7 @@ export const methods: {
     readTensor: value,
     weightsMemory: value,
     releaseBackups: value,
-    releaseCompiled: value,
+    releaseCompiled: { returns: 'value', absent: [] },
   },
   upscaler: { upscale: value, measure: value },
 };

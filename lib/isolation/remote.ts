@@ -166,7 +166,7 @@ function startCall(
     engine !== undefined &&
     handle !== undefined &&
     things(params).every((thing) => thing.handleIn(engine) !== undefined);
-  const work = now ? send(engine, handle) : prepare();
+  const work = now ? send(engine, handle) : 'absent' in spec ? Promise.resolve(spec.absent) : prepare();
   // What the job works on is not collected under it.
   const promise = work.finally(() => [facade, params]);
   return {

@@ -2,8 +2,9 @@ export { formatBytes } from './format.js';
 export {
   host,
   MemoryLedger,
+  type GraphBytes,
   type Need,
-  type Relieve,
+  type Relief,
   type Reservation,
   type Shortage,
   sumBytes,

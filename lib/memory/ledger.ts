@@ -31,18 +31,29 @@ export interface LedgerOptions {
   /** Resident bytes of this process. */
   readonly rss: () => number;
   /** Frees what is kept only to be faster. Default: nothing is kept so. */
-  readonly relieve?: Relieve | undefined;
+  readonly relieve?: ((relief: Relief) => Promise<unknown>) | undefined;
   /** Bytes of weights that `relieve` could free. Default: none. */
   readonly spare?: (() => number) | undefined;
-  /** Bytes of compiled graphs that it could free, those of some models not counted. Default: none. */
-  readonly graphs?: ((except: ReadonlySet<object>) => number) | undefined;
+  /** Compiled graphs that are kept. Default: none. */
+  readonly graphs?: GraphBytes | undefined;
 }
 
-/**
- * Frees one thing after the other until `enough` holds or nothing is left; `freed` is told of bytes that were not kept
- * in the ledger's name.
- */
-export type Relieve = (enough: () => boolean, freed: (bytes: number) => void) => Promise<unknown>;
+export interface GraphBytes {
+  /** That `relieve` could free now. @param except owners whose graphs are not counted. */
+  idle(except?: ReadonlySet<object>): number;
+  /** Those of models that work as well. */
+  all(): number;
+}
+
+/** What somebody wants who frees one thing after the other. */
+export interface Relief {
+  /** Nothing more is wanted. */
+  enough(): boolean;
+  /** False: so many bytes will not do either, and nothing that is worth something should go for it. */
+  wouldDo(bytes: number): boolean;
+  /** Is told of bytes that were free before anybody gave back a reservation or weights. */
+  freed(bytes: number): void;
+}
 
 /** What stands in the way of a need: on which device, how much there is. */
 export interface Shortage {
@@ -55,9 +66,14 @@ export interface Shortage {
 
 interface Waiter {
   readonly need: Need;
-  readonly grant: (reservation: Reservation) => void;
-  readonly refuse: (shortage: Shortage) => void;
+  readonly settle: (outcome: Reservation | Shortage) => void;
+  /** What could go for it has gone. */
+  relieved: boolean;
 }
+
+/** Compiled graphs were measured or estimated, and may be smaller or larger than they say. */
+const graphError = 1.25;
+const noGraphs: GraphBytes = { idle: () => 0, all: () => 0 };
 
 /**
  * Memory of one runtime. Every load and every job takes its whole need before it begins, so no two of them can count
@@ -78,11 +94,12 @@ export class MemoryLedger {
   readonly #waiting: Waiter[] = [];
   readonly #relieve: LedgerOptions['relieve'];
   readonly #spare: () => number;
-  readonly #graphs: NonNullable<LedgerOptions['graphs']>;
+  readonly #graphs: GraphBytes;
+  #relieving = false;
   #weights = 0;
   #residue = 0;
 
-  constructor({ limit, available, rss, relieve, spare = () => 0, graphs = () => 0 }: LedgerOptions) {
+  constructor({ limit, available, rss, relieve, spare = () => 0, graphs = noGraphs }: LedgerOptions) {
     this.limit = limit;
     this.#relieve = relieve;
     this.#spare = spare;
@@ -116,54 +133,32 @@ export class MemoryLedger {
     return this.#spare();
   }
 
-  /** Those of them that are compiled graphs. @param except models whose graphs are not counted, by their graphs. */
-  graphs(except: ReadonlySet<object> = new Set()): number {
-    return this.#graphs(except);
+  /** Those of compiled graphs. @param except owners whose graphs are not counted. */
+  graphs(except?: ReadonlySet<object>): number {
+    return this.#graphs.idle(except);
   }
 
   /**
    * Takes a need, now or when others have ended.
-   * @param own frees what the asker itself keeps, before others are asked to.
    * @returns the reservation, or the shortage that nothing which runs can mend.
    * @throws the signal's reason.
    */
-  async reserve(need: Need, signal?: AbortSignal, own?: Relieve): Promise<Reservation | Shortage> {
+  async reserve(need: Need, signal?: AbortSignal): Promise<Reservation | Shortage> {
     signal?.throwIfAborted();
-    const fits = (): boolean => this.shortage(need) === undefined;
-    for (;;) {
-      for (const relieve of [own, this.#relieve]) {
-        if (relieve === undefined || fits()) continue;
-        await relieve(fits, this.#freed);
-        signal?.throwIfAborted();
-      }
-      const fitted = fits();
-      const outcome = await this.#enter(need, signal);
-      // Who ran meanwhile may have left what can be freed.
-      if ('release' in outcome || !fitted) return outcome;
-    }
-  }
-
-  /** Bytes that were resident, and of nobody's reservation, are free. */
-  readonly #freed = (bytes: number): void => {
-    this.#residue = Math.max(0, this.#residue - bytes);
-  };
-
-  async #enter(need: Need, signal: AbortSignal | undefined): Promise<Reservation | Shortage> {
-    if (this.#waiting.length === 0) {
-      const outcome = this.#decide(need);
-      if (outcome !== undefined) return outcome;
-    }
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         const index = this.#waiting.indexOf(waiter);
         if (index >= 0) this.#waiting.splice(index, 1);
         signal?.removeEventListener('abort', onAbort);
       };
-      const settle = (outcome: Reservation | Shortage): void => {
-        leave();
-        resolve(outcome);
+      const waiter: Waiter = {
+        need,
+        relieved: this.#relieve === undefined,
+        settle: (outcome) => {
+          leave();
+          resolve(outcome);
+        },
       };
-      const waiter: Waiter = { need, grant: settle, refuse: settle };
       const onAbort = (): void => {
         leave();
         reject(signal?.reason);
@@ -171,6 +166,7 @@ export class MemoryLedger {
       };
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiting.push(waiter);
+      this.#next();
     });
   }
 
@@ -180,11 +176,24 @@ export class MemoryLedger {
    */
   async takeNow(need: Need): Promise<Reservation | Shortage> {
     // Of a device, what others have taken may be in use already, and then the system has counted it.
-    const missing = (): Shortage | undefined =>
-      this.#beyondLimit(need, this.#underLimit() - this.#reserved()) ?? this.#beyondDevices(need, 0);
-    if (missing() !== undefined && this.#relieve !== undefined)
-      await this.#relieve(() => missing() === undefined, this.#freed);
+    const missing = (relief = 0): Shortage | undefined =>
+      this.#beyondLimit(need, this.#underLimit() + relief - this.#reserved()) ?? this.#beyondDevices(need, relief);
+    if (missing() !== undefined) await this.#free(missing, () => missing() === undefined);
     return missing() ?? this.#take(need);
+  }
+
+  async #free(missing: (relief?: number) => Shortage | undefined, enough: () => boolean): Promise<void> {
+    let resident = this.#rss();
+    await this.#relieve?.({
+      enough,
+      wouldDo: (bytes) => missing(bytes * graphError) === undefined,
+      freed: (bytes) => {
+        // As far as it was resident, and has left.
+        const now = this.#rss();
+        this.#residue = Math.max(0, this.#residue - Math.min(bytes, Math.max(0, resident - now)));
+        resident = now;
+      },
+    });
   }
 
   #beyondLimit(need: Need, underLimit: number): Shortage | undefined {
@@ -246,14 +255,44 @@ export class MemoryLedger {
     return reservation;
   }
 
+  /** Serves those who wait, in order; while something is freed for the first of them, nobody passes it. */
   #next(): void {
-    for (;;) {
+    while (!this.#relieving) {
       const [first] = this.#waiting;
       if (first === undefined) return;
       const outcome = this.#decide(first.need);
       if (outcome === undefined) return;
-      if ('release' in outcome) first.grant(outcome);
-      else first.refuse(outcome);
+      if ('release' in outcome || (first.relieved && !this.#canWait(first.need))) first.settle(outcome);
+      else if (!first.relieved) void this.#relieveFor(first);
+      else {
+        // Asked again when something that runs has ended.
+        first.relieved = this.#relieve === undefined;
+        return;
+      }
+    }
+  }
+
+  /** Graphs of models that work now can go when they have done so. */
+  #canWait(need: Need): boolean {
+    return this.#running.size > 0 && this.shortage(need, this.#graphs.all()) === undefined;
+  }
+
+  async #relieveFor(waiter: Waiter): Promise<void> {
+    const { need } = waiter;
+    this.#relieving = true;
+    waiter.relieved = true;
+    const fits = (): boolean => this.shortage(need) === undefined;
+    try {
+      const gone = (): boolean => !this.#waiting.includes(waiter);
+      await this.#free(
+        (relief) => this.shortage(need, relief),
+        () => gone() || fits(),
+      );
+    } catch {
+      // Nothing was freed, and it is decided on what there is.
+    } finally {
+      this.#relieving = false;
+      this.#next();
     }
   }
 

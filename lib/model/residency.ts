@@ -14,14 +14,28 @@ export interface Tenant {
   drop(): Promise<void>;
 }
 
-/** Compiled graphs of a model, which can go while no job works with it, whoever holds the model. */
+/**
+ * Compiled graphs of a model, which can go while no job works with it, whoever holds the model, and those that a job
+ * which works with it does without, while that waits for memory.
+ */
 export interface TenantGraphs {
   /** By which others know whose they are. */
   readonly owner: object;
-  /** Those that can go now; 0 while a job works with the model. */
+  /** Of all. */
   readonly bytes: number;
-  /** Lets go of the least recently used one. Gives the bytes that it freed; 0: there is nothing to free now. */
+  /** Of those that can go now. */
+  readonly idle: number;
+  /** Lets go of the least recently used one that can. Gives the bytes that it freed; 0: there is nothing to free now. */
   letGo(): Promise<number>;
+}
+
+/** What somebody wants for whom room is made. */
+export interface RoomWanted {
+  readonly enough: () => boolean;
+  /** False: so many bytes will not do either. Default: they do. */
+  readonly wouldDo?: (bytes: number) => boolean;
+  /** Is told of the bytes of compiled graphs. */
+  readonly freed?: (bytes: number) => void;
 }
 
 /**
@@ -57,11 +71,13 @@ export class Residency {
     return this.spare.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** Bytes of compiled graphs that can go now. @param except owners whose graphs are not counted. */
-  graphBytes(except: ReadonlySet<object> = new Set()): number {
-    const all = [...this.#tenants].flatMap(({ graphs }) => graphs ?? []);
-    return all.reduce((sum, { owner, bytes }) => sum + (except.has(owner) ? 0 : bytes), 0);
-  }
+  /** Of compiled graphs. */
+  readonly graphs = {
+    /** Bytes of those that can go now. @param except owners whose graphs are not counted. */
+    idle: (except: ReadonlySet<object> = new Set()): number =>
+      this.#graphs.reduce((sum, { owner, idle }) => sum + (except.has(owner) ? 0 : idle), 0),
+    all: (): number => this.#graphs.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
 
   /** @returns what stops listening. */
   listen(listener: (tenant: Tenant, reason: string, ms: number) => void): () => void {
@@ -70,17 +86,18 @@ export class Residency {
   }
 
   /**
-   * Frees one thing after the other until `enough`.
-   * @param freed is told of the bytes of compiled graphs.
+   * Frees one thing after the other until there is enough: what is kept beside weights always, the rest only where that
+   * will do.
    * @returns false: nothing is left to free.
    */
-  async makeRoom(enough: () => boolean, reason: string, freed?: (bytes: number) => void): Promise<boolean> {
+  async makeRoom({ enough, wouldDo = () => true, freed }: RoomWanted, reason: string): Promise<boolean> {
     for (const tenant of this.spare) {
       if (enough()) return true;
       await tenant.trim();
     }
-    for (const { graphs } of [...this.#tenants]) {
-      while (graphs !== undefined && graphs.bytes > 0 && !enough()) {
+    if (!enough() && !wouldDo(this.spareBytes + this.graphs.idle())) return false;
+    for (const graphs of this.#graphs) {
+      while (!enough()) {
         const bytes = await graphs.letGo();
         if (bytes === 0) break;
         freed?.(bytes);
@@ -94,5 +111,9 @@ export class Residency {
       for (const listener of this.#listeners) listener(tenant, reason, performance.now() - started);
     }
     return enough();
+  }
+
+  get #graphs(): readonly TenantGraphs[] {
+    return [...this.#tenants].flatMap(({ graphs }) => graphs ?? []);
   }
 }

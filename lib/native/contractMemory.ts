@@ -24,6 +24,8 @@ export interface NativeMeasureParams extends NativeSize {
   readonly imageGuidance: boolean;
   /** The ControlNet runs. */
   readonly control: boolean;
+  /** Its strength, which is a part of the graphs. */
+  readonly controlStrength: number;
   readonly references: readonly NativeSize[];
   /** As in {@link NativeSampleParams}. */
   readonly preview: string;

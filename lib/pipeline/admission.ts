@@ -1,9 +1,11 @@
-import { formatBytes, type MemoryLedger, type Reservation, type Shortage } from '../memory/index.js';
+import { formatBytes, type MemoryLedger, type Reservation, type Shortage, sumBytes } from '../memory/index.js';
 import type { JobScope, NativeModel, NativeTiling } from '../native/index.js';
 import type { HiresWarning, PromptWarning } from './events.js';
+import type { WeightsState } from '../weights/index.js';
 import type { ModelFacts } from './facts.js';
 import { type JobShape, type MeasureCache, type Tilings, untiled } from './measure.js';
 import { jobNeed, type JobNeed } from './needs.js';
+import type { Presence } from './prompts.js';
 import { largestThatFits, tileChoices } from './tiles.js';
 
 /** Memory of one model: the runtime's ledger, and what was measured. */
@@ -27,19 +29,22 @@ export interface Admitter {
   readonly native: NativeModel;
   readonly facts: ModelFacts;
   readonly memory: ModelMemory;
+  readonly presence?: Pick<Presence, 'offer'> | undefined;
+  /** LoRAs that are added at run time are a part of the graphs. Default: none are. */
+  readonly weights?: Pick<WeightsState, 'runtimeKey'> | undefined;
 }
 
 export type TilingChoice = NativeTiling | 'auto';
 
 /** Sizes of a shape with a tiling. */
 export async function measureNeed(
-  { native, facts, memory }: Admitter,
+  { native, facts, memory, weights }: Admitter,
   scope: JobScope,
   shape: JobShape,
   tilings: Tilings,
 ): Promise<JobNeed> {
   const { cache } = memory;
-  const measured = await cache.measure(native, scope, shape, tilings);
+  const measured = await cache.measure(native, scope, shape, tilings, weights?.runtimeKey);
   return jobNeed(shape, tilings, measured, facts, cache.graphs.signatures);
 }
 
@@ -57,25 +62,33 @@ export async function chooseTilings(
 ): Promise<Tilings> {
   if (choice !== 'auto') return { encode: choice, decode: choice };
   const { ledger } = admitter.memory;
-  const fits = async (part: JobShape, tilings: Tilings): Promise<boolean> =>
-    ledger.shortage((await measureNeed(admitter, scope, part, tilings)).byDevice, relief) === undefined;
+  const fits = async (part: JobShape, tilings: Tilings, bytes = relief): Promise<boolean> =>
+    ledger.shortage((await measureNeed(admitter, scope, part, tilings)).byDevice, bytes) === undefined;
   const whole: Tilings = { encode: untiled, decode: untiled };
   if (await fits(shape, whole)) return whole;
   const { scaleFactor } = admitter.facts;
   const plain: JobShape = { ...shape, prompts: [], encode: [], decode: false, enlarge: null };
-  const search = async (stage: JobShape, sizes: readonly { readonly width: number; readonly height: number }[]) => {
-    if (sizes.length === 0 || (await fits(stage, whole))) return untiled;
+  const search = async (
+    stage: JobShape,
+    sizes: readonly { readonly width: number; readonly height: number }[],
+    before?: JobShape,
+  ) => {
+    if (sizes.length === 0) return untiled;
+    // What the stages before have compiled is still there.
+    const there = before === undefined ? 0 : sumBytes((await measureNeed(admitter, scope, before, whole)).compiles);
+    const has = (tiling: NativeTiling) => fits(stage, { encode: tiling, decode: tiling }, relief - there);
+    if (await has(untiled)) return untiled;
     const width = Math.max(...sizes.map((size) => size.width));
     const height = Math.max(...sizes.map((size) => size.height));
     const choices = tileChoices(width, height, scaleFactor);
-    const found = await largestThatFits(choices, (tiling) => fits(stage, { encode: tiling, decode: tiling }));
-    return found ?? choices.at(-1) ?? untiled;
+    return (await largestThatFits(choices, has)) ?? choices.at(-1) ?? untiled;
   };
   const looks = shape.preview === 'vae' || shape.preview === 'tae';
   const decoding = { ...plain, decode: shape.decode, ...(looks ? { prompts: shape.prompts } : {}) };
+  const sampling = { ...shape, encode: [], decode: false, enlarge: null };
   return {
     encode: await search({ ...plain, encode: shape.encode }, shape.encode),
-    decode: await search(decoding, shape.decode || looks ? [shape] : []),
+    decode: await search(decoding, shape.decode || looks ? [shape] : [], looks ? undefined : sampling),
   };
 }
 

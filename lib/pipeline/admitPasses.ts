@@ -1,3 +1,4 @@
+import type { Need, Reservation, Shortage } from '../memory/index.js';
 import type { JobScope } from '../native/index.js';
 import {
   type Admitter,
@@ -10,7 +11,7 @@ import {
 import type { TilingChoice } from './admission.js';
 import type { JobShape, Tilings } from './measure.js';
 import { untiled } from './measure.js';
-import { graphRelief, refreshGraphs, relieveOwn } from './graphRelief.js';
+import { askedBy, askedOf, offerGraphs, refreshGraphs } from './graphRelief.js';
 import type { JobNeed } from './needs.js';
 import { refusal } from './refusal.js';
 
@@ -18,6 +19,8 @@ import { refusal } from './refusal.js';
 export interface PassPart {
   readonly admitter: Admitter;
   readonly shape: JobShape;
+  /** False: only its size counts, the model does nothing and somebody else may work with it. Default: true. */
+  readonly works?: boolean | undefined;
 }
 
 /** Memory of passes that run one after the other. */
@@ -49,25 +52,41 @@ export async function admitPasses(
   const [one] = given;
   if (one === undefined) throw new Error('No pass to let in');
   const { ledger } = one.admitter.memory;
-  await refreshGraphs(given, scope);
-  const relief = ledger.spareWeights + (await graphRelief(given, one.admitter, scope));
-  const measured: Measured[][] = [];
-  for (const parts of passes) {
-    const done: Measured[] = [];
-    for (const part of parts) {
-      const tilings = await chooseTilings(part.admitter, scope, part.shape, choice, relief);
-      done.push({ ...part, tilings, need: await measureNeed(part.admitter, scope, part.shape, tilings) });
+  const asked = await askedBy(given, scope, choice);
+  await refreshGraphs(asked.keys(), scope);
+  const measure = async (relief: number): Promise<Measured[][]> => {
+    const measured: Measured[][] = [];
+    for (const parts of passes) {
+      const done: Measured[] = [];
+      for (const part of parts) {
+        const tilings = await chooseTilings(part.admitter, scope, part.shape, choice, relief);
+        done.push({ ...part, tilings, need: await measureNeed(part.admitter, scope, part.shape, tilings) });
+      }
+      measured.push(done);
     }
-    measured.push(done);
+    return measured;
+  };
+  const reserve = async (measured: readonly Measured[]): Promise<Reservation | Shortage> => {
+    const withdraw = offerGraphs(askedOf(measured));
+    try {
+      return await ledger.reserve(largestNeed(measured), scope.signal);
+    } finally {
+      withdraw();
+    }
+  };
+  const withdraw = offerGraphs(asked);
+  let measured = await measure(ledger.spare).finally(withdraw);
+  let outcome = await reserve(measured.flat());
+  if (!isReservation(outcome) && choice === 'auto') {
+    // What was counted on was less than it said.
+    measured = await measure(0);
+    outcome = await reserve(measured.flat());
   }
   const all = measured.flat();
-  const byDevice = new Map<string, number>();
-  for (const { need } of all)
-    for (const [device, bytes] of need.byDevice) byDevice.set(device, Math.max(byDevice.get(device) ?? 0, bytes));
-  const largest = all.reduce((most, part) => (part.need.peak > most.need.peak ? part : most));
-  const outcome = await ledger.reserve(byDevice, scope.signal, relieveOwn(given, scope));
   if (!isReservation(outcome)) {
-    const { admitter, shape, tilings, need } = largest;
+    const { admitter, shape, tilings, need } = all.reduce((most, part) =>
+      part.need.peak > most.need.peak ? part : most,
+    );
     throw await refusal(admitter, scope, shape, tilings, need, outcome);
   }
   const tiled = choice === 'auto' ? all.filter(({ tilings }) => tilings.encode.enabled || tilings.decode.enabled) : [];
@@ -81,4 +100,12 @@ export async function admitPasses(
     warnings: tiled.map(({ tilings, need }) => tiledWarning(tilings, need)),
     release: outcome.release,
   };
+}
+
+/** The most that one of them takes, of each device. */
+function largestNeed(parts: readonly Measured[]): Need {
+  const most = new Map<string, number>();
+  for (const { need } of parts)
+    for (const [device, bytes] of need.byDevice) most.set(device, Math.max(most.get(device) ?? 0, bytes));
+  return most;
 }

@@ -1,6 +1,7 @@
 import type { JobScope } from '../native/index.js';
 import type { Admitter, TiledWarning, TilingChoice } from './admission.js';
 import { admitPasses } from './admitPasses.js';
+import { refreshGraphs } from './graphRelief.js';
 import { type JobShape, type Tilings, untiled } from './measure.js';
 
 export interface Admission {
@@ -21,7 +22,10 @@ export async function admitted<T>(
   const { tilings, release, ...admission } = await admitPasses([[{ admitter, shape }]], scope, choice);
   try {
     scope.check();
-    return await work({ ...admission, tilings: tilings[0] ?? { encode: untiled, decode: untiled } });
+    const result = await work({ ...admission, tilings: tilings[0] ?? { encode: untiled, decode: untiled } });
+    // Nobody else is told of what it has compiled.
+    await refreshGraphs([admitter], scope);
+    return result;
   } finally {
     void scope.idle().then(release);
   }

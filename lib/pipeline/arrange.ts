@@ -51,7 +51,7 @@ async function fits(job: Drafted, groups: readonly PassGroup[], scope: JobScope)
 
 async function graphsOf(job: Drafted, group: PassGroup, scope: JobScope): Promise<number> {
   const parts = (await groupParts(job, group, scope)).flat();
-  const relief = await reliefOf({ weights: group.weights, first: job.models.first, parts }, scope);
+  const relief = await reliefOf({ weights: group.weights, first: job.models.first, parts }, scope, job.tiling);
   let most = 0;
   for (const { admitter, shape } of parts) {
     const tilings = await chooseTilings(admitter, scope, shape, job.tiling, relief);

@@ -1,4 +1,7 @@
-import type { NativeKeptGraph } from '../native/index.js';
+import type { NativeGraphToCompile, NativeKeptGraph } from '../native/index.js';
+
+/** With the weights of the model as they are constants, and with such that change. */
+const variants = 2;
 
 /**
  * Graphs that the backend keeps compiled of one model: those that it has told of, and those that it listed when it was
@@ -7,14 +10,21 @@ import type { NativeKeptGraph } from '../native/index.js';
 export class CompiledGraphs {
   /** Most recently used first. */
   #kept: readonly NativeKeptGraph[] = [];
+  /** That jobs were measured with. */
+  readonly #measured = new Set<number>();
 
   /** Of all. */
   get bytes(): number {
-    return this.beside(new Set());
+    return this.#kept.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   get signatures(): ReadonlySet<number> {
     return new Set(this.#kept.map(({ signature }) => signature));
+  }
+
+  /** A job was measured that asks for these. */
+  measured(graphs: readonly NativeGraphToCompile[]): void {
+    for (const { signature } of graphs) this.#measured.add(signature);
   }
 
   /** One was compiled. */
@@ -27,15 +37,22 @@ export class CompiledGraphs {
     this.#kept = kept;
   }
 
-  /** Of those with these signatures, for each the one that was used last. */
+  /**
+   * Graphs that a job which asks for these signatures may use: of each the last two, and all that no measurement has
+   * foreseen, as those of LoRAs at run time. What was read ahead and not asked for is none of them.
+   */
   usedBy(signatures: ReadonlySet<number>): ReadonlySet<number> {
-    const used = new Map<number, number>();
-    for (const { graph, signature } of this.#kept)
-      if (signatures.has(signature) && !used.has(signature)) used.set(signature, graph);
-    return new Set(used.values());
+    const counts = new Map<number, number>();
+    const used = this.#kept.filter(({ graph, signature }) => {
+      if (!this.#measured.has(signature)) return graph !== 0;
+      const count = (counts.get(signature) ?? 0) + 1;
+      counts.set(signature, count);
+      return signatures.has(signature) && count <= variants;
+    });
+    return new Set(used.map(({ graph }) => graph));
   }
 
-  /** Bytes that a job with these signatures does without. */
+  /** Bytes that such a job does without. */
   beside(signatures: ReadonlySet<number>): number {
     const used = this.usedBy(signatures);
     return this.#kept.reduce((sum, { graph, bytes }) => sum + (used.has(graph) ? 0 : bytes), 0);

@@ -4,6 +4,7 @@ import { admitPasses, type PassesAdmission } from './admitPasses.js';
 import { foreseeGroups } from './arrange.js';
 import type { Drafted } from './draft.js';
 import type { GenerateListeners } from './generate.js';
+import { askedBy, offerGraphs } from './graphRelief.js';
 import { type PassGroup, presencesOf } from './groups.js';
 import { notify } from './listeners.js';
 import { modelsOf } from './models.js';
@@ -98,7 +99,9 @@ export function enterPasses(
     const started = performance.now();
     const reasonOf = (presence: Presence): string =>
       presence === models.upscaler?.presence ? 'The hires pass begins with it.' : loadReason(pass);
-    await loadWeights(scope, tracker, wanted, reasonOf, listeners);
+    const parts = (await groupParts(job, group, scope)).flat();
+    const withdraw = offerGraphs(await askedBy(parts, scope, job.tiling));
+    await loadWeights(scope, tracker, wanted, reasonOf, listeners).finally(withdraw);
     current = group;
     if (group.enlarges !== null) return;
     const { diffusionModel } = modelsOf(pass, models);

@@ -57,7 +57,7 @@ export async function estimateRequest(model: PipelineModel, request: unknown): P
   const needs: PassNeed[] = [];
   for (const group of await arrangePasses(drafted, scope)) {
     const parts = (await groupParts(drafted, group, scope)).flat();
-    const relief = await reliefOf({ weights: group.weights, first: models.first, parts }, scope);
+    const relief = await reliefOf({ weights: group.weights, first: models.first, parts }, scope, tiling);
     const weights = bytesOf(group.weights);
     for (const { admitter, shape } of parts) {
       const tilings = await chooseTilings(admitter, scope, shape, tiling, relief);

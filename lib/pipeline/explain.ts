@@ -133,7 +133,7 @@ async function memoryOf(
 ): Promise<Pick<PlannedPass, 'memory' | 'compiles'>> {
   const { models, tiling } = drafted;
   const parts = await passParts(drafted, group, index, scope);
-  const relief = await reliefOf({ weights: group.weights, first: models.first, parts }, scope);
+  const relief = await reliefOf({ weights: group.weights, first: models.first, parts }, scope, tiling);
   let memory = 0;
   const compiles: PlannedCompilation[] = [];
   for (const { admitter, shape } of parts) {

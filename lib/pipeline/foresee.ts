@@ -50,10 +50,10 @@ export async function lacking(
   scope: JobScope,
   choice: TilingChoice,
 ): Promise<Lack | undefined> {
-  const leaving = leavingBytes(weights, first) + (await graphRelief(parts, first, scope));
+  const leaving = leavingBytes(weights, first) + (await graphRelief(parts, first, scope, choice));
   for (const presence of presencesOf(weights)) await presence.admits(leaving, scope.signal);
   scope.check();
-  const relief = await reliefOf({ weights, first, parts }, scope);
+  const relief = await reliefOf({ weights, first, parts }, scope, choice);
   for (const part of parts) {
     const { admitter, shape } = part;
     const tilings = await chooseTilings(admitter, scope, shape, choice, relief);
@@ -65,8 +65,12 @@ export async function lacking(
 }
 
 /** Bytes that a pass can have beside those that are free now: what leaves for it, less what is read for it. */
-export async function reliefOf({ weights, first, parts }: Omit<LaterPass, 'what'>, scope: JobScope): Promise<number> {
-  const graphs = await graphRelief(parts, first, scope);
+export async function reliefOf(
+  { weights, first, parts }: Omit<LaterPass, 'what'>,
+  scope: JobScope,
+  choice: TilingChoice,
+): Promise<number> {
+  const graphs = await graphRelief(parts, first, scope, choice);
   return leavingBytes(weights, first) + graphs - comingBytes(weights);
 }
 

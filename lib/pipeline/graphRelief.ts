@@ -1,68 +1,84 @@
-import type { Relieve } from '../memory/index.js';
 import type { JobScope, NativeJob } from '../native/index.js';
-import { type Admitter, measureNeed } from './admission.js';
+import { type Admitter, measureNeed, type TilingChoice } from './admission.js';
 import type { PassPart } from './admitPasses.js';
 import { untiled } from './measure.js';
+import type { JobNeed } from './needs.js';
 
 type Run = <T>(start: () => NativeJob<T>) => Promise<T>;
-type Owner = Pick<Admitter, 'native' | 'memory'>;
+/** Whose compiled graphs they are. */
+export type GraphOwner = Pick<Admitter, 'native' | 'memory'>;
 /** Signatures of the graphs that parts of a job ask for, by model. */
-type Asked = ReadonlyMap<Owner, ReadonlySet<number>>;
+export type Asked = ReadonlyMap<Admitter, ReadonlySet<number>>;
 
-/** Of the networks as they are without tiles; those of tiles are few and small. */
-async function askedBy(parts: readonly PassPart[], scope: JobScope): Promise<Asked> {
-  const asked = new Map<Owner, Set<number>>();
-  for (const { admitter, shape } of parts) {
-    const { signatures } = await measureNeed(admitter, scope, shape, { encode: untiled, decode: untiled });
-    asked.set(admitter, new Set([...(asked.get(admitter) ?? []), ...signatures]));
-  }
+/** Puts together what parts ask for. */
+export function askedOf(parts: readonly (PassPart & { readonly need: Pick<JobNeed, 'signatures'> })[]): Asked {
+  const asked = new Map<Admitter, ReadonlySet<number>>();
+  for (const { admitter, need, works = true } of parts)
+    if (works) asked.set(admitter, new Set([...(asked.get(admitter) ?? []), ...need.signatures]));
   return asked;
 }
 
-/** Bytes of compiled graphs that can go for parts of a job: those that they do without. */
-export async function graphRelief(
-  parts: readonly PassPart[],
-  { memory: { ledger } }: Pick<Admitter, 'memory'>,
-  scope: JobScope,
-): Promise<number> {
-  const asked = await askedBy(parts, scope);
-  let bytes = ledger.graphs(new Set([...asked.keys()].map(({ memory }) => memory.cache.graphs)));
-  for (const [{ memory }, signatures] of asked) bytes += memory.cache.graphs.beside(signatures);
-  return bytes;
-}
-
-/** Asks the backend what it keeps of the job's models, with which nobody else works meanwhile. */
-export async function refreshGraphs(parts: readonly PassPart[], scope: JobScope): Promise<void> {
-  for (const { native, memory } of (await askedBy(parts, scope)).keys())
-    if (memory.cache.compiles) await refresh({ native, memory }, (start) => scope.run(start));
-}
-
-/** Lets go of graphs that the job's own models keep and these parts do without. */
-export function relieveOwn(parts: readonly PassPart[], scope: JobScope): Relieve {
-  return async (enough, freed) => {
-    for (const [{ native, memory }, signatures] of await askedBy(parts, scope)) {
-      const used = memory.cache.graphs.usedBy(signatures);
-      while (memory.cache.compiles && !enough()) {
-        const bytes = await letGo({ native, memory }, (start) => scope.run(start), used);
-        if (bytes === 0) break;
-        freed(bytes);
-      }
-    }
-  };
+/** What parts ask for, with `auto` where the VAE works on whole pictures. */
+export async function askedBy(parts: readonly PassPart[], scope: JobScope, choice: TilingChoice): Promise<Asked> {
+  const tiling = choice === 'auto' ? untiled : choice;
+  const measured = [];
+  for (const part of parts) {
+    const { admitter, shape } = part;
+    measured.push({ ...part, need: await measureNeed(admitter, scope, shape, { encode: tiling, decode: tiling }) });
+  }
+  return askedOf(measured);
 }
 
 /**
- * Lets go of the least recently used graph of a model that nobody else works with, but for those to keep.
+ * Bytes of compiled graphs that can go for a pass which is not there yet: those that it does without, its job's first
+ * model's among them, whoever has its turn now.
+ */
+export async function graphRelief(
+  parts: readonly PassPart[],
+  first: Pick<Admitter, 'memory'>,
+  scope: JobScope,
+  choice: TilingChoice,
+): Promise<number> {
+  const known = await askedBy(parts, scope, choice);
+  const asked = new Map([...known].map(([{ memory }, own]) => [memory.cache.graphs, own]));
+  const { ledger, cache } = first.memory;
+  if (!asked.has(cache.graphs)) asked.set(cache.graphs, new Set());
+  let bytes = ledger.graphs(new Set(asked.keys()));
+  for (const [graphs, own] of asked) bytes += own.size === 0 ? graphs.bytes : graphs.beside(own);
+  return bytes;
+}
+
+/**
+ * Lets what the job's models keep and it does without go for whoever needs memory: the job itself, which has their turns
+ * and waits for memory until the result is called.
+ */
+export function offerGraphs(asked: Asked): () => void {
+  const withdraw = [...asked].map(([{ presence }, signatures]) => presence?.offer(signatures));
+  return () => {
+    for (const one of withdraw) one?.();
+  };
+}
+
+/** Asks the backend what it keeps of models, with which nobody else works meanwhile. */
+export async function refreshGraphs(owners: Iterable<GraphOwner>, scope: JobScope): Promise<void> {
+  for (const owner of owners) if (owner.memory.cache.compiles) await refresh(owner, (start) => scope.run(start));
+}
+
+/**
+ * Lets go of the least recently used graph that no job asks for.
+ * @param asked signatures of those that stay.
  * @returns bytes that it freed; 0: nothing can go.
  */
-export async function letGo({ native, memory }: Owner, run: Run, keep: ReadonlySet<number>): Promise<number> {
-  const { graphs } = memory.cache;
-  await refresh({ native, memory }, run);
+export async function letGoOf(owner: GraphOwner, run: Run, asked: ReadonlySet<number>): Promise<number> {
+  const { graphs } = owner.memory.cache;
+  await refresh(owner, run);
   const before = graphs.bytes;
-  graphs.set(await run(() => native.releaseCompiled({ bytes: 1, keep: [...keep] })));
+  if (before === 0) return 0;
+  const keep = asked.size === 0 ? [] : [...graphs.usedBy(asked)];
+  graphs.set(await run(() => owner.native.releaseCompiled({ bytes: 1, keep })));
   return Math.max(0, before - graphs.bytes);
 }
 
-async function refresh({ native, memory }: Owner, run: Run): Promise<void> {
+async function refresh({ native, memory }: GraphOwner, run: Run): Promise<void> {
   memory.cache.graphs.set(await run(() => native.releaseCompiled({ bytes: 0, keep: [] })));
 }

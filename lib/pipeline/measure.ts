@@ -35,6 +35,7 @@ function emptyParams({ width, height }: NativeSize): Omit<NativeMeasureParams, T
     prompts: [],
     imageGuidance: false,
     control: false,
+    controlStrength: 1,
     references: [],
     preview: 'none',
     encode: [],
@@ -65,8 +66,17 @@ export class MeasureCache {
     return this.#compiles;
   }
 
-  /** Memory of a job from the engine's own graphs; `scope` runs what was not measured before. */
-  async measure(native: NativeModel, scope: JobScope, shape: JobShape, tilings: Tilings): Promise<NativeJobMemory> {
+  /**
+   * Memory of a job from the engine's own graphs; `scope` runs what was not measured before.
+   * @param state of the model beside its weights that changes graphs.
+   */
+  async measure(
+    native: NativeModel,
+    scope: JobScope,
+    shape: JobShape,
+    tilings: Tilings,
+    state = '',
+  ): Promise<NativeJobMemory> {
     const { prompts, imageGuidance, control, references, preview } = shape;
     const untiledAll = { previewTiling: untiled, encodeTiling: untiled, decodeTiling: untiled };
     const nothing: NativeMeasureParams = { ...emptyParams(shape), ...untiledAll };
@@ -79,7 +89,7 @@ export class MeasureCache {
       ...(shape.encode.length === 0 ? {} : { encoded: encoding }),
       ...(shape.decode ? { decoded: decoding } : {}),
     };
-    const { sampled, encoded, decoded } = await this.#stages(native, scope, nothing, stages);
+    const { sampled, encoded, decoded } = await this.#stages(native, scope, nothing, stages, state);
     return {
       textEncoder: sampled?.textEncoder ?? none,
       diffusion: sampled?.diffusion ?? none,
@@ -95,9 +105,10 @@ export class MeasureCache {
     scope: JobScope,
     nothing: NativeMeasureParams,
     stages: Stages,
+    state: string,
   ): Promise<Partial<Record<StageName, NativeJobMemory>>> {
     const keys = Object.entries(stages).map(
-      ([name, params]) => [name as StageName, keyOf({ ...nothing, ...params })] as const,
+      ([name, params]) => [name as StageName, keyOf({ ...nothing, ...params }, state)] as const,
     );
     const missing = keys.filter(([, key]) => !this.#entries.has(key));
     if (missing.length > 0) {
@@ -105,7 +116,10 @@ export class MeasureCache {
       const measured = await scope.run(() => native.measure(params));
       for (const [, key] of missing) this.#entries.set(key, measured);
       const all: readonly NativeGraphMemory[] = Object.values(measured);
-      this.#compiles ||= all.some(({ compiled = [] }) => compiled.length > 0);
+      for (const { compiled = [] } of all) {
+        this.#compiles ||= compiled.length > 0;
+        this.graphs.measured(compiled);
+      }
     }
     const found = keys.map(([name, key]) => [name, this.#touch(key)] as const);
     for (const oldest of this.#entries.keys()) {
@@ -127,6 +141,6 @@ export class MeasureCache {
 type StageName = 'sampled' | 'encoded' | 'decoded';
 type Stages = Partial<Record<StageName, Partial<NativeMeasureParams>>>;
 
-function keyOf(params: NativeMeasureParams): string {
-  return JSON.stringify(params, (name, value: unknown) => (name === 'data' ? undefined : value));
+function keyOf(params: NativeMeasureParams, state: string): string {
+  return JSON.stringify([params, state], (name, value: unknown) => (name === 'data' ? undefined : value));
 }

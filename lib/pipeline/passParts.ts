@@ -45,5 +45,6 @@ async function enlargeParts({ plan, models }: Drafted, index: number, scope: Job
   if (pass === undefined) return [];
   const own = modelsOf(pass, models);
   const enlarge = await enlargeStage(pass, own, scope);
-  return [{ admitter: own.diffusionModel, shape: { ...emptyShape(pass), inputBytes: startBytes(pass), enlarge } }];
+  const shape = { ...emptyShape(pass), inputBytes: startBytes(pass), enlarge };
+  return [{ admitter: own.diffusionModel, shape, works: false }];
 }

@@ -69,6 +69,11 @@ export interface Presence {
    * @throws DiffusionError `ERR_OUT_OF_MEMORY`.
    */
   admits(relief: number, signal: AbortSignal): Promise<void>;
+  /**
+   * The job that has the model's turn waits for memory: compiled graphs of other signatures can go, until the result is
+   * called.
+   */
+  offer(asked: ReadonlySet<number>): () => void;
   /** Tells of every model that leaves memory, until the result is called. */
   watch(onModel: ((event: ModelEvent) => void) | undefined): () => void;
   /** Reads the weights where they are not there; what is spare makes room where there is none. */

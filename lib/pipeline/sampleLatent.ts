@@ -89,6 +89,7 @@ export async function sampleLatent(model: PipelineModel, given: unknown): Promis
       prompts: uncond ? [placeholder, placeholder] : [placeholder],
       imageGuidance: sampling.imageCfgScale !== sampling.cfgScale,
       control: facts.hasControlNet && inputs.controlImage !== null,
+      controlStrength: sampling.controlStrength,
       references: facts.isDit ? refLatents.map((ref) => ({ width: ref.width, height: ref.height })) : [],
       preview: preview.mode,
       inputBytes: inputBytes([inputs.controlImage]),

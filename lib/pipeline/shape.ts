@@ -20,6 +20,7 @@ export function shapeOf(pass: Pass, { preview }: Plan, inputs: Inputs, facts: Mo
     prompts: [positiveParams(parts), ...(needsUncond(sampling) ? [negativeParams(parts, facts)] : [])],
     imageGuidance: sampling.imageCfgScale !== sampling.cfgScale,
     control: facts.hasControlNet && inputs.controlImage !== null,
+    controlStrength: sampling.controlStrength,
     references: facts.isDit ? refs.map((index) => encode[index] ?? { width, height }) : [],
     preview: previewOf(pass, preview).mode,
     encode: between === null ? encode : [...encode, between],

@@ -11,7 +11,6 @@ import type { NativeModelFiles, NativeModelInfo } from '../native/index.js';
 import {
   ConditioningCache,
   JobQueue,
-  letGo,
   MeasureCache,
   type ModelEvent,
   type ModelFacts,
@@ -22,6 +21,7 @@ import {
 } from '../pipeline/index.js';
 import { type WeightsOptions, WeightsState } from '../weights/index.js';
 import { loraRoom } from './loraRoom.js';
+import { ModelGraphs } from './modelGraphs.js';
 import { ModelTenant, type TenantInit } from './tenant.js';
 
 /** What a model is put together from. */
@@ -77,12 +77,12 @@ export function assemble(init: AssembleInit): Assembled {
     onDrop: () => {
       weights.reset();
       pipeline.compiler?.forget();
-      measures.graphs.set([]);
+      memory.cache.graphs.set([]);
     },
   });
   const { native } = resident;
   const cache = new ConditioningCache(init.cacheBytes);
-  const measures = new MeasureCache();
+  const memory = { ledger, cache: new MeasureCache() };
   const queue = new JobQueue(first.name);
   const weights = new WeightsState({
     ...init.loras,
@@ -100,21 +100,7 @@ export function assemble(init: AssembleInit): Assembled {
       cache.clear();
       if (resident.loaded) await weights.release();
     },
-    graphs: {
-      owner: measures.graphs,
-      get bytes() {
-        return resident.loaded && queue.turn.free ? measures.graphs.bytes : 0;
-      },
-      letGo: async () => {
-        const release = resident.loaded ? queue.turn.tryTake() : undefined;
-        if (release === undefined) return 0;
-        try {
-          return await letGo({ native, memory: { ledger, cache: measures } }, (start) => start().promise, new Set());
-        } finally {
-          release();
-        }
-      },
-    },
+    graphs: new ModelGraphs({ native, memory, turn: queue.turn, loaded: () => resident.loaded }),
     log,
     holders: init.holders,
     admits: init.admits,
@@ -129,7 +115,7 @@ export function assemble(init: AssembleInit): Assembled {
     },
     describe: () => owner.describe(),
     ...{ cache, weights, identity, openUpscaler, presence },
-    memory: { ledger, cache: measures },
+    memory,
     queue,
     ...(log === undefined ? {} : { log }),
     ...(init.files === undefined ? {} : { sources: { files: init.files, stamps: init.stamps } }),

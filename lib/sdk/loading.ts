@@ -107,8 +107,9 @@ export async function loadModel(
   const key = modelKey(request, stamps, options.loraMode);
   const made = (assembled: Assembled): Model => {
     const { shared, seconds, onDispose } = context;
-    const { facts } = assembled.pipeline;
-    const first = { options, files, stamps, device: request.device, bytes: sumBytes(facts.components) };
+    const { facts, memory } = assembled.pipeline;
+    const { graphs } = memory.cache;
+    const first = { options, files, stamps, graphs, device: request.device, bytes: sumBytes(facts.components) };
     const openSecond = secondOpener(seconds, first);
     return new Model({
       ...{ assembled, facts, files, openSecond, onDispose, caption: captionOf(options, resolved) },

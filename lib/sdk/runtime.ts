@@ -106,9 +106,9 @@ export async function openRuntime(
   }
   const residency = new Residency();
   const ledger = new MemoryLedger({
-    relieve: (enough, freed) => residency.makeRoom(enough, 'Another model needs its memory.', freed),
+    relieve: (relief) => residency.makeRoom(relief, 'Another model needs its memory.'),
     spare: () => residency.spareBytes,
-    graphs: (except) => residency.graphBytes(except),
+    graphs: residency.graphs,
     limit: memoryLimit,
     available: (name) => deviceMemory(loaded, name),
     rss: () => (loaded.engine === undefined ? process.memoryUsage.rss() : processRss(loaded.engine.pid)),

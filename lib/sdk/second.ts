@@ -1,7 +1,7 @@
 import { DiffusionError } from '../errors/index.js';
 import { checkModelFiles } from '../model/index.js';
 import type { NativeLoadMemory, NativeLoadOptions, NativeModelFiles } from '../native/index.js';
-import type { OpenedSecond, OpenSecond, PassParts, PipelineModel } from '../pipeline/index.js';
+import type { CompiledGraphs, OpenedSecond, OpenSecond, PassParts, PipelineModel } from '../pipeline/index.js';
 import { type Assembled, assemble } from './assemble.js';
 import { fileStamps } from './identity.js';
 import { captionOf, identityOf, type LoadContext, measurer, reopen, settingsOf, withField } from './loading.js';
@@ -18,6 +18,7 @@ export interface FirstModel {
   readonly device: string;
   /** Of its weights. */
   readonly bytes: number;
+  readonly graphs: CompiledGraphs;
   /** Of its files, from before they were loaded. */
   readonly stamps: ReadonlyMap<string, string>;
 }
@@ -42,7 +43,7 @@ export class SecondModels {
     files: NativeModelFiles,
     stamps: ReadonlyMap<string, string>,
     parts: PassParts,
-    { options, device, bytes }: FirstModel,
+    { options, device, bytes, graphs }: FirstModel,
     signal: AbortSignal | undefined,
   ): Promise<PipelineModel> {
     const stop = signal ?? new AbortController().signal;
@@ -67,7 +68,9 @@ export class SecondModels {
     }
     const { pipeline } = opened;
     // It need not fit beside a first model that lends it nothing, which can make room for it.
-    await pipeline.presence.admits((borrows(parts) ? 0 : bytes) + this.#context.ledger.spare, stop);
+    const { ledger } = this.#context;
+    const spare = ledger.spareWeights + ledger.graphs(new Set([graphs])) + graphs.bytes;
+    await pipeline.presence.admits((borrows(parts) ? 0 : bytes) + spare, stop);
     return pipeline;
   }
 

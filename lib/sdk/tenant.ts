@@ -1,7 +1,8 @@
-import type { Residency, Tenant, TenantGraphs } from '../model/index.js';
+import type { Residency, Tenant } from '../model/index.js';
 import type { JobScope, NativeEvent } from '../native/index.js';
 import type { ModelEvent, Presence } from '../pipeline/index.js';
 import { notify } from '../pipeline/index.js';
+import type { ModelGraphs } from './modelGraphs.js';
 
 /** Weights that can leave memory and come back. */
 export interface Resident {
@@ -17,7 +18,8 @@ export interface TenantInit {
   readonly residency: Residency;
   /** Frees what is kept beside the weights. */
   readonly trim: () => Promise<void>;
-  readonly graphs?: TenantGraphs | undefined;
+  /** What its backend keeps compiled; undefined: nothing. */
+  readonly graphs?: ModelGraphs | undefined;
   readonly log: ((event: ModelEvent) => void) | undefined;
   /** People who hold the model: 1 for one that was loaded by a call, 0 for one of a hires checkpoint. */
   readonly holders: number;
@@ -67,8 +69,12 @@ export class ModelTenant implements Tenant, Presence {
     return this.#holders > 0;
   }
 
-  get graphs(): TenantGraphs | undefined {
+  get graphs(): ModelGraphs | undefined {
     return this.#init.graphs;
+  }
+
+  offer(asked: ReadonlySet<number>): () => void {
+    return this.#init.graphs?.offer(asked) ?? (() => undefined);
   }
 
   get rivals(): readonly ModelTenant[] {

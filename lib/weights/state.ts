@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { DiffusionError } from '../errors/index.js';
 import { fileStamp } from '../model/index.js';
 import type {
@@ -9,6 +8,7 @@ import type {
   NativeTarget,
   NativeWeightsResult,
 } from '../native/index.js';
+import { difference, textEncoderKey } from './changes.js';
 import type { LoraDirectories } from './directories.js';
 import { LoraHolding } from './holding.js';
 import { type LoraFile, openLora } from './loraFile.js';
@@ -17,7 +17,7 @@ import { planSet, type SetPlan } from './plan.js';
 import { type LoraRoom, needOf } from './room.js';
 import { type CheckedLora, resolveLoras } from './spec.js';
 import type { LoraTag } from './tags.js';
-import { type ComponentOf, componentOf, TensorIndex } from './tensorIndex.js';
+import { type ComponentOf, TensorIndex } from './tensorIndex.js';
 import type { LoraBackup, LoraMode, LoraReport, ResolvedLora } from './types.js';
 
 export interface WeightsOptions {
@@ -95,6 +95,11 @@ export class WeightsState {
   /** What the last change did. */
   get report(): LoraReport {
     return this.#report;
+  }
+
+  /** Changes with the LoRAs that are added at run time. Empty: none. */
+  get runtimeKey(): string {
+    return this.#runtimeKey;
   }
 
   /** Changes with the LoRAs of the text encoders; a part of keys of encoded prompts. Empty: none. */
@@ -371,23 +376,6 @@ function chooseMode(
   if (faults !== '')
     return { mode: 'merge', reason: `The weights are quantised, but at run time there is no ${faults}.` };
   return { mode: 'runtime', reason: 'The weights are quantised.' };
-}
-
-function difference(now: ReadonlyMap<string, NativeTarget>, wanted: ReadonlyMap<string, NativeTarget>): NativeTarget[] {
-  const changes = [...wanted.values()].filter(({ tensor, key }) => now.get(tensor)?.key !== key);
-  for (const [tensor, { rows }] of now) {
-    if (!wanted.has(tensor)) changes.push({ tensor, key: '', rows, deltas: [] });
-  }
-  return changes;
-}
-
-function textEncoderKey(targets: ReadonlyMap<string, NativeTarget>): string {
-  const parts = [...targets.values()].filter(({ tensor }) => componentOf(tensor) === 'textEncoder');
-  if (parts.length === 0) return '';
-  const hash = createHash('sha256');
-  for (const { tensor, key } of parts.sort((a, b) => (a.tensor < b.tensor ? -1 : 1)))
-    hash.update(`${tensor}\n${key}\n`);
-  return hash.digest('base64');
 }
 
 function changed(path: string, what: string): DiffusionError {

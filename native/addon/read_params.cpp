@@ -16,6 +16,10 @@ uint64_t readBudget(const Reader& reader) {
   return static_cast<uint64_t>(reader.number("memoryBudget", 0, maxBytes));
 }
 
+float readControlStrength(const Reader& reader) {
+  return static_cast<float>(reader.number("controlStrength", 0, 100));
+}
+
 Tiling readTiling(const Reader& reader) {
   Tiling tiling;
   tiling.enabled = reader.flag("enabled");
@@ -303,7 +307,7 @@ SampleParams readSample(const Napi::Value& value, const ModelInfo& info) {
     }
     params.controlImage = std::move(image);
   }
-  params.controlStrength = static_cast<float>(reader.number("controlStrength", 0, 100));
+  params.controlStrength = readControlStrength(reader);
   params.cacheMode = reader.text("cacheMode");
   params.cacheThreshold = reader.real("cacheThreshold");
   params.cacheStart = reader.real("cacheStart");
@@ -361,6 +365,7 @@ MeasureParams readMeasure(const Napi::Value& value, const ModelInfo& info) {
     params.prompts.push_back(readEncodePrompt(prompts[i]));
   params.imageGuidance = reader.flag("imageGuidance");
   params.control = reader.flag("control");
+  params.controlStrength = readControlStrength(reader);
   params.references = readSizes(reader, "references", info.scaleFactor);
   params.preview = reader.text("preview");
   params.previewTiling = readTiling(reader.object("previewTiling"));

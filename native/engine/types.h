@@ -278,6 +278,7 @@ struct MeasureParams {
       prompts;  // empty: no text encoder, no sampling; the second: without the prompt
   bool imageGuidance = false;
   bool control = false;
+  float controlStrength = 1;
   std::vector<std::pair<int, int>> references;
   std::string preview;
   Tiling previewTiling;

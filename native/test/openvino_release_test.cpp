@@ -33,6 +33,7 @@ std::vector<Kept> release(const Backends& backends, const std::vector<ggml_backe
 
 std::vector<uint64_t> numbers(const std::vector<Kept>& kept) {
   std::vector<uint64_t> result;
+  result.reserve(kept.size());
   for (const Kept& one : kept) result.push_back(one.graph);
   return result;
 }

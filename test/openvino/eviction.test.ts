@@ -77,10 +77,14 @@ it.each(['none', 'process'] as const)(
     // Too much is too much, and is said with what there is; what is kept for that size stays.
     const error = await failure(model.txt2img({ ...last, width: 8 * edge, height: 8 * edge, tiling: false }));
     expect(error.code).toBe('ERR_OUT_OF_MEMORY');
+    expect(await compilesOf(last)).toEqual([]);
+    events.length = 0;
+    await model.txt2img({ ...last, onModel });
+    expect(events).toEqual([]);
   },
 );
 
-it('what a job compiles was estimated before, graph by graph', { timeout: 600_000 }, async () => {
+it('what a job compiles was estimated before, network by network', { timeout: 600_000 }, async () => {
   await using runtime = await createRuntime(options);
   const model = await runtime.loadModel();
   const [size] = sizes as [(typeof sizes)[0]];

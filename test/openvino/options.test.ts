@@ -118,7 +118,11 @@ describe('a ControlNet', () => {
       const openvino = backend === 'openvino' ? { cacheSize: '6GiB' } : undefined;
       await using runtime = await open({ backend, openvino });
       const model = await runtime.loadModel({ ...files, rng: 'cpu' });
-      return only(await draw(model, shapeRequests(mode)));
+      const image = only(await draw(model, shapeRequests(mode)));
+      // Its bytes are where it works.
+      const { byDevice } = await model.memory();
+      expect(Object.keys(byDevice)).toEqual([backend === 'openvino' ? 'OpenVINO' : 'CPU']);
+      return image;
     };
     const plain = await picture('cpu', 'txt2img');
     const wanted = await picture('cpu', 'control');

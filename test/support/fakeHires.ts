@@ -18,6 +18,7 @@ const doubling: UpscalerModel = {
     ...{ name: 'x2', loaded: true, bytes: 0, owned: false, rivals: [] },
     hold: () => () => undefined,
     spare: () => () => undefined,
+    offer: () => () => undefined,
     admits: () => Promise.resolve(),
     watch: () => () => undefined,
     load: () => Promise.resolve(),

@@ -83,7 +83,7 @@ export function decodeParams(): NativeDecodeParams {
 export function measureParams(change: Partial<NativeMeasureParams> = {}): NativeMeasureParams {
   return {
     ...{ width: edge, height: edge, prompts: [promptParams(), { ...promptParams(), prompt: '' }] },
-    ...{ imageGuidance: false, control: false, references: [], preview: 'none' },
+    ...{ imageGuidance: false, control: false, controlStrength: 1, references: [], preview: 'none' },
     ...{ encode: [{ width: edge, height: edge }], decode: true },
     ...{ previewTiling: tiling, encodeTiling: tiling, decodeTiling: tiling },
     ...change,

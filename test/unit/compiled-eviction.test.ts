@@ -1,102 +1,33 @@
 import { describe, expect, it } from 'vitest';
-import type { LoadModelOptions, Model, ModelEvent } from '../../lib/index.js';
-import type { NativeDevice, NativeMeasureParams, NativeSampleParams } from '../../lib/native/index.js';
-import { cpuDevice, type FakeAddon, fakeInfo, until } from '../support/fakeAddon.js';
-import { wholeCheckpoint } from '../support/fakeFiles.js';
-import { fakeRuntime } from '../support/fakeModel.js';
+import type { Model, ModelEvent, Txt2ImgRequest } from '../../lib/index.js';
+import type { NativeMeasureParams } from '../../lib/native/index.js';
+import { until } from '../support/fakeAddon.js';
+import { compiling } from '../support/fakeCompiling.js';
+import { fakeFile, wholeCheckpoint } from '../support/fakeFiles.js';
 import { failure } from '../support/native.js';
 
 const mib = 2 ** 20;
 const square = (edge: number) => ({ prompt: 'x', width: edge, height: edge, steps: 1, seed: 1 });
-const components = fakeInfo.components.map((component) => ({ ...component, device: 'Accel', bytes: 0 }));
-
-interface Sizes {
-  /** Of the compiled graph of one size, and of what a job takes while it runs. */
-  readonly compiled: number;
-  readonly graph: (params: NativeMeasureParams) => number;
-  readonly total: number;
-  /** MiB that decoding takes without and with tiles. */
-  readonly decode?: readonly [whole: number, tiled: number];
-  readonly weights?: number;
-}
-
-/** A device that compiles the diffusion model for every size, and whose memory its graphs fill. All numbers in MiB. */
-async function compiling({ compiled, graph, total, decode = [0, 0], weights = 0 }: Sizes) {
-  const made: { addon?: FakeAddon } = {};
-  let numbers = 0;
-  const kept = (): number => [...(made.addon?.graphs.values() ?? [])].flat().reduce((sum, { bytes }) => sum + bytes, 0);
-  const device: NativeDevice = {
-    ...{ ...cpuDevice, name: 'Accel', type: 'gpu', backend: 'Vulkan' },
-    get memoryFree() {
-      const loaded = (made.addon?.loads.size ?? 0) - (made.addon?.disposedModels.length ?? 0);
-      return total * mib - kept() - 3 * weights * mib * loaded;
-    },
-  };
-  const { fake, runtime } = await fakeRuntime({
-    devices: [cpuDevice, device],
-    runtime: { device: 'Accel' },
-    infoOf: () => ({ components: components.map((component) => ({ ...component, bytes: weights * mib })) }),
-    memory: (params) => ({
-      ...(params.prompts.length > 0
-        ? {
-            diffusion: {
-              ...{ graph: graph(params) * mib, work: 0 },
-              compiled: compiled === 0 ? [] : [{ signature: params.width, bytes: compiled * mib }],
-            },
-          }
-        : {}),
-      ...(params.decode
-        ? { vaeDecode: { graph: (params.decodeTiling.enabled ? decode[1] : decode[0]) * mib, work: 0 } }
-        : {}),
-    }),
-  });
-  made.addon = fake;
-  const known = new Map<number, string>();
-  // As a backend that compiles does: what is kept is not compiled again, and what is used comes first.
-  fake.events = (op, params, model) => {
-    if (op !== 'sample') return [];
-    const width = 8 * ((params as NativeSampleParams).latent.shape[3] ?? 0);
-    const graphs = fake.graphs.get(model) ?? [];
-    const found = graphs.findIndex((entry) => known.get(entry.graph) === `${String(model)} ${String(width)}`);
-    if (found >= 0) {
-      graphs.unshift(...graphs.splice(found, 1));
-      return [];
-    }
-    known.set(++numbers, `${String(model)} ${String(width)}`);
-    return [
-      {
-        ...{ type: 'compile', component: 'diffusionModel', reason: 'new size or network', nodes: 9, ms: 1 },
-        ...{ bytes: compiled * mib, graph: numbers, signature: width },
-      },
-    ];
-  };
-  const load = (options: LoadModelOptions = {}): Promise<Model> =>
-    runtime.loadModel({ checkpoint: wholeCheckpoint('a'), ...options });
-  /** Sizes that a model keeps, the one used last first. */
-  const sizes = (model = 1): number[] =>
-    (fake.graphs.get(model) ?? []).map(({ graph: number }) => Number((known.get(number) ?? '').split(' ')[1]));
-  return { fake, runtime, load, sizes };
-}
-
-const compiles: string[] = [];
-const listen = {
-  onModel: ({ action, component }: ModelEvent): void => void (action === 'compile' && compiles.push(component ?? '')),
+const turns = async (count: number): Promise<void> => {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+};
+const compiledIn = async (model: Model, request: Txt2ImgRequest): Promise<string[]> => {
+  const components: string[] = [];
+  const onModel = ({ action, component }: ModelEvent): void =>
+    void (action === 'compile' && components.push(String(component)));
+  await model.txt2img({ ...request, onModel });
+  return components;
 };
 
 describe('compiled graphs that are kept', () => {
   it('go for a job of another size, the least recently used first and no more than it needs', async () => {
-    const { fake, runtime, load, sizes } = await compiling({ compiled: 400, graph: () => 10, total: 1000 });
+    const { fake, runtime, load, sizes } = await compiling({ compiled: 400, total: 1000 });
     const model = await load();
-    await model.txt2img(square(64));
-    await model.txt2img(square(128));
-    await model.txt2img(square(64));
+    for (const edge of [64, 128, 64]) await model.txt2img(square(edge));
     expect(sizes()).toEqual([64, 128]);
-    compiles.length = 0;
-    const { fits } = await model.estimate(square(192));
-    expect(fits).toBe(true);
-    await model.txt2img({ ...square(192), ...listen });
+    expect((await model.estimate(square(192))).fits).toBe(true);
+    expect(await compiledIn(model, square(192))).toEqual(['diffusionModel']);
     expect(sizes()).toEqual([192, 64]);
-    expect(compiles).toEqual(['diffusionModel']);
     // The one that went counts again, the ones that stay do not.
     const compiledOf = async (edge: number) => (await model.plan(square(edge))).passes[0]?.compiles ?? [];
     expect(await compiledOf(64)).toEqual([]);
@@ -107,80 +38,103 @@ describe('compiled graphs that are kept', () => {
     await runtime.dispose();
   });
 
-  it('stay where there is room', async () => {
-    const { fake, runtime, load, sizes } = await compiling({ compiled: 400, graph: () => 10, total: 10_000 });
+  it('stay where there is room, whatever the prompt', async () => {
+    const { fake, runtime, load, sizes } = await compiling({ compiled: 400, total: 1300 });
     const model = await load();
     for (const edge of [64, 128, 192, 64]) await model.txt2img(square(edge));
+    await model.txt2img({ ...square(64), prompt: 'another' });
     expect(sizes()).toEqual([64, 192, 128]);
     expect(fake.of('releaseCompiled').every(({ params }) => params.bytes === 0)).toBe(true);
     await runtime.dispose();
   });
 
-  it('stay where the job asks for them, and it is refused with the numbers when that is too much', async () => {
+  it('stay where the job asks for them, and all where nothing would help', async () => {
     let large = 10;
-    const graph = ({ width, imageGuidance }: NativeMeasureParams): number => (imageGuidance || width > 64 ? 10 : large);
+    const graph = ({ width }: NativeMeasureParams): number => (width > 64 ? 10 : large);
     const { runtime, load, sizes } = await compiling({ compiled: 300, graph, total: 1000 });
     const model = await load();
     for (const edge of [128, 192, 64]) await model.txt2img(square(edge));
     expect(sizes()).toEqual([64, 192, 128]);
-    // Another shape of the same size: it has room beside its own graph when the others have gone.
-    large = 650;
-    compiles.length = 0;
-    const looking = { ...square(64), preview: { mode: 'projection' }, onPreview: () => undefined } as const;
-    await model.txt2img({ ...looking, ...listen });
-    expect(sizes()).toEqual([64]);
-    large = 750;
-    const error = await failure(model.txt2img({ ...looking, negativePrompt: 'y', cfgScale: 3 }));
+    large = 5000;
+    const error = await failure(model.txt2img({ ...square(64), prompt: 'far too much' }));
     expect(error.code).toBe('ERR_OUT_OF_MEMORY');
+    expect(sizes()).toEqual([64, 192, 128]);
+    large = 650;
+    expect(await compiledIn(model, { ...square(64), prompt: 'has room when the others have gone' })).toEqual([]);
+    expect(sizes()).toEqual([64]);
     await runtime.dispose();
   });
 
   it('go before tiles are taken', async () => {
-    const sizesOf = { compiled: 400, graph: () => 10, total: 1000, decode: [550, 10] } as const;
-    const { fake, runtime, load, sizes } = await compiling(sizesOf);
+    const { fake, runtime, load, sizes } = await compiling({ compiled: 400, total: 1000, decode: [550, 10] });
     const model = await load();
     const tiled = async (edge: number): Promise<boolean | undefined> => {
-      const { warnings } = await model.txt2img(square(edge));
-      expect(warnings).toEqual([]);
+      await model.txt2img(square(edge));
       return fake.of('decodeLatent').at(-1)?.params.tiling.enabled;
     };
-    expect(await tiled(64)).toBe(false);
-    expect((await model.estimate(square(128))).tileSize).toBeNull();
-    expect(await tiled(128)).toBe(false);
-    expect(sizes()).toEqual([128]);
+    expect(await tiled(512)).toBe(false);
+    expect((await model.estimate(square(1024))).tileSize).toBeNull();
+    expect(await tiled(1024)).toBe(false);
+    expect(sizes()).toEqual([1024]);
+    await runtime.dispose();
+  });
+
+  it('that have less than they say are no reason to refuse what fits with tiles', async () => {
+    const { fake, runtime, load } = await compiling({ compiled: 400, total: 1000, decode: [650, 10], real: 0.6 });
+    const model = await load();
+    await model.txt2img(square(512));
+    await model.txt2img(square(1024));
+    expect(fake.of('decodeLatent').at(-1)?.params.tiling.enabled).toBe(true);
+    await runtime.dispose();
+  });
+
+  it('count beside what later stages need: the decoder takes tiles where whole it has no room', async () => {
+    const { fake, runtime, load } = await compiling({ compiled: 500, total: 1000, decode: [700, 10] });
+    const model = await load();
+    const { warnings } = await model.txt2img(square(512));
+    expect(warnings.map(({ code }) => code)).toEqual(['tiled']);
+    expect(fake.of('decodeLatent').at(-1)?.params.tiling.enabled).toBe(true);
+    await runtime.dispose();
+  });
+
+  it('of tiles stay for a job with tiles, and the whole decoder goes for it', async () => {
+    const { runtime, load, sizes } = await compiling({ compiled: 100, total: 900, decode: [150, 250], decoder: 300 });
+    const model = await load();
+    const tiling = { tileSize: 4, overlap: 0.25 };
+    await model.txt2img({ ...square(64), tiling });
+    await model.txt2img({ ...square(128), tiling: false });
+    expect(await compiledIn(model, { ...square(192), tiling })).toEqual(['diffusionModel']);
+    expect(sizes()).toContain(192);
     await runtime.dispose();
   });
 
   it('of another model go while that does nothing, and wait for it while it works', async () => {
-    const { fake, runtime, load, sizes } = await compiling({ compiled: 400, graph: () => 10, total: 1000 });
+    const graph = ({ width }: NativeMeasureParams): number => (width === 192 ? 250 : 10);
+    const { fake, runtime, load, sizes } = await compiling({ compiled: 400, graph, total: 1000 });
     const [first, second] = [await load(), await load({ checkpoint: wholeCheckpoint('b') })];
     await first.txt2img(square(64));
     await first.txt2img(square(128));
     await second.txt2img(square(64));
     expect([sizes(1), sizes(2)]).toEqual([[128], [64]]);
-    // The first works: what it has stays until it has done so, however long that takes.
+    // The first works: what it has stays until it has done so, and the second cannot do without that memory.
     fake.hold.add('sample');
     const running = first.txt2img(square(128));
-    await until(() => fake.of('sample').some(({ model, settled }) => model === 1 && !settled));
-    fake.hold.delete('sample');
-    const waiting = second.txt2img(square(128));
-    for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));
+    const held = () => fake.of('sample').find(({ model, settled }) => model === 1 && !settled);
+    await until(() => held() !== undefined);
+    await turns(20);
+    const waiting = second.txt2img(square(192));
+    await turns(200);
     expect(sizes(1)).toEqual([128]);
-    fake.of('sample').at(-1)?.release();
-    await running;
-    await waiting;
-    expect(sizes(2)).toContain(128);
-    expect(sizes(1).length + sizes(2).length).toBe(2);
+    expect(fake.of('sample').filter(({ settled }) => !settled)).toHaveLength(1);
+    fake.hold.delete('sample');
+    held()?.release();
+    await Promise.all([running, waiting]);
+    expect([sizes(1), sizes(2)]).toEqual([[], [192]]);
     await runtime.dispose();
   });
 
   it('go for a model that is loaded, before weights that nobody needs', async () => {
-    const { fake, runtime, load, sizes } = await compiling({
-      compiled: 300,
-      graph: () => 10,
-      total: 1000,
-      weights: 50,
-    });
+    const { fake, runtime, load, sizes } = await compiling({ compiled: 300, total: 1000, weights: 50 });
     const model = await load();
     const hires = { checkpoint: wholeCheckpoint('b'), scale: 1 } as const;
     await model.txt2img({ ...square(64), hires });
@@ -191,8 +145,35 @@ describe('compiled graphs that are kept', () => {
     await runtime.dispose();
   });
 
+  it.each([
+    ['as it is', {}],
+    ['with parts of the first', { modules: 'same' }],
+  ] as const)('of the first model go for a hires checkpoint and its pass, %s', async (_, modules) => {
+    const { runtime, load, sizes } = await compiling({ compiled: 400, total: 1000, weights: 20 });
+    const model = await load();
+    await model.txt2img(square(64));
+    await model.txt2img(square(128));
+    const request = { ...square(64), hires: { checkpoint: wholeCheckpoint('b'), scale: 2, ...modules } } as const;
+    expect((await model.estimate(request)).fits).toBe(true);
+    await model.txt2img(request);
+    expect(sizes(2)).toEqual([128]);
+    await runtime.dispose();
+  });
+
+  it('of operations that make no picture are known as well', async () => {
+    const { runtime, load, sizes } = await compiling({ compiled: 800, total: 1000 });
+    const [first, second] = [await load(), await load({ checkpoint: wholeCheckpoint('b') })];
+    const conditioning = await first.encodePrompt({ prompt: 'x' });
+    await first.sample({ conditioning, width: 64, height: 64, steps: 1 });
+    expect(sizes(1)).toEqual([64]);
+    expect((await second.estimate(square(64))).fits).toBe(true);
+    await second.txt2img(square(64));
+    expect([sizes(1), sizes(2)]).toEqual([[], [64]]);
+    await runtime.dispose();
+  });
+
   it('that the backend has let go by itself count again', async () => {
-    const { fake, runtime, load } = await compiling({ compiled: 400, graph: () => 10, total: 10_000 });
+    const { fake, runtime, load } = await compiling({ compiled: 400, total: 10_000 });
     const model = await load();
     await model.txt2img(square(64));
     const diffusion = async () => (await model.estimate(square(64))).diffusion;
@@ -203,9 +184,72 @@ describe('compiled graphs that are kept', () => {
     await runtime.dispose();
   });
 
+  it('of a model that fails to answer are no matter of the job that lacks memory', async () => {
+    const { fake, runtime, load, sizes } = await compiling({ compiled: 400, total: 1000 });
+    const [first, second] = [await load(), await load({ checkpoint: wholeCheckpoint('b') })];
+    await first.txt2img(square(64));
+    await second.txt2img(square(64));
+    fake.hold.add('releaseCompiled');
+    const job = second.txt2img(square(128));
+    const asked = (model: number) => fake.of('releaseCompiled').find((call) => call.model === model && !call.settled);
+    // The second's own first.
+    await until(() => asked(2) !== undefined);
+    asked(2)?.release();
+    await until(() => asked(1) !== undefined);
+    asked(1)?.fail('ERR_ENGINE', 'broken');
+    fake.hold.delete('releaseCompiled');
+    const release = setInterval(() => asked(2)?.release(), 1);
+    await job.finally(() => {
+      clearInterval(release);
+    });
+    expect(sizes(2)).toEqual([128]);
+    await runtime.dispose();
+  });
+
+  it('of a model that works for another job are not touched by one that only enlarges', async () => {
+    const upscaler = { bytes: mib, graph: () => 2500 * mib };
+    const { fake, load } = await compiling({ compiled: 20, total: 100_000, weights: 100, limit: 3000, upscaler });
+    const checkpoint = wholeCheckpoint('a');
+    const [first, second] = [await load({ checkpoint }), await load({ checkpoint: wholeCheckpoint('b') })];
+    const file = fakeFile('esrgan', ['upscaler']);
+    const held = (op: 'sample' | 'loadUpscaler', of: (model: number) => boolean) =>
+      fake.calls.find((call) => call.op === op && of(call.model) && !call.settled);
+    const [none, isSecond] = [(model: number) => model === 0, (model: number) => model === 2];
+    const isFirst = (model: number) => model === 1;
+    // Its upscaler has no room beside the models, so it enlarges without them.
+    fake.hold.add('loadUpscaler');
+    const enlarging = first.txt2img({
+      ...square(64),
+      steps: 4,
+      hires: { upscaler: { file, tileSize: 256 }, steps: 2 },
+    });
+    await until(() => held('loadUpscaler', none) !== undefined);
+    fake.hold.add('sample');
+    const refined = second.txt2img({
+      ...{ ...square(64), steps: 4 },
+      refiner: { checkpoint, switchAt: 0.5 },
+    });
+    await until(() => held('sample', isSecond) !== undefined);
+    await turns(5);
+    held('sample', isSecond)?.release();
+    await until(() => held('sample', isFirst) !== undefined);
+    await turns(5);
+    // The other job's refiner, which is the first model, works now.
+    const asked = fake.of('releaseCompiled').filter(({ model }) => isFirst(model)).length;
+    held('loadUpscaler', none)?.release();
+    await turns(300);
+    expect(fake.of('releaseCompiled').filter(({ model }) => isFirst(model))).toHaveLength(asked);
+    fake.hold.clear();
+    const release = setInterval(() => {
+      for (const call of fake.calls) if (!call.settled) call.release();
+    }, 1);
+    await Promise.all([enlarging, refined]).finally(() => {
+      clearInterval(release);
+    });
+  });
+
   it('are not asked for where nothing is compiled', async () => {
-    const { fake, runtime, load } = await compiling({ compiled: 0, graph: () => 10, total: 1000 });
-    fake.events = () => [];
+    const { fake, runtime, load } = await compiling({ compiled: 0, total: 1000 });
     const model = await load();
     await model.txt2img(square(64));
     expect(fake.of('releaseCompiled')).toEqual([]);

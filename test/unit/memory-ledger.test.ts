@@ -88,9 +88,9 @@ describe('the ledger of a runtime', () => {
 
   it('frees for it what is kept only to be faster', async () => {
     let leave = (): void => undefined;
-    const relieve = async (enough: () => boolean): Promise<boolean> => {
+    const relieve = (): Promise<void> => {
       leave();
-      return enough();
+      return Promise.resolve();
     };
     const book = new MemoryLedger({ limit: 1000, available: () => 1e9, rss: () => 0, relieve, spare: () => 900 });
     leave = book.keep(950);
@@ -98,60 +98,118 @@ describe('the ledger of a runtime', () => {
     expect(await book.takeNow(on(1001))).toMatchObject({ available: 1000 });
   });
 
-  it('asks the asker first, then others, and no more than it must', async () => {
-    const level = { available: 100 };
-    const asked: string[] = [];
-    const frees =
-      (name: string, bytes: number) =>
-      async (enough: () => boolean): Promise<void> => {
-        while (!enough() && asked.filter((one) => one === name).length < 2) {
-          asked.push(name);
-          level.available += bytes;
+  /** What can be freed, ten bytes at a time. */
+  function freeing(kept: number) {
+    const level = { available: 100, kept, busy: 0, asked: 0 };
+    const book = new MemoryLedger({
+      ...{ limit: undefined, available: () => level.available - level.kept - level.busy, rss: () => 0 },
+      relieve: async ({ enough, wouldDo }) => {
+        level.asked++;
+        while (level.kept > 0 && !enough() && wouldDo(level.kept)) {
+          level.kept -= 10;
           await Promise.resolve();
         }
-      };
-    const others = frees('others', 100);
-    const book = new MemoryLedger({
-      ...{ limit: undefined, available: () => level.available, rss: () => 0 },
-      ...{ relieve: others, spare: () => 50, graphs: (except) => (except.size > 0 ? 1 : 7) },
-    });
-    granted(await book.reserve(on(100), undefined, frees('own', 100))).release();
-    expect(asked).toEqual([]);
-    granted(await book.reserve(on(200), undefined, frees('own', 100))).release();
-    expect(asked).toEqual(['own']);
-    granted(await book.reserve(on(350), undefined, frees('own', 100))).release();
-    expect(asked).toEqual(['own', 'own', 'others']);
-    expect(await book.reserve(on(900), undefined, frees('own', 100))).toMatchObject({ needed: 900, available: 500 });
-    expect([book.spare, book.spareWeights, book.graphs(new Set([book]))]).toEqual([57, 50, 1]);
-  });
-
-  it('frees what one that ran has left behind for one that has waited for it', async () => {
-    const level = { available: 1000 };
-    let kept = 0;
-    const book = new MemoryLedger({
-      ...{ limit: undefined, available: () => level.available - kept, rss: () => 0 },
-      relieve: (enough) => {
-        if (!enough()) kept = 0;
-        return Promise.resolve();
+      },
+      spare: () => 7,
+      graphs: {
+        idle: (except) => ((except?.size ?? 0) > 0 ? 0 : level.kept),
+        all: () => level.kept + level.busy,
       },
     });
-    const first = granted(await book.reserve(on(600)));
-    const second = book.reserve(on(600));
-    expect(await settled(second)).toBe(false);
-    kept = 500;
-    first.release();
-    granted(await second).release();
-    level.available = 100;
-    expect(await book.reserve(on(600))).toMatchObject({ available: 100 });
+    return { level, book };
+  }
+
+  it('frees what a need lacks, no more, and nothing for one that it would not help', async () => {
+    const { level, book } = freeing(80);
+    expect([book.spare, book.spareWeights, book.graphs(new Set([book]))]).toEqual([87, 7, 0]);
+    granted(await book.reserve(on(20))).release();
+    expect(level).toMatchObject({ kept: 80, asked: 0 });
+    granted(await book.reserve(on(50))).release();
+    expect(level.kept).toBe(50);
+    expect(await book.reserve(on(200))).toMatchObject({ needed: 200, available: 50 });
+    expect(level.kept).toBe(50);
+    granted(await book.reserve(on(100))).release();
+    expect(level.kept).toBe(0);
   });
 
-  it('counts bytes that were freed beside others that run', async () => {
-    const level = { rss: 500 };
+  it('frees what one that ran has left behind for one that has waited for it, which nobody passes meanwhile', async () => {
+    const { level, book } = freeing(0);
+    const first = granted(await book.reserve(on(60)));
+    const second = book.reserve(on(60));
+    const small = book.reserve(on(5));
+    expect(await settled(second)).toBe(false);
+    level.kept = 50;
+    first.release();
+    const taken = granted(await second);
+    expect(level.kept).toBe(40);
+    level.kept = 50;
+    taken.release();
+    granted(await small).release();
+    level.available = 10;
+    level.kept = 0;
+    expect(await book.reserve(on(60))).toMatchObject({ available: 10 });
+  });
+
+  it('under steady load a large one comes to its turn', async () => {
+    const { level, book } = freeing(0);
+    let running = granted(await book.reserve(on(30)));
+    let served = false;
+    const large = book.reserve(on(90)).then((outcome) => {
+      served = true;
+      granted(outcome).release();
+    });
+    for (let turn = 0; turn < 5; turn++) {
+      const next = book.reserve(on(30));
+      level.kept = 30; // whoever runs leaves it behind
+      running.release();
+      running = granted(await next);
+      if (turn === 0) expect(served).toBe(true);
+    }
+    await large;
+    running.release();
+  });
+
+  it('waits for what works now to leave what can be freed, rather than refusing', async () => {
+    const level = { idle: 0, busy: 400 };
+    const book = new MemoryLedger({
+      ...{ limit: 1000, available: () => 1e9, rss: () => level.idle + level.busy },
+      relieve: ({ enough }) => {
+        if (!enough()) level.idle = 0;
+        return Promise.resolve();
+      },
+      graphs: { idle: () => level.idle, all: () => level.idle + level.busy },
+    });
+    level.busy = 800;
+    const running = granted(await book.reserve(on(100)));
+    const waiting = book.reserve(on(700));
+    expect(await settled(waiting)).toBe(false);
+    [level.idle, level.busy] = [400, 400];
+    running.release();
+    granted(await waiting).release();
+    // What would not do either is refused while something runs.
+    const other = granted(await book.reserve(on(100)));
+    expect(await book.reserve(on(5000))).toMatchObject({ byLimit: true });
+    other.release();
+  });
+
+  it('stops freeing for one that has left', async () => {
+    const { level, book } = freeing(80);
+    const controller = new AbortController();
+    const waiting = book.reserve(on(100), controller.signal);
+    controller.abort(new Error('no longer'));
+    await expect(waiting).rejects.toThrow('no longer');
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    expect(level.kept).toBeGreaterThan(50);
+    granted(await book.reserve(on(10))).release();
+  });
+
+  it('counts bytes that were freed beside others that run, as far as they were resident', async () => {
+    const level = { rss: 500, told: 300 };
     const book = new MemoryLedger({
       ...{ limit: 1000, available: () => 1e9, rss: () => level.rss },
-      relieve: (_enough, freed) => {
+      relieve: ({ freed }) => {
         level.rss -= 300;
-        freed(300);
+        freed(level.told);
         return Promise.resolve();
       },
     });
@@ -161,6 +219,8 @@ describe('the ledger of a runtime', () => {
     const more = granted(await book.takeNow(on(350)));
     expect(book.available('CPU')).toBe(50);
     more.release();
+    level.told = 1e6;
+    expect(await book.takeNow(on(501))).toMatchObject({ needed: 501, available: 500 });
     running.release();
   });
 

@@ -33,10 +33,10 @@ inline std::vector<Network> networksOf(StableDiffusionGGML& sd) {
     sd.preview_vae->get_param_tensors(preview, "preview");
     networks.push_back({"vae", sd.vae_backend, buffersOf(preview)});
   }
-  if (sd.control_net) {  // which alone has such a backend
+  if (sd.control_net) {
     std::map<std::string, ggml_tensor*> control;
     sd.control_net->control_net.get_param_tensors(control);
-    networks.push_back({"controlNet", sd.control_net_backend, buffersOf(control)});
+    networks.push_back({"controlNet", sd.control_net->get_runtime_backend(), buffersOf(control)});
   }
   return networks;
 }

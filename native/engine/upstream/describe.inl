@@ -108,7 +108,7 @@ ModelInfo Model::describe() const {
   }
   if (sd.control_net) {
     parts.push_back(upstream::component("controlNet", sd.control_net->get_params_buffer_size(), 0,
-                                        sd.control_net_backend));
+                                        sd.control_net->get_runtime_backend()));
   }
   for (const Component& part : parts) info.tensors += part.tensors;
   return info;

@@ -108,7 +108,7 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
       if (params.control) {
         sample.controlImage = upstream::blankImage(static_cast<uint32_t>(params.width),
                                                    static_cast<uint32_t>(params.height), 3);
-        sample.controlStrength = 1.0F;
+        sample.controlStrength = params.controlStrength;
       }
       {
         const upstream::Measuring measuring(job, Phase::Sample, sd.backend);
@@ -171,7 +171,7 @@ JobMemory Model::measureUnloaded(const LoadOptions& options, const MeasureParams
     return model->measure(params, job);
   };
   try {
-    const JobMemory memory = measure();
+    JobMemory memory = measure();
     trimHeap();  // as many small pieces were freed as with a model that is disposed of
     return memory;
   } catch (...) {

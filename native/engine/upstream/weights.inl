@@ -22,7 +22,7 @@ inline LoadMemory weightsOf(StableDiffusionGGML& sd, ActiveJob& job) {
   if (sd.high_noise_diffusion_model) count("diffusionModel", *sd.high_noise_diffusion_model, sd.backend);
   count("vae", *sd.first_stage_model, sd.vae_backend, job.leftOut.vae);
   if (sd.preview_vae) count("previewVae", *sd.preview_vae, sd.vae_backend, job.leftOut.vae);
-  if (sd.control_net) count("controlNet", *sd.control_net, sd.control_net_backend);
+  if (sd.control_net) count("controlNet", *sd.control_net, sd.control_net->get_runtime_backend());
   result.readBuffers = job.readBuffers;
   result.mapped = job.mapped;
   return result;
