@@ -17,7 +17,7 @@ import { planSet, type SetPlan } from './plan.js';
 import { type LoraRoom, needOf } from './room.js';
 import { type CheckedLora, resolveLoras } from './spec.js';
 import type { LoraTag } from './tags.js';
-import { type ComponentOf, TensorIndex } from './tensorIndex.js';
+import { type ComponentOf, componentOf, TensorIndex } from './tensorIndex.js';
 import type { LoraBackup, LoraMode, LoraReport, ResolvedLora } from './types.js';
 
 export interface WeightsOptions {
