@@ -5,10 +5,8 @@ const { threads, request } = JSON.parse(process.argv[2]);
 const { load, backends, sizes, steps, repeat, job } = request;
 const models = {};
 const runtimes = [];
-// Graphs of other sizes are not let go to admit a job, and both models are in memory.
-const openvino = { cacheSize: '6GiB' };
 for (const backend of backends) {
-  const runtime = await createRuntime({ backend, threads, ...(backend === 'openvino' ? { openvino } : {}) });
+  const runtime = await createRuntime({ backend, threads });
   runtimes.push(runtime);
   models[backend] = await runtime.loadModel(load);
 }
