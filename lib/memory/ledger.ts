@@ -98,6 +98,7 @@ export class MemoryLedger {
   #relieving = false;
   #weights = 0;
   #residue = 0;
+  #graphsInResidue = 0;
 
   constructor({ limit, available, rss, relieve, spare = () => 0, graphs = noGraphs }: LedgerOptions) {
     this.limit = limit;
@@ -131,6 +132,11 @@ export class MemoryLedger {
 
   get spareWeights(): number {
     return this.#spare();
+  }
+
+  /** Bytes of all compiled graphs, those of models that work among them. */
+  get kept(): number {
+    return this.#graphs.all();
   }
 
   /** Those of compiled graphs. @param except owners whose graphs are not counted. */
@@ -178,7 +184,7 @@ export class MemoryLedger {
     // Of a device, what others have taken may be in use already, and then the system has counted it.
     const missing = (relief = 0): Shortage | undefined =>
       this.#beyondLimit(need, this.#underLimit() + relief - this.#reserved()) ?? this.#beyondDevices(need, relief);
-    if (missing() !== undefined) await this.#free(missing, () => missing() === undefined);
+    if (missing() !== undefined) await this.#free(missing, () => missing() === undefined).catch(() => undefined);
     return missing() ?? this.#take(need);
   }
 
@@ -190,7 +196,9 @@ export class MemoryLedger {
       freed: (bytes) => {
         // As far as it was resident, and has left.
         const now = this.#rss();
-        this.#residue = Math.max(0, this.#residue - Math.min(bytes, Math.max(0, resident - now)));
+        const left = Math.min(bytes, Math.max(0, resident - now), this.#graphsInResidue);
+        this.#residue -= left;
+        this.#graphsInResidue -= left;
         resident = now;
       },
     });
@@ -219,7 +227,7 @@ export class MemoryLedger {
       if (!kept) return;
       kept = false;
       this.#weights -= bytes;
-      this.#next();
+      this.#left();
     };
   }
 
@@ -234,13 +242,13 @@ export class MemoryLedger {
 
   #take(need: Need): Reservation {
     // While nothing runs, the level says what nobody has reserved; afterwards it also holds what jobs have taken.
-    if (this.#running.size === 0) this.#residue = Math.max(0, this.#rss() - this.#base - this.#weights);
+    this.#measureResidue();
     let open = true;
     const close = (): void => {
       if (!open) return;
       open = false;
       this.#running.delete(reservation);
-      this.#next();
+      this.#left();
     };
     const reservation: Reservation = {
       need,
@@ -253,6 +261,13 @@ export class MemoryLedger {
     };
     this.#running.add(reservation);
     return reservation;
+  }
+
+  /** Something was given back, and there may be more that can be freed. */
+  #left(): void {
+    const [first] = this.#waiting;
+    if (this.#relieving && first !== undefined) first.relieved = false;
+    this.#next();
   }
 
   /** Serves those who wait, in order; while something is freed for the first of them, nobody passes it. */
@@ -283,6 +298,8 @@ export class MemoryLedger {
     waiter.relieved = true;
     const fits = (): boolean => this.shortage(need) === undefined;
     try {
+      // Whoever has just ended gives back turns and models as well.
+      await new Promise((resolve) => setImmediate(resolve));
       const gone = (): boolean => !this.#waiting.includes(waiter);
       await this.#free(
         (relief) => this.shortage(need, relief),
@@ -296,8 +313,14 @@ export class MemoryLedger {
     }
   }
 
+  #measureResidue(): void {
+    if (this.#running.size > 0) return;
+    this.#residue = Math.max(0, this.#rss() - this.#base - this.#weights);
+    this.#graphsInResidue = Math.min(this.#residue, this.#graphs.all());
+  }
+
   #underLimit(): number {
-    if (this.#running.size === 0) this.#residue = Math.max(0, this.#rss() - this.#base - this.#weights);
+    this.#measureResidue();
     return (this.limit ?? Infinity) - this.#weights - this.#residue;
   }
 

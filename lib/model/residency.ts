@@ -25,6 +25,8 @@ export interface TenantGraphs {
   readonly bytes: number;
   /** Of those that can go now. */
   readonly idle: number;
+  /** Has `idle` tell what is there now, while nobody works with the model. */
+  refresh(): Promise<void>;
   /** Lets go of the least recently used one that can. Gives the bytes that it freed; 0: there is nothing to free now. */
   letGo(): Promise<number>;
 }
@@ -95,6 +97,7 @@ export class Residency {
       if (enough()) return true;
       await tenant.trim();
     }
+    if (!enough()) for (const graphs of this.#graphs) await graphs.refresh();
     if (!enough() && !wouldDo(this.spareBytes + this.graphs.idle())) return false;
     for (const graphs of this.#graphs) {
       while (!enough()) {

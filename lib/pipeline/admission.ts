@@ -30,21 +30,20 @@ export interface Admitter {
   readonly facts: ModelFacts;
   readonly memory: ModelMemory;
   readonly presence?: Pick<Presence, 'offer'> | undefined;
-  /** LoRAs that are added at run time are a part of the graphs. Default: none are. */
-  readonly weights?: Pick<WeightsState, 'runtimeKey'> | undefined;
+  readonly weights?: Pick<WeightsState, 'hadRuntime'> | undefined;
 }
 
 export type TilingChoice = NativeTiling | 'auto';
 
 /** Sizes of a shape with a tiling. */
 export async function measureNeed(
-  { native, facts, memory, weights }: Admitter,
+  { native, facts, memory }: Admitter,
   scope: JobScope,
   shape: JobShape,
   tilings: Tilings,
 ): Promise<JobNeed> {
   const { cache } = memory;
-  const measured = await cache.measure(native, scope, shape, tilings, weights?.runtimeKey);
+  const measured = await cache.measure(native, scope, shape, tilings);
   return jobNeed(shape, tilings, measured, facts, cache.graphs.signatures);
 }
 

@@ -21,6 +21,8 @@ export interface PassPart {
   readonly shape: JobShape;
   /** False: only its size counts, the model does nothing and somebody else may work with it. Default: true. */
   readonly works?: boolean | undefined;
+  /** The model that encodes its prompts, where that is another: nothing is measured for it. */
+  readonly texts?: Omit<PassPart, 'works' | 'texts'> | undefined;
 }
 
 /** Memory of passes that run one after the other. */
@@ -67,15 +69,18 @@ export async function admitPasses(
     return measured;
   };
   const reserve = async (measured: readonly Measured[]): Promise<Reservation | Shortage> => {
-    const withdraw = offerGraphs(askedOf(measured));
+    const withdraw = offerGraphs(await askedOf(measured, scope));
     try {
       return await ledger.reserve(largestNeed(measured), scope.signal);
     } finally {
       withdraw();
     }
   };
+  // Only counted: which of the VAE's graphs it will use is not known yet.
   const withdraw = offerGraphs(asked);
-  let measured = await measure(ledger.spare).finally(withdraw);
+  const relief = ledger.spare;
+  withdraw();
+  let measured = await measure(relief);
   let outcome = await reserve(measured.flat());
   if (!isReservation(outcome) && choice === 'auto') {
     // What was counted on was less than it said.

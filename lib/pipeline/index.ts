@@ -11,7 +11,7 @@ export type * from './events.js';
 export { defaultSchedule, type ModelFacts } from './facts.js';
 export { Latent, type LatentShape } from './latent.js';
 export type { CompiledGraphs } from './compiledGraphs.js';
-export { type GraphOwner, letGoOf } from './graphRelief.js';
+export { type GraphOwner, letGoOf, refresh as refreshGraphsOf } from './graphRelief.js';
 export { MeasureCache } from './measure.js';
 export { notify } from './listeners.js';
 export type { EnlargeInput, OpenUpscaler, UpscalerModel } from './models.js';

@@ -66,22 +66,14 @@ export class MeasureCache {
     return this.#compiles;
   }
 
-  /**
-   * Memory of a job from the engine's own graphs; `scope` runs what was not measured before.
-   * @param state of the model beside its weights that changes graphs.
-   */
-  async measure(
-    native: NativeModel,
-    scope: JobScope,
-    shape: JobShape,
-    tilings: Tilings,
-    state = '',
-  ): Promise<NativeJobMemory> {
+  /** Memory of a job from the engine's own graphs; `scope` runs what was not measured before. */
+  async measure(native: NativeModel, scope: JobScope, shape: JobShape, tilings: Tilings): Promise<NativeJobMemory> {
     const { prompts, imageGuidance, control, references, preview } = shape;
     const untiledAll = { previewTiling: untiled, encodeTiling: untiled, decodeTiling: untiled };
     const nothing: NativeMeasureParams = { ...emptyParams(shape), ...untiledAll };
     const previewTiling = preview === 'vae' || preview === 'tae' ? tilings.decode : untiled;
-    const sampling = { prompts, imageGuidance, control, references, preview, previewTiling };
+    const controlStrength = control ? shape.controlStrength : nothing.controlStrength;
+    const sampling = { prompts, imageGuidance, control, controlStrength, references, preview, previewTiling };
     const encoding = { encode: shape.encode, encodeTiling: tilings.encode };
     const decoding = { decode: true, decodeTiling: tilings.decode };
     const stages: Stages = {
@@ -89,7 +81,7 @@ export class MeasureCache {
       ...(shape.encode.length === 0 ? {} : { encoded: encoding }),
       ...(shape.decode ? { decoded: decoding } : {}),
     };
-    const { sampled, encoded, decoded } = await this.#stages(native, scope, nothing, stages, state);
+    const { sampled, encoded, decoded } = await this.#stages(native, scope, nothing, stages);
     return {
       textEncoder: sampled?.textEncoder ?? none,
       diffusion: sampled?.diffusion ?? none,
@@ -105,10 +97,9 @@ export class MeasureCache {
     scope: JobScope,
     nothing: NativeMeasureParams,
     stages: Stages,
-    state: string,
   ): Promise<Partial<Record<StageName, NativeJobMemory>>> {
     const keys = Object.entries(stages).map(
-      ([name, params]) => [name as StageName, keyOf({ ...nothing, ...params }, state)] as const,
+      ([name, params]) => [name as StageName, keyOf({ ...nothing, ...params })] as const,
     );
     const missing = keys.filter(([, key]) => !this.#entries.has(key));
     if (missing.length > 0) {
@@ -141,6 +132,6 @@ export class MeasureCache {
 type StageName = 'sampled' | 'encoded' | 'decoded';
 type Stages = Partial<Record<StageName, Partial<NativeMeasureParams>>>;
 
-function keyOf(params: NativeMeasureParams, state: string): string {
-  return JSON.stringify([params, state], (name, value: unknown) => (name === 'data' ? undefined : value));
+function keyOf(params: NativeMeasureParams): string {
+  return JSON.stringify(params, (name, value: unknown) => (name === 'data' ? undefined : value));
 }

@@ -14,8 +14,8 @@ export interface JobNeed {
   /** Of an upscaler model. */
   readonly upscaler: number;
   readonly images: number;
-  /** Signatures of the graphs that it asks a backend which compiles for. */
-  readonly signatures: ReadonlySet<number>;
+  /** Graphs that it asks a backend which compiles for, each once. */
+  readonly asks: readonly GraphToCompile[];
   /** Those that are not kept: it would compile them, and keep them. */
   readonly compiles: readonly GraphToCompile[];
   /** Most at one time on all devices together. */
@@ -69,7 +69,7 @@ export function jobNeed(
   };
   let work = 0;
   let compiled = 0;
-  const signatures = new Set<number>();
+  const asks = new Map<number, GraphToCompile>();
   const compiles: GraphToCompile[] = [];
   const compiledBy = new Map<Stage, number>();
   const { enlarge } = shape;
@@ -84,8 +84,9 @@ export function jobNeed(
     work = Math.max(work, stage.work); // the backend keeps the largest
     const own: GraphToCompile[] = [];
     for (const graph of stage.asks) {
-      if (!signatures.has(graph.signature) && !kept.has(graph.signature)) own.push(graph);
-      signatures.add(graph.signature);
+      if (asks.has(graph.signature)) continue;
+      asks.set(graph.signature, graph);
+      if (!kept.has(graph.signature)) own.push(graph);
     }
     compiles.push(...own);
     compiledBy.set(stage, sumBytes(own));
@@ -110,7 +111,7 @@ export function jobNeed(
     vaeDecode: part('vaeDecode'),
     upscaler: enlarge === null ? 0 : enlarge.graph + enlarge.work + enlarge.hostBytes,
     images,
-    signatures,
+    asks: [...asks.values()],
     compiles,
     peak,
     byDevice: peaks,

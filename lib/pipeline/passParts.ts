@@ -27,14 +27,17 @@ export async function passParts(
   const pass = plan.passes[index];
   if (pass === undefined) return [];
   const own = modelsOf(pass, models);
-  const { diffusionModel, vae, upscaler } = own;
+  const { diffusionModel, textEncoder, vae, upscaler } = own;
   const given = inputs[index] ?? noInputs;
   const isHere = upscaler !== undefined && group.weights.has(upscaler);
   const enlarge = isHere ? await enlargeStage(pass, own, scope) : null;
   const shape = { ...shapeOf(pass, plan, given, diffusionModel.facts, decodes(plan, index)), enlarge };
-  if (vae === diffusionModel) return [{ admitter: diffusionModel, shape }];
+  const rest = { encode: [], decode: false };
+  const alone = { ...shape, ...rest, preview: 'none', enlarge: null };
+  const texts = textEncoder === diffusionModel ? undefined : { admitter: textEncoder, shape: alone };
+  if (vae === diffusionModel) return [{ admitter: diffusionModel, shape, texts }];
   return [
-    { admitter: diffusionModel, shape: { ...shape, encode: [], decode: false } },
+    { admitter: diffusionModel, shape: { ...shape, ...rest }, texts },
     { admitter: vae, shape: { ...shape, prompts: [], preview: 'none', enlarge: null } },
   ];
 }

@@ -56,7 +56,7 @@ export async function admitLoad(
     (components) =>
       settle(sumBytes(components));
   // Where something could leave, the ledger must know how much is wanted.
-  const measures = ledger.limit !== undefined || request.device !== host || ledger.spare > 0;
+  const measures = ledger.limit !== undefined || request.device !== host || ledger.spare + ledger.kept > 0;
   const need = measures ? loadNeed(await measureLoad(context, request, signal), ledger) : new Map<string, number>();
   const outcome = await ledger.reserve(need, signal);
   if (!('release' in outcome)) throw await loadRefusal(context, request, outcome, signal);

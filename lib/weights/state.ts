@@ -67,6 +67,7 @@ export class WeightsState {
   /** State of every tensor that is not the original. */
   #states = new Map<string, NativeTarget>();
   #runtimeKey = '';
+  #hadRuntime = false;
   /** Key of the set in each part. */
   #current = keysOf(emptySet.key);
   #report: LoraReport;
@@ -97,9 +98,9 @@ export class WeightsState {
     return this.#report;
   }
 
-  /** Changes with the LoRAs that are added at run time. Empty: none. */
-  get runtimeKey(): string {
-    return this.#runtimeKey;
+  /** LoRAs were added at run time since the weights were read: graphs have them, or do not, as each job has it. */
+  get hadRuntime(): boolean {
+    return this.#hadRuntime;
   }
 
   /** Changes with the LoRAs of the text encoders; a part of keys of encoded prompts. Empty: none. */
@@ -146,6 +147,7 @@ export class WeightsState {
     this.#files = new Set();
     this.#states = new Map();
     this.#runtimeKey = '';
+    this.#hadRuntime = false;
     this.#current = keysOf(emptySet.key);
     this.#textEncoderKey = '';
     this.#report = this.#reportOf('merge', 'No LoRA is set.', undefined, emptyResult);
@@ -224,6 +226,7 @@ export class WeightsState {
           () => native.applyRuntime({ ...request, targets: adapters }, onEvent),
           () => {
             this.#runtimeKey = runtimeKey;
+            this.#hadRuntime = true;
           },
         );
       }

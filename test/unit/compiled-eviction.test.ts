@@ -122,7 +122,7 @@ describe('compiled graphs that are kept', () => {
     const held = () => fake.of('sample').find(({ model, settled }) => model === 1 && !settled);
     await until(() => held() !== undefined);
     await turns(20);
-    const waiting = second.txt2img(square(192));
+    const waiting = second.txt2img({ ...square(192), tiling: false });
     await turns(200);
     expect(sizes(1)).toEqual([128]);
     expect(fake.of('sample').filter(({ settled }) => !settled)).toHaveLength(1);
@@ -130,6 +130,23 @@ describe('compiled graphs that are kept', () => {
     held()?.release();
     await Promise.all([running, waiting]);
     expect([sizes(1), sizes(2)]).toEqual([[], [192]]);
+    await runtime.dispose();
+  });
+
+  it('of a job that ends go for a load that waits for it', async () => {
+    const { fake, runtime, load, sizes } = await compiling({ compiled: 700, total: 1000, weights: 70 });
+    const model = await load();
+    fake.hold.add('sample');
+    const running = model.txt2img(square(64));
+    const held = () => fake.of('sample').find(({ settled }) => !settled);
+    await until(() => held() !== undefined);
+    await turns(20);
+    const loading = load({ checkpoint: wholeCheckpoint('b') });
+    await turns(100);
+    fake.hold.delete('sample');
+    held()?.release();
+    await Promise.all([running, loading]);
+    expect([sizes(1), fake.loads.size, fake.disposedModels]).toEqual([[], 2, []]);
     await runtime.dispose();
   });
 
@@ -172,6 +189,24 @@ describe('compiled graphs that are kept', () => {
     await runtime.dispose();
   });
 
+  it('of an operation that was aborted are found when others need the room', async () => {
+    const { fake, runtime, load, sizes } = await compiling({ compiled: 800, total: 1000 });
+    const [first, second] = [await load(), await load({ checkpoint: wholeCheckpoint('b') })];
+    const conditioning = await first.encodePrompt({ prompt: 'x' });
+    const controller = new AbortController();
+    fake.hold.add('sample');
+    const { signal } = controller;
+    const sampling = first.sample({ conditioning, width: 64, height: 64, steps: 1, signal });
+    await until(() => sizes(1).length > 0);
+    controller.abort();
+    await failure(sampling).catch(() => undefined);
+    fake.hold.delete('sample');
+    await turns(20);
+    await second.txt2img({ ...square(64), tiling: false });
+    expect([sizes(1), sizes(2)]).toEqual([[], [64]]);
+    await runtime.dispose();
+  });
+
   it('that the backend has let go by itself count again', async () => {
     const { fake, runtime, load } = await compiling({ compiled: 400, total: 10_000 });
     const model = await load();
@@ -190,18 +225,19 @@ describe('compiled graphs that are kept', () => {
     await first.txt2img(square(64));
     await second.txt2img(square(64));
     fake.hold.add('releaseCompiled');
-    const job = second.txt2img(square(128));
-    const asked = (model: number) => fake.of('releaseCompiled').find((call) => call.model === model && !call.settled);
-    // The second's own first.
-    await until(() => asked(2) !== undefined);
-    asked(2)?.release();
-    await until(() => asked(1) !== undefined);
-    asked(1)?.fail('ERR_ENGINE', 'broken');
-    fake.hold.delete('releaseCompiled');
-    const release = setInterval(() => asked(2)?.release(), 1);
-    await job.finally(() => {
-      clearInterval(release);
+    let failed = 0;
+    const answer = setInterval(() => {
+      for (const call of fake.of('releaseCompiled')) {
+        if (call.settled) continue;
+        if (call.model === 2) call.release();
+        else failed++;
+        call.fail('ERR_ENGINE', 'broken');
+      }
+    }, 1);
+    await second.txt2img(square(128)).finally(() => {
+      clearInterval(answer);
     });
+    expect(failed).toBeGreaterThan(0);
     expect(sizes(2)).toEqual([128]);
     await runtime.dispose();
   });

@@ -150,6 +150,33 @@ describe('the ledger of a runtime', () => {
     expect(await book.reserve(on(60))).toMatchObject({ available: 10 });
   });
 
+  it('frees again for one when something ends while something is freed for it', async () => {
+    const { level, book } = freeing(10);
+    let free = (): void => undefined;
+    const slow = new MemoryLedger({
+      ...{ limit: undefined, available: () => level.available - level.kept, rss: () => 0 },
+      relieve: async ({ enough }) => {
+        await new Promise<void>((resolve) => (free = resolve));
+        if (!enough()) level.kept = 0;
+      },
+    });
+    const first = granted(await slow.reserve(on(50)));
+    level.kept = 95;
+    const waiting = slow.reserve(on(60));
+    await settled(waiting);
+    free();
+    await settled(waiting);
+    // It waits for the first, and is asked for again at its end, twice.
+    level.kept = 95;
+    first.release();
+    for (let turn = 0; turn < 4; turn++) {
+      await settled(waiting);
+      free();
+    }
+    granted(await waiting).release();
+    expect(book.spareWeights).toBe(7);
+  });
+
   it('under steady load a large one comes to its turn', async () => {
     const { level, book } = freeing(0);
     let running = granted(await book.reserve(on(30)));
@@ -212,6 +239,7 @@ describe('the ledger of a runtime', () => {
         freed(level.told);
         return Promise.resolve();
       },
+      graphs: { idle: () => 400, all: () => 400 },
     });
     level.rss = 900;
     const running = granted(await book.reserve(on(500)));
