@@ -7,7 +7,7 @@ namespace upstream {
 inline std::set<ggml_backend_buffer_t> buffersOf(const std::map<std::string, ggml_tensor*>& weights) {
   std::set<ggml_backend_buffer_t> buffers;
   for (const auto& [name, weight] : weights)
-    if (weight->buffer != nullptr) buffers.insert(weight->buffer);
+    if (weight != nullptr && weight->buffer != nullptr) buffers.insert(weight->buffer);
   return buffers;
 }
 
