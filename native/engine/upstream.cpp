@@ -118,6 +118,7 @@
 
 #include "upstream/convert.inl"
 #include "upstream/weights.inl"
+#include "upstream/networks.inl"
 #include "upstream/load.inl"
 #include "upstream/describe.inl"
 #include "upstream/tokens.inl"

@@ -52,6 +52,14 @@ describe('channels beside the latent', () => {
     expect(await numbers(sampled(both))).toBe(await numbers(sampled(one)));
   });
 
+  // Having built a graph, the engine's lists of a FLUX's weights have holes.
+  it('leave the memory of a model that has made a picture to be told', async () => {
+    await sampled({});
+    const { byDevice, compiled } = await model.memory();
+    expect(byDevice.CPU?.weights).toBe(model.info.bytes);
+    expect(compiled).toEqual({ textEncoder: 0, diffusionModel: 0, vae: 0, controlNet: 0 });
+  });
+
   it('of a wrong size are refused, and the model goes on', async () => {
     const error = await failure(sampled({ concat: new Float32Array(3) }));
     expect(error).toMatchObject({ code: 'ERR_INVALID_OPTION', field: 'concat' });

@@ -4,43 +4,6 @@ namespace nd {
 
 namespace upstream {
 
-inline std::set<ggml_backend_buffer_t> buffersOf(const std::map<std::string, ggml_tensor*>& weights) {
-  std::set<ggml_backend_buffer_t> buffers;
-  for (const auto& [name, weight] : weights)
-    if (weight != nullptr && weight->buffer != nullptr) buffers.insert(weight->buffer);
-  return buffers;
-}
-
-// A network of the model, the backend that computes it, and where its weights are.
-struct Network {
-  const char* component;
-  ggml_backend_t backend;
-  std::set<ggml_backend_buffer_t> buffers;
-};
-
-inline std::vector<Network> networksOf(StableDiffusionGGML& sd) {
-  std::map<std::string, ggml_tensor*> text;
-  std::map<std::string, ggml_tensor*> diffusion;
-  std::map<std::string, ggml_tensor*> vae;
-  sd.cond_stage_model->get_param_tensors(text);
-  sd.diffusion_model->get_param_tensors(diffusion);
-  sd.first_stage_model->get_param_tensors(vae, "vae");
-  std::vector<Network> networks = {{"textEncoder", sd.clip_backend, buffersOf(text)},
-                                   {"diffusionModel", sd.backend, buffersOf(diffusion)},
-                                   {"vae", sd.vae_backend, buffersOf(vae)}};
-  if (sd.preview_vae) {
-    std::map<std::string, ggml_tensor*> preview;
-    sd.preview_vae->get_param_tensors(preview, "preview");
-    networks.push_back({"vae", sd.vae_backend, buffersOf(preview)});
-  }
-  if (sd.control_net) {
-    std::map<std::string, ggml_tensor*> control;
-    sd.control_net->control_net.get_param_tensors(control);
-    networks.push_back({"controlNet", sd.control_net->get_runtime_backend(), buffersOf(control)});
-  }
-  return networks;
-}
-
 inline uint64_t compiledBytes(const Network& network) {
   using Bytes = uint64_t (*)(ggml_backend_buffer_t);
   const auto bytesOf = procedureOf<Bytes>(network.backend, "ggml_backend_openvino_buffer_bytes");
@@ -58,7 +21,7 @@ lora::WeightsMemory Model::weightsMemory() {
     for (const auto& [id, file] : impl_->runtimeLoras->files) memory.loraFiles += file->bytes();
   }
   memory.compiled = {{"textEncoder", 0}, {"diffusionModel", 0}, {"vae", 0}, {"controlNet", 0}};
-  for (const upstream::Network& network : upstream::networksOf(impl_->sd))
+  for (const upstream::Network& network : impl_->networks)
     memory.compiled[network.component] += upstream::compiledBytes(network);
   return memory;
 }
@@ -71,7 +34,7 @@ std::vector<KeptGraph> Model::releaseCompiled(const ReleaseParams& params) {
   ggml_backend_t backend = nullptr;
   Release release = nullptr;
   std::vector<ggml_backend_buffer_t> buffers;
-  for (const upstream::Network& network : upstream::networksOf(impl_->sd)) {
+  for (const upstream::Network& network : impl_->networks) {
     const auto found = upstream::procedureOf<Release>(network.backend, "ggml_backend_openvino_release");
     if (found == nullptr) continue;
     release = found;

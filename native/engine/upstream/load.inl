@@ -17,6 +17,7 @@ struct Model::Impl {
   sd_ctx_t context{&sd};
   bool hasTaesd = false;
   LeftOut leftOut;
+  std::vector<upstream::Network> networks;
   std::shared_ptr<upstream::Sources> sources;
   std::unique_ptr<lora::Weights> weights;  // made when first asked for
   std::shared_ptr<upstream::RuntimeLoras> runtimeLoras;
@@ -166,6 +167,7 @@ std::unique_ptr<Model> Model::load(const LoadOptions& options, Job& job) {
       return upstream::placeWeights(impl->sd, active, options.memoryBudget);
     };
     impl->init(options, params, active);
+    impl->networks = upstream::networksOf(impl->sd);
     impl->sources = active.sources;
     return std::unique_ptr<Model>(new Model(std::move(impl)));
   };
