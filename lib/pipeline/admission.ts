@@ -30,6 +30,7 @@ export interface Admitter {
   readonly facts: ModelFacts;
   readonly memory: ModelMemory;
   readonly presence?: Pick<Presence, 'offer'> | undefined;
+  /** LoRAs at run time are a part of the graphs, which then all stay. Default: there are none. */
   readonly weights?: Pick<WeightsState, 'hadRuntime'> | undefined;
 }
 
