@@ -99,7 +99,8 @@ export function enterPasses(
     const started = performance.now();
     const reasonOf = (presence: Presence): string =>
       presence === models.upscaler?.presence ? 'The hires pass begins with it.' : loadReason(pass);
-    const parts = (await groupParts(job, group, scope)).flat();
+    const isThere = [...wanted].every(({ loaded }) => loaded);
+    const parts = isThere ? [] : (await groupParts(job, group, scope)).flat();
     const withdraw = offerGraphs(await askedBy(parts, scope, job.tiling));
     await loadWeights(scope, tracker, wanted, reasonOf, listeners).finally(withdraw);
     current = group;

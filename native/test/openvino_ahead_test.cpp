@@ -271,17 +271,12 @@ void bounds(const std::string& modules) {
 // Memory is needed: what was read and nobody has asked for is told of as one graph without a number, and
 // goes.
 void givesWay(const std::string& modules) {
-  using Listener = void (*)(void*, uint64_t, uint64_t, uint64_t);
-  using Release = void (*)(ggml_backend_t, const ggml_backend_buffer_t*, size_t, const uint64_t*, size_t,
-                           uint64_t, Listener, void*);
-  const auto release = procedure<Release>("ggml_backend_openvino_release");
   const auto kept = [&](const Ahead& ahead, uint64_t wanted) {
     std::vector<uint64_t> bytes;
-    const auto add = [](void* list, uint64_t graph, uint64_t signature, uint64_t size) {
-      CHECK(graph == 0 && signature == 0);
-      static_cast<std::vector<uint64_t>*>(list)->push_back(size);
-    };
-    release(ahead.openvino.get(), nullptr, 0, nullptr, 0, wanted, add, &bytes);
+    for (const Kept& one : release(ahead, {}, wanted)) {
+      CHECK(one.graph == 0 && one.signature == 0);
+      bytes.push_back(one.bytes);
+    }
     return bytes;
   };
   const Folder folder("nd-openvino-ahead-way-");

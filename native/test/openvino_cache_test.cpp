@@ -1,9 +1,5 @@
 // The compile cache of the OpenVINO backend: what is compiled again and what is not, and never a stale
 // result.
-#include <chrono>
-#include <future>
-#include <thread>
-
 #include "check.h"
 #include "openvino_layer.h"
 
@@ -219,19 +215,9 @@ void sameContentElsewhere(const Backends& backends, const std::string& folder) {
   const Backends others(folder);
   Sum third(others.openvino.get());
   CHECK(third.net.compute() == GGML_STATUS_SUCCESS);
-  std::promise<void> running;
-  std::promise<void> done;
-  const std::shared_future<void> ended = done.get_future().share();
-  std::once_flag once;
-  const SafePoint held(others.openvino.get(), [&] {
-    std::call_once(once, [&] { running.set_value(); });
-    CHECK(ended.wait_for(std::chrono::seconds(20)) == std::future_status::ready);
-  });
-  std::thread other([&] { CHECK(third.net.compute() == GGML_STATUS_SUCCESS); });
-  running.get_future().wait();
+  Held held(others.openvino.get(), third.net);
   CHECK(first.net.compute() == GGML_STATUS_SUCCESS);
-  done.set_value();
-  other.join();
+  held.letGo();
   CHECK(third.net.read() == wanted);
   CHECK(first.net.read() == wanted);
 }

@@ -1,6 +1,11 @@
 // A small network and what its compilations are counted with.
 #pragma once
 
+#include <chrono>
+#include <future>
+#include <mutex>
+#include <thread>
+
 #include "check.h"
 #include "openvino_net.h"
 
@@ -66,6 +71,32 @@ class SafePoint {
   std::function<void()> call_;
   ggml_backend_set_abort_callback_t set_ =
       procedure<ggml_backend_set_abort_callback_t>("ggml_backend_set_abort_callback");
+};
+
+// A graph that another thread computes, held at a safe point until it is let go.
+class Held {
+ public:
+  Held(ggml_backend_t backend, Net& net)
+      : safePoint_(backend,
+                   [this] {
+                     std::call_once(once_, [this] { running_.set_value(); });
+                     CHECK(ended_.wait_for(std::chrono::seconds(20)) == std::future_status::ready);
+                   }),
+        thread_([&net] { CHECK(net.compute() == GGML_STATUS_SUCCESS); }) {
+    running_.get_future().wait();
+  }
+  void letGo() {
+    done_.set_value();
+    thread_.join();
+  }
+
+ private:
+  std::once_flag once_;
+  std::promise<void> running_;
+  std::promise<void> done_;
+  const std::shared_future<void> ended_ = done_.get_future().share();
+  const SafePoint safePoint_;
+  std::jthread thread_;
 };
 
 class Counter {

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "check.h"
 #include "ggml-alloc.h"
 #include "ggml-backend.h"
 #include "ggml.h"
@@ -170,7 +171,6 @@ class Net {
   ggml_cgraph* graph_ = nullptr;
 };
 
-// Both backends, from the modules of a folder.
 // A function of the module, by the name that ggml asks for; null where it has none.
 template <typename Function>
 Function procedure(const char* name) {
@@ -179,6 +179,7 @@ Function procedure(const char* name) {
                              : reinterpret_cast<Function>(ggml_backend_reg_get_proc_address(registry, name));
 }
 
+// Both backends, from the modules of a folder.
 struct Backends {
   Owned<ggml_backend> cpu;
   Owned<ggml_backend> openvino;
@@ -208,6 +209,28 @@ struct Backends {
     return report.substr(begin, report.find('"', begin) - begin);
   }
 };
+
+struct Kept {
+  uint64_t graph;
+  uint64_t signature;
+  uint64_t bytes;
+};
+
+// What stays of a model's graphs, most recently used first, when so many bytes are wanted.
+inline std::vector<Kept> release(const Backends& backends, const std::vector<ggml_backend_buffer_t>& buffers,
+                                 uint64_t bytes, const std::vector<uint64_t>& keep = {}) {
+  using Listener = void (*)(void*, uint64_t, uint64_t, uint64_t);
+  using Release = void (*)(ggml_backend_t, const ggml_backend_buffer_t*, size_t, const uint64_t*, size_t,
+                           uint64_t, Listener, void*);
+  const auto call = procedure<Release>("ggml_backend_openvino_release");
+  CHECK(call != nullptr);
+  std::vector<Kept> left;
+  const auto add = [](void* list, uint64_t graph, uint64_t signature, uint64_t size) {
+    static_cast<std::vector<Kept>*>(list)->push_back({graph, signature, size});
+  };
+  call(backends.openvino.get(), buffers.data(), buffers.size(), keep.data(), keep.size(), bytes, add, &left);
+  return left;
+}
 
 // Largest difference, of the largest value.
 inline double relativeError(const std::vector<float>& got, const std::vector<float>& wanted) {

@@ -1,35 +1,11 @@
 // Compiled graphs that are let go for memory that others need: which go, which stay, and that results are
 // what they were.
-#include <future>
 #include <set>
-#include <thread>
 
 #include "openvino_layer.h"
 
 namespace nd::test {
 namespace {
-
-struct Kept {
-  uint64_t graph;
-  uint64_t signature;
-  uint64_t bytes;
-};
-
-// What stays of a model's graphs, most recently used first, when so many bytes are wanted.
-std::vector<Kept> release(const Backends& backends, const std::vector<ggml_backend_buffer_t>& buffers,
-                          uint64_t bytes, const std::vector<uint64_t>& keep = {}) {
-  using Listener = void (*)(void*, uint64_t, uint64_t, uint64_t);
-  using Release = void (*)(ggml_backend_t, const ggml_backend_buffer_t*, size_t, const uint64_t*, size_t,
-                           uint64_t, Listener, void*);
-  const auto call = procedure<Release>("ggml_backend_openvino_release");
-  CHECK(call != nullptr);
-  std::vector<Kept> left;
-  const auto add = [](void* list, uint64_t graph, uint64_t signature, uint64_t size) {
-    static_cast<std::vector<Kept>*>(list)->push_back({graph, signature, size});
-  };
-  call(backends.openvino.get(), buffers.data(), buffers.size(), keep.data(), keep.size(), bytes, add, &left);
-  return left;
-}
 
 std::vector<uint64_t> numbers(const std::vector<Kept>& kept) {
   std::vector<uint64_t> result;
@@ -96,19 +72,9 @@ void notWhatRuns(const Backends& backends, const std::string& folder) {
   const std::vector<ggml_backend_buffer_t> buffers = {layer.weight->buffer};
   CHECK(layer.net.compute() == GGML_STATUS_SUCCESS);
   const std::vector<float> wanted = layer.net.read();
-  std::promise<void> running;
-  std::promise<void> done;
-  const std::shared_future<void> ended = done.get_future().share();
-  std::once_flag once;
-  const SafePoint held(others.openvino.get(), [&] {
-    std::call_once(once, [&] { running.set_value(); });
-    CHECK(ended.wait_for(std::chrono::seconds(20)) == std::future_status::ready);
-  });
-  std::thread other([&] { CHECK(layer.net.compute() == GGML_STATUS_SUCCESS); });
-  running.get_future().wait();
+  Held held(others.openvino.get(), layer.net);
   CHECK(release(backends, buffers, kAll).size() == 1);
-  done.set_value();
-  other.join();
+  held.letGo();
   CHECK(layer.net.read() == wanted);
   CHECK(release(backends, buffers, kAll).empty());
 }
