@@ -13,6 +13,7 @@ import { isolation } from './suites/isolation.mjs';
 import { load } from './suites/load.mjs';
 import { lora } from './suites/lora.mjs';
 import { openvino } from './suites/openvino.mjs';
+import { openvinoPython } from './suites/openvino-python.mjs';
 import { openvinoStart } from './suites/openvino-start.mjs';
 import { startup } from './suites/startup.mjs';
 import { prepare } from './tools/input.mjs';
@@ -20,7 +21,19 @@ import { readOptions, usage } from './tools/options.mjs';
 import { benchDir } from './tools/paths.mjs';
 import { busyWarning, describeMachine, formatSuite, makeRecord, missedGoals, recordText } from './tools/shared.mjs';
 
-const suites = [engine, startup, eventLoop, load, conditioning, isolation, lora, hires, openvino, openvinoStart];
+const suites = [
+  engine,
+  startup,
+  eventLoop,
+  load,
+  conditioning,
+  isolation,
+  lora,
+  hires,
+  openvino,
+  openvinoPython,
+  openvinoStart,
+];
 
 async function main() {
   const options = readOptions(process.argv.slice(2), suites);
@@ -33,24 +46,23 @@ async function main() {
   if (busy !== '') process.stderr.write(`${busy}\n`);
   const input = await prepare(options);
   const chosen = suites.filter(({ name }) => options.suites.includes(name));
+  const { versions, cpuFeatures } = input;
+  const { threads, quick } = options;
+  const file = options.output ?? (quick ? undefined : join(benchDir, 'results', `${day()}-${machine.id}.json`));
+  if (file !== undefined) mkdirSync(dirname(file), { recursive: true });
   const results = [];
   for (const suite of chosen) {
     process.stderr.write(`${suite.name}: ${suite.title}\n`);
     const result = { name: suite.name, title: suite.title, ...(await suite.run(input, options)) };
     results.push(result);
     process.stdout.write(`${formatSuite(result)}\n`);
-  }
-  const { versions, cpuFeatures } = input;
-  const { threads, quick } = options;
-  const record = { ...makeRecord({ machine, versions, cpuFeatures, threads, suites: results }), quick };
-  const file = options.output ?? (options.quick ? undefined : join(benchDir, 'results', `${day()}-${machine.id}.json`));
-  if (file === undefined) {
-    process.stdout.write('A quick run is not recorded; --output FILE writes it.\n');
-  } else {
-    mkdirSync(dirname(file), { recursive: true });
+    if (file === undefined) continue;
+    // After each suite: one that fails does not lose the figures of those before it.
+    const record = { ...makeRecord({ machine, versions, cpuFeatures, threads, suites: results }), quick };
     writeFileSync(file, recordText(record));
-    process.stdout.write(`Written: ${relative(process.cwd(), file)}\n`);
   }
+  if (file === undefined) process.stdout.write('A quick run is not recorded; --output FILE writes it.\n');
+  else process.stdout.write(`Written: ${relative(process.cwd(), file)}\n`);
   const missed = missedGoals(results);
   for (const { suite, goal } of missed) process.stdout.write(`${suite}: ${goal}\n`);
   if (options.check && missed.length > 0) process.exitCode = 1;

@@ -2,7 +2,6 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasOpenvino, openvinoNotBuilt } from '../tools/openvino.mjs';
-import { peerRows } from '../tools/openvinoPeer.mjs';
 import { runChild } from '../tools/processes.mjs';
 import { goal, ratioRow, row } from '../tools/shared.mjs';
 import { removeFolder, writeSyntheticSd1 } from '../tools/synthetic.mjs';
@@ -17,8 +16,8 @@ const limits = {
 const backends = ['openvino', 'cpu'];
 
 /**
- * The OpenVINO backend against the CPU backend with the same weights: the parts of a picture in turn in one process, and
- * whole jobs in a process for each backend.
+ * The OpenVINO backend against the CPU backend with the same weights: the parts of a picture in turn in one process for
+ * each size, and whole jobs in a process for each backend.
  */
 export const openvino = {
   name: 'openvino',
@@ -35,7 +34,7 @@ export const openvino = {
   },
 };
 
-async function compare(input, sd1, { quick, repeat, openvinoPython }) {
+async function compare(input, sd1, { quick, repeat }) {
   const sizes = quick ? [64] : [64, 256, 512];
   const models = [
     {
@@ -54,12 +53,14 @@ async function compare(input, sd1, { quick, repeat, openvinoPython }) {
   ];
   const [rows, goals] = [[], []];
   for (const model of models) {
-    const { sizes: measured } = await child(input, { ...model, backends });
-    for (const [side, runs] of Object.entries(measured)) report(model, side, runs, rows, goals);
+    // A process for each size: graphs of the sizes before would fill the memory that two backends share.
+    for (const side of model.sizes) {
+      const { sizes: measured } = await child(input, { ...model, sizes: [side], backends });
+      report(model, side, measured[side], rows, goals);
+    }
   }
   const job = quick ? { side: 64, steps: 2 } : { side: 512, steps: 20 };
   await jobs(input, sd1, job, rows, goals);
-  if (openvinoPython !== undefined) await peerRows(input, { sd1, openvinoPython, quick, repeat }, rows, goals);
   return { compared, repeat: repeat ?? models[1].repeat, rows, goals };
 }
 
@@ -98,4 +99,5 @@ async function jobs(input, sd1, job, rows, goals) {
 
 const compared =
   'SD 1.5: synthetic checkpoint of its shape, f16 weights, with its KL decoder; embedded model: small UNet, tiny autoencoder.\n' +
-  'Parts of a picture: both backends in one process in turn. Jobs and peak memory: a process for each backend, compiled before.';
+  'Parts of a picture: both backends in one process in turn, a process for each size. Jobs and peak memory: a process for\n' +
+  'each backend, compiled before.';

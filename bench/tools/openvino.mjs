@@ -5,8 +5,7 @@ import { sdCli } from './paths.mjs';
 /** Whether the build has the OpenVINO module. */
 export const hasOpenvino = () => existsSync(join(dirname(sdCli), 'libggml-openvino.so'));
 
-/** What a suite reports where it has not. */
-export const openvinoNotBuilt = {
-  compared: 'Not built: node scripts/build.mjs -DND_OPENVINO=ON',
-  ...{ repeat: 0, rows: [], goals: [] },
-};
+/** What a suite reports that measured nothing, and why. */
+export const nothing = (why) => ({ compared: why, repeat: 0, rows: [], goals: [] });
+
+export const openvinoNotBuilt = nothing('Not built: node scripts/build.mjs -DND_OPENVINO=ON');

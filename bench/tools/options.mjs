@@ -39,14 +39,14 @@ function integer(name, text, low, high) {
 }
 
 export function usage(suites) {
-  const list = suites.map(({ name, title }) => `  ${name.padEnd(14)}${title}`).join('\n');
+  const list = suites.map(({ name, title }) => `  ${name.padEnd(17)}${title}`).join('\n');
   return `npm run bench -- [options]
 
   --suite NAME   only this suite; may be given several times
   --repeat N     repetitions (default: by suite)
   --quick        few repetitions and steps: does it work? Nothing is recorded
   --threads N    CPU threads on both sides; 0: one per physical core, or as many as the process may use (default)
-  --openvino-python PYTHON  one with the peer's packages (bench/peers): the suite openvino measures it too
+  --openvino-python PYTHON  one with the peer's packages (bench/peers), for the suite openvino-python
   --output FILE  where the JSON goes (default: bench/results/<date>-<machine>.json)
   --check        exit code 1 when a goal is missed
 
