@@ -18,8 +18,10 @@ export interface NativeSize {
 
 /** Shape of a job whose memory is to be measured. */
 export interface NativeMeasureParams extends NativeSize {
-  /** With the prompt first, then the one that guidance needs. Empty: no text encoder and no sampling. */
+  /** With the prompt first, then the one that guidance needs. Empty: no text encoder. */
   readonly prompts: readonly NativeEncodePromptParams[];
+  /** Pictures are sampled with the prompts, of which there is one at least. */
+  readonly sample: boolean;
   /** Guidance towards a picture: a third evaluation. */
   readonly imageGuidance: boolean;
   /** The ControlNet runs. */

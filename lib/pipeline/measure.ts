@@ -33,6 +33,7 @@ function emptyParams({ width, height }: NativeSize): Omit<NativeMeasureParams, T
     width,
     height,
     prompts: [],
+    sample: false,
     imageGuidance: false,
     control: false,
     controlStrength: 1,
@@ -68,12 +69,12 @@ export class MeasureCache {
 
   /** Memory of a job from the engine's own graphs; `scope` runs what was not measured before. */
   async measure(native: NativeModel, scope: JobScope, shape: JobShape, tilings: Tilings): Promise<NativeJobMemory> {
-    const { prompts, imageGuidance, control, references, preview } = shape;
+    const { prompts, sample, imageGuidance, control, references, preview } = shape;
     const untiledAll = { previewTiling: untiled, encodeTiling: untiled, decodeTiling: untiled };
     const nothing: NativeMeasureParams = { ...emptyParams(shape), ...untiledAll };
     const previewTiling = preview === 'vae' || preview === 'tae' ? tilings.decode : untiled;
     const controlStrength = control ? shape.controlStrength : nothing.controlStrength;
-    const sampling = { prompts, imageGuidance, control, controlStrength, references, preview, previewTiling };
+    const sampling = { prompts, sample, imageGuidance, control, controlStrength, references, preview, previewTiling };
     const encoding = { encode: shape.encode, encodeTiling: tilings.encode };
     const decoding = { decode: true, decodeTiling: tilings.decode };
     const stages: Stages = {

@@ -18,6 +18,7 @@ export function shapeOf(pass: Pass, { preview }: Plan, inputs: Inputs, facts: Mo
   return {
     ...emptyShape(pass),
     prompts: [positiveParams(parts), ...(needsUncond(sampling) ? [negativeParams(parts, facts)] : [])],
+    sample: true,
     imageGuidance: sampling.imageCfgScale !== sampling.cfgScale,
     control: facts.hasControlNet && inputs.controlImage !== null,
     controlStrength: sampling.controlStrength,

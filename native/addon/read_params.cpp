@@ -363,6 +363,7 @@ MeasureParams readMeasure(const Napi::Value& value, const ModelInfo& info) {
   const Napi::Array prompts = reader.array("prompts");
   for (uint32_t i = 0; i < prompts.Length() && i < 2; ++i)
     params.prompts.push_back(readEncodePrompt(prompts[i]));
+  params.sample = reader.flag("sample");
   params.imageGuidance = reader.flag("imageGuidance");
   params.control = reader.flag("control");
   params.controlStrength = readControlStrength(reader);

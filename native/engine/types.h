@@ -274,8 +274,8 @@ struct DecodeParams {
 struct MeasureParams {
   int width = 0;
   int height = 0;
-  std::vector<EncodePromptParams>
-      prompts;  // empty: no text encoder, no sampling; the second: without the prompt
+  std::vector<EncodePromptParams> prompts;  // the second: without the prompt
+  bool sample = false;                      // with the prompts, which are at least one
   bool imageGuidance = false;
   bool control = false;
   float controlStrength = 1;

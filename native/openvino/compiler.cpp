@@ -95,6 +95,15 @@ bool compileParts(const Graph& graph, const Settings& settings, Plan& plan,
   return true;
 }
 
+// What the process has come to hold, with the values between nodes, which nothing touches before the first
+// run. Where it holds less than the constants alone take, memory that was freed before was used, or others
+// computed.
+uint64_t takenBytes(const ResidentGrowth& growth, uint64_t constants, uint64_t largestValue) {
+  const uint64_t grown = growth.bytes(0);
+  if (grown == 0 || grown < constants) return compiledBytes(constants, largestValue);
+  return grown + compiledBytes(0, largestValue);
+}
+
 void count(Program& program, const Graph& graph, const std::map<int, std::string>& uncovered) {
   for (const Part& part : program.parts) {
     for (int i = part.begin; i < part.end; ++i) {
@@ -156,9 +165,7 @@ std::shared_ptr<Program> compile(const Graph& graph, const Settings& settings, b
       program->parts.push_back(std::move(part));
   program->tieTo(graph);
   count(*program, graph, uncovered);
-  uint64_t largest = 0;
-  for (int i = 0; i < graph.nodes(); ++i) largest = std::max<uint64_t>(largest, ggml_nbytes(graph.node(i)));
-  program->bytes = growth.bytes(compiledBytes(program->constants, largest));
+  program->bytes = takenBytes(growth, program->constants, largestValueOf(graph.source()));
   return program;
 }
 

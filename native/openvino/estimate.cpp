@@ -8,6 +8,7 @@
 #include "ggml-impl.h"
 #include "ggml.h"
 #include "hash.h"
+#include "rules.h"
 
 namespace nd::openvino {
 namespace {
@@ -36,7 +37,30 @@ class Signature {
   Hasher hasher_;
 };
 
+// The scores of an attention that is one operation when it is compiled: they never are in memory whole.
+void addScores(const ggml_tensor* product, std::unordered_set<const ggml_tensor*>& vanishing) {
+  const ggml_tensor* at = product->src[1];
+  if (product->op != GGML_OP_MUL_MAT || at->op != GGML_OP_SOFT_MAX || at->src[1] != nullptr) return;
+  do {
+    vanishing.insert(at);
+    at = at->src[0];
+  } while (at->op == GGML_OP_ADD || at->op == GGML_OP_SCALE);
+  vanishing.insert(at);
+}
+
 }  // namespace
+
+uint64_t largestValueOf(const ggml_cgraph* graph) {
+  std::unordered_set<const ggml_tensor*> vanishing;
+  for (int i = 0; i < graph->n_nodes; ++i) addScores(graph->nodes[i], vanishing);
+  uint64_t largest = 0;
+  for (int i = 0; i < graph->n_nodes; ++i) {
+    const ggml_tensor* node = graph->nodes[i];
+    if (isView(node) || isLazy(node) || vanishing.count(node) != 0) continue;
+    largest = std::max<uint64_t>(largest, ggml_nbytes(node));
+  }
+  return largest;
+}
 
 // OpenVINO keeps constants as f32 in its own order, many of them twice, and memory for values between nodes.
 // The factors are measured: `npm run test:openvino` holds the estimate to what compiling takes.
@@ -55,18 +79,15 @@ uint64_t signatureOf(const ggml_cgraph* graph) {
 uint64_t compiledBytesOf(const ggml_cgraph* graph, uint64_t* signature) {
   std::unordered_set<const ggml_tensor*> leaves;
   uint64_t elements = 0;
-  uint64_t largest = 0;
   for (int i = 0; i < graph->n_nodes; ++i) {
-    const ggml_tensor* node = graph->nodes[i];
-    largest = std::max<uint64_t>(largest, ggml_nbytes(node));
-    for (const ggml_tensor* source : node->src) {
+    for (const ggml_tensor* source : graph->nodes[i]->src) {
       if (source == nullptr || source->op != GGML_OP_NONE) continue;
       const ggml_tensor* leaf = source->view_src != nullptr ? source->view_src : source;
       if (leaves.insert(leaf).second) elements += static_cast<uint64_t>(ggml_nelements(leaf));
     }
   }
   *signature = signatureOf(graph);
-  return compiledBytes(elements * sizeof(float), largest);
+  return compiledBytes(elements * sizeof(float), largestValueOf(graph));
 }
 
 }  // namespace nd::openvino

@@ -12,7 +12,10 @@ namespace nd::openvino {
 // without memory. Below 2^53, so that JavaScript can hold it.
 uint64_t signatureOf(const ggml_cgraph* graph);
 uint64_t compiledBytesOf(const ggml_cgraph* graph, uint64_t* signature);
-// The same of f32 bytes of constants and of the largest value between two nodes.
+// Bytes of the largest value between two nodes, as far as OpenVINO keeps it: neither the columns of a
+// convolution nor the scores of an attention.
+uint64_t largestValueOf(const ggml_cgraph* graph);
+// What compiling takes: `constants` in f32, and the largest value.
 uint64_t compiledBytes(uint64_t constants, uint64_t largestValue);
 
 }  // namespace nd::openvino

@@ -262,6 +262,42 @@ void signatures(const Backends& backends) {
   CHECK(signature(twin, 8, false) == first);  // weights are no part of it
 }
 
+// An estimate counts the values that OpenVINO keeps: neither the columns of a convolution, which are its
+// input nine times, nor the scores of an attention, but those that are read otherwise.
+void estimates(const Backends& backends) {
+  const auto estimate =
+      procedure<uint64_t (*)(const ggml_cgraph*, uint64_t*)>("ggml_backend_openvino_compile_estimate");
+  Net net(backends.openvino.get(), false, 9);
+  ggml_context* ctx = net.ctx();
+  const auto bytesOf = [&](ggml_tensor* result) {
+    ggml_cgraph* graph = ggml_new_graph(ctx);
+    ggml_build_forward_expand(graph, result);
+    uint64_t id = 0;
+    return estimate(graph, &id);
+  };
+  const auto values = [&](int64_t a, int64_t b, int64_t c) {
+    ggml_tensor* value = ggml_new_tensor_3d(ctx, GGML_TYPE_F32, a, b, c);
+    return ggml_scale(ctx, value, 2.0F);  // a node, whose value is between two
+  };
+  const uint64_t each = 64 * 64 * 32 * sizeof(float);
+  ggml_tensor* kernel = ggml_new_tensor_4d(ctx, GGML_TYPE_F16, 3, 3, 32, 32);
+  const uint64_t kernels = 2 * 9 * 32 * 32 * sizeof(float);
+  const uint64_t convolution = bytesOf(ggml_conv_2d(ctx, kernel, values(64, 64, 32), 1, 1, 1, 1, 1, 1));
+  CHECK(convolution >= each);
+  CHECK(convolution < 6 * each + kernels);
+
+  const uint64_t scores = 1024 * 1024 * 4 * sizeof(float);
+  const auto attention = [&](bool shifted) {
+    ggml_tensor* weights = ggml_mul_mat(ctx, values(16, 1024, 4), values(16, 1024, 4));
+    weights = ggml_scale(ctx, weights, 0.25F);
+    if (shifted) weights = ggml_add(ctx, weights, ggml_new_tensor_2d(ctx, GGML_TYPE_F32, 1024, 1024));
+    return ggml_soft_max(ctx, weights);
+  };
+  for (const bool shifted : {false, true})
+    CHECK(bytesOf(ggml_mul_mat(ctx, values(1024, 16, 4), attention(shifted))) < scores);
+  CHECK(bytesOf(attention(false)) >= scores);
+}
+
 }  // namespace
 }  // namespace nd::test
 
@@ -276,6 +312,7 @@ int main(int count, char** arguments) {
     sameContentElsewhere(backends, folder);
     writtenWeights(backends);
     signatures(backends);
+    estimates(backends);
     changingFactors(backends, false);
   }
   const Backends inputs(folder, "weightInputs=1");

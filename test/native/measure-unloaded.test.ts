@@ -36,6 +36,7 @@ describe('a job of a model that is not loaded', () => {
     ['tiles', { width: 128, height: 128, encodeTiling: tiles, decodeTiling: tiles }],
     ['previews', { preview: 'vae' }],
     ['the VAE alone', { prompts: [] }],
+    ['prompts alone', { sample: false, encode: [], decode: false }],
   ];
 
   it('measures what it measures loaded', async () => {
@@ -45,6 +46,9 @@ describe('a job of a model that is not loaded', () => {
       const measured = await unloaded(change);
       expect([name, measured]).toEqual([name, await model.measure(measureParams(change)).promise]);
       seen.add(JSON.stringify(measured));
+      const { prompts, sample } = measureParams(change);
+      expect([name, measured.textEncoder.graph > 0]).toEqual([name, prompts.length > 0]);
+      expect([name, measured.diffusion.graph > 0]).toEqual([name, sample && prompts.length > 0]);
     }
     expect(seen.size).toBe(shapes.length);
     await model.dispose();

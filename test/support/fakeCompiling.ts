@@ -73,10 +73,10 @@ export async function compiling(given: CompilingSizes): Promise<Compiling> {
       components: fakeInfo.components.map((component) => ({ ...component, device: 'Accel', bytes: weights * mib })),
     }),
     memory: (params) => {
-      const { prompts, width, decode: decodes, decodeTiling } = params;
+      const { prompts, sample, width, decode: decodes, decodeTiling } = params;
       const tiled = decodeTiling.enabled;
       return {
-        ...(prompts.length > 0
+        ...(sample && prompts.length > 0
           ? { diffusion: { graph: graph(params) * mib, work: 0, compiled: asks(width, compiled) } }
           : {}),
         ...(decodes

@@ -83,6 +83,7 @@ export function decodeParams(): NativeDecodeParams {
 export function measureParams(change: Partial<NativeMeasureParams> = {}): NativeMeasureParams {
   return {
     ...{ width: edge, height: edge, prompts: [promptParams(), { ...promptParams(), prompt: '' }] },
+    sample: true,
     ...{ imageGuidance: false, control: false, controlStrength: 1, references: [], preview: 'none' },
     ...{ encode: [{ width: edge, height: edge }], decode: true },
     ...{ previewTiling: tiling, encodeTiling: tiling, decodeTiling: tiling },

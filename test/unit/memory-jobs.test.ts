@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryLedger } from '../../lib/memory/index.js';
 import type { NativeMeasureParams } from '../../lib/native/index.js';
+import { encodePrompt } from '../../lib/pipeline/encoding.js';
 import { estimateRequest } from '../../lib/pipeline/estimate.js';
 import { runMode } from '../../lib/pipeline/modes.js';
 import { largestThatFits, tileChoices } from '../../lib/pipeline/tiles.js';
@@ -15,7 +16,7 @@ function memory(params: NativeMeasureParams) {
   const cells = (params.width / 8) * (params.height / 8);
   const { tileSizeX: tile, enabled } = params.decodeTiling;
   return {
-    ...(params.prompts.length > 0 ? { diffusion: { graph: 50 * mib, work: mib } } : {}),
+    ...(params.prompts.length > 0 && params.sample ? { diffusion: { graph: 50 * mib, work: mib } } : {}),
     ...(params.decode ? { vaeDecode: { graph: (enabled ? tile * tile : cells) * 16 * 1024, work: 0 } } : {}),
   };
 }
@@ -47,6 +48,14 @@ describe('the memory of a job', () => {
     await estimateRequest(model, { ...request, width: 256 });
     expect(fake.of('measure').length).toBeGreaterThan(calls);
     expect(fake.of('sample')).toHaveLength(0);
+  });
+
+  it('that encodes a prompt counts no sampling', async () => {
+    const { fake, model } = limited(30 * mib);
+    await expect(runMode(model, 'txt2img', request)).rejects.toMatchObject({ code: 'ERR_OUT_OF_MEMORY' });
+    const conditioning = await encodePrompt(model, { prompt: 'a', width: 512, height: 512 });
+    expect(fake.of('encodePrompt')).toHaveLength(2);
+    conditioning.dispose();
   });
 
   it('rejects with the reason of its signal', async () => {

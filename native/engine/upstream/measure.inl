@@ -87,7 +87,7 @@ JobMemory Model::measure(const MeasureParams& params, Job& job) {
       result.textEncoder = upstream::larger(result.textEncoder, one);
       job.throwIfCancelled();
     }
-    if (!prompts.empty()) {
+    if (params.sample && !prompts.empty()) {
       SampleParams sample;
       sample.cond = prompts[0];
       if (prompts.size() > 1) sample.uncond = prompts[1];
