@@ -4,6 +4,7 @@ import type { NativeMeasureParams } from '../../lib/native/index.js';
 import { encodePrompt } from '../../lib/pipeline/encoding.js';
 import { estimateRequest } from '../../lib/pipeline/estimate.js';
 import { runMode } from '../../lib/pipeline/modes.js';
+import { sampleLatent } from '../../lib/pipeline/sampleLatent.js';
 import { largestThatFits, tileChoices } from '../../lib/pipeline/tiles.js';
 import { fakePipeline } from '../support/fakeModel.js';
 import { until } from '../support/fakeAddon.js';
@@ -21,8 +22,8 @@ function memory(params: NativeMeasureParams) {
   };
 }
 
-function limited(limit: number | undefined) {
-  const made = fakePipeline({ memory });
+function limited(limit: number | undefined, of = memory) {
+  const made = fakePipeline({ memory: of });
   const ledger = new MemoryLedger({ limit, available: () => 2 ** 40, rss: () => 0 });
   return { fake: made.fake, model: { ...made.model, memory: { ...made.model.memory, ledger } } };
 }
@@ -55,6 +56,19 @@ describe('the memory of a job', () => {
     await expect(runMode(model, 'txt2img', request)).rejects.toMatchObject({ code: 'ERR_OUT_OF_MEMORY' });
     const conditioning = await encodePrompt(model, { prompt: 'a', width: 512, height: 512 });
     expect(fake.of('encodePrompt')).toHaveLength(2);
+    conditioning.dispose();
+  });
+
+  it('that samples with given conditioning counts no text encoder', async () => {
+    const { fake, model } = limited(80 * mib, (params) => ({
+      ...(params.prompts.length > 0 ? { textEncoder: { graph: 100 * mib, work: 0 } } : {}),
+      ...(params.sample ? { diffusion: { graph: 50 * mib, work: mib } } : {}),
+    }));
+    await expect(runMode(model, 'txt2img', request)).rejects.toMatchObject({ code: 'ERR_OUT_OF_MEMORY' });
+    const { model: roomy } = limited(undefined);
+    const conditioning = await encodePrompt({ ...roomy, cache: model.cache, native: model.native }, { prompt: 'a' });
+    await sampleLatent(model, { conditioning, steps: 1, seed: 1, width: 64, height: 64 });
+    expect(fake.of('sample')).toHaveLength(1);
     conditioning.dispose();
   });
 
