@@ -3,7 +3,7 @@
  * `npm run bench`: measures the addon against sd-cli of the same build, and what the package promises by itself.
  * What each suite compares is written in its file and in bench/README.md.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { conditioning } from './suites/conditioning.mjs';
 import { engine } from './suites/engine.mjs';
@@ -57,12 +57,15 @@ async function main() {
     results.push(result);
     process.stdout.write(`${formatSuite(result)}\n`);
     if (file === undefined) continue;
-    // After each suite: one that fails does not lose the figures of those before it.
+    // After each suite: one that fails loses neither the figures of those before it nor an older record.
     const record = { ...makeRecord({ machine, versions, cpuFeatures, threads, suites: results }), quick };
-    writeFileSync(file, recordText(record));
+    writeFileSync(`${file}.partial`, recordText(record));
   }
   if (file === undefined) process.stdout.write('A quick run is not recorded; --output FILE writes it.\n');
-  else process.stdout.write(`Written: ${relative(process.cwd(), file)}\n`);
+  else {
+    renameSync(`${file}.partial`, file);
+    process.stdout.write(`Written: ${relative(process.cwd(), file)}\n`);
+  }
   const missed = missedGoals(results);
   for (const { suite, goal } of missed) process.stdout.write(`${suite}: ${goal}\n`);
   if (options.check && missed.length > 0) process.exitCode = 1;

@@ -34,7 +34,7 @@ const measured = {};
 for (const side of sizes) {
   const runs = Object.fromEntries(backends.map((backend) => [backend, []]));
   const first = {};
-  for (const backend of backends) [first[backend]] = await time(() => parts(models[backend], side));
+  for (const backend of backends) first[backend] = await parts(models[backend], side);
   for (let turn = 0; turn < repeat; turn++) {
     for (const backend of turn % 2 === 0 ? backends : backends.toReversed())
       runs[backend].push(await parts(models[backend], side));

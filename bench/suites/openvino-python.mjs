@@ -51,7 +51,8 @@ async function mine({ checkpoint, threads }, side, steps) {
     request: { load: { checkpoint }, backends: ['openvino'], sizes: [side], steps, repeat: 1 },
   });
   const { first, runs } = sizes[side];
-  return { ...runs.openvino[0], first: first.openvino };
+  const { encode, total } = first.openvino;
+  return { ...runs.openvino[0], first: total - encode };
 }
 
 async function theirs(python, load, side, steps) {
@@ -59,9 +60,10 @@ async function theirs(python, load, side, steps) {
   try {
     const size = { width: side, height: side };
     const request = { prompt: 'a red apple', negativePrompt: '', ...size, steps, cfgScale: 1, seed: 1 };
-    const { total } = await peer.picture(request);
+    // It compiles its text encoder when it loads.
+    const { encode, total } = await peer.picture(request);
     const times = await peer.picture(request);
-    return { encode: times.encode, step: times.sample / steps, decode: times.decode, first: total };
+    return { encode: times.encode, step: times.sample / steps, decode: times.decode, first: total - encode };
   } finally {
     await peer.close();
   }
@@ -79,8 +81,8 @@ function report(side, runs, rows, goals) {
     goals.push(goal(ratio.name, ratio.median, '<=', 1.05, 'x'));
   }
   const first = [runs.mine, runs.theirs].map((list) => list.map((run) => run.first));
-  rows.push(row(`${label}: first picture, compiling, ours`, 'ms', first[0]));
-  rows.push(row(`${label}: first picture, converting and compiling, OpenVINO's Python API`, 'ms', first[1]));
+  rows.push(row(`${label}: first sampling and decode, compiling, ours`, 'ms', first[0]));
+  rows.push(row(`${label}: the same, converting and compiling, OpenVINO's Python API`, 'ms', first[1]));
 }
 
 const compared =

@@ -72,7 +72,7 @@ const child = ({ threads }, { load, backends: some, sizes = [], steps = 1, repea
 function report({ name, decoder }, side, { first, runs }, rows, goals) {
   const label = `${name}, ${side}`;
   const parts = { encode: 'text encoder', step: 'UNet evaluation', decode: `VAE decode (${decoder})`, total: 'sum' };
-  rows.push(row(`${label}: first picture, compiling`, 'ms', [first.openvino]));
+  rows.push(row(`${label}: first picture, compiling`, 'ms', [first.openvino.total]));
   for (const [part, limit] of Object.entries(limits)) {
     const [mine, theirs] = backends.map((backend) => runs[backend].map((run) => run[part]));
     const ratio = ratioRow(`${label}: ${parts[part]}, openvino / cpu`, mine, theirs);

@@ -26,10 +26,7 @@ export async function askedOf(parts: readonly MeasuredPart[], scope: JobScope): 
     if (works) add(admitter, need.asks);
     if (texts === undefined) continue;
     const { asks } = await measureNeed(texts.admitter, scope, texts.shape, { encode: untiled, decode: untiled });
-    add(
-      texts.admitter,
-      asks.filter(({ component }) => component === 'textEncoder'),
-    );
+    add(texts.admitter, asks);
   }
   return asked;
 }

@@ -33,7 +33,7 @@ export async function passParts(
   const enlarge = isHere ? await enlargeStage(pass, own, scope) : null;
   const shape = { ...shapeOf(pass, plan, given, diffusionModel.facts, decodes(plan, index)), enlarge };
   const rest = { encode: [], decode: false };
-  const alone = { ...shape, ...rest, sample: false, preview: 'none', enlarge: null };
+  const alone = { ...emptyShape(pass), prompts: shape.prompts };
   const texts = textEncoder === diffusionModel ? undefined : { admitter: textEncoder, shape: alone };
   if (vae === diffusionModel) return [{ admitter: diffusionModel, shape, texts }];
   return [

@@ -1,4 +1,5 @@
 // Weights as constants over ggml's own memory. Types that OpenVINO has no memory for are unpacked.
+#include "estimate.h"
 #include "rules.h"
 
 namespace ov {
@@ -35,14 +36,24 @@ std::shared_ptr<op::v0::Constant> unpacked(const ggml_tensor* tensor) {
 
 Value weightConstant(const ggml_tensor* tensor, Translation& result) {
   if (!ggml_is_contiguous(tensor)) uncovered(tensor, "scattered weights");
-  result.constantBytes += static_cast<uint64_t>(ggml_nelements(tensor)) * sizeof(float);
+  result.constantBytes += constantBytes(tensor);
   const auto type = elementType(tensor->type);
   if (!type) return unpacked(tensor);
   const auto constant = sharedConstant(tensor, *type, blockThatHolds(tensor));
   if (*type == ov::element::f32 || *type == ov::element::i32) return constant;
+  return widened(constant);
+}
+
+Value widened(const std::shared_ptr<op::v0::Constant>& constant) {
   const auto converted = std::make_shared<op::v0::Convert>(constant, ov::element::f32);
   ov::mark_as_decompression(converted);
   return converted;
+}
+
+std::shared_ptr<op::v0::Constant> narrowConstant(const Value& value) {
+  const auto convert = ov::as_type_ptr<op::v0::Convert>(value.get_node_shared_ptr());
+  if (!convert) return nullptr;
+  return ov::as_type_ptr<op::v0::Constant>(convert->get_input_node_shared_ptr(0));
 }
 
 }  // namespace nd::openvino

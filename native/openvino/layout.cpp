@@ -49,6 +49,8 @@ Value reshape(const Value& value, const ov::Shape& shape) {
   const auto before = ov::as_type_ptr<op::v1::Reshape>(value.get_node_shared_ptr());
   Value source = before ? before->input_value(0) : value;
   if (source.get_shape() == shape) return source;
+  if (const auto narrow = narrowConstant(source))
+    return widened(std::make_shared<op::v0::Constant>(*narrow, shape));
   std::vector<int64_t> sizes(shape.begin(), shape.end());
   return std::make_shared<op::v1::Reshape>(source, integers(sizes), false);
 }
@@ -196,7 +198,10 @@ Value getRows(Translator& translator, const ggml_tensor* node) {
   if (whole) {
     const Value flat = reshape(index, {size(ggml_nelements(rows))});
     const Value matrix = reshape(from, {size(table->ne[1]), size(table->ne[0])});
-    taken = std::make_shared<op::v8::Gather>(matrix, flat, integers({0}));
+    // A narrow table stays narrow: what is taken from it becomes f32.
+    const auto narrow = narrowConstant(matrix);
+    taken = std::make_shared<op::v8::Gather>(narrow ? Value(narrow) : matrix, flat, integers({0}));
+    if (narrow) taken = toComputeType(taken);
   } else {
     if (table->ne[3] != rows->ne[2] || table->ne[2] != rows->ne[1])
       uncovered(node, "its batches are broadcast");

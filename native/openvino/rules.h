@@ -10,6 +10,13 @@
 
 namespace nd::openvino {
 
+// constants.cpp
+// A constant of a narrow type as f32. OpenVINO converts it while it packs the weights of a product where
+// nothing lies between the two; else it makes an f32 copy of the whole and keeps that.
+Value widened(const std::shared_ptr<ov::op::v0::Constant>& constant);
+// What a value is widened from; null: it is no such value.
+std::shared_ptr<ov::op::v0::Constant> narrowConstant(const Value& value);
+
 Value applyRule(Translator& translator, const ggml_tensor* node);
 // Made only when something reads it: a pattern usually takes its place.
 bool isLazy(const ggml_tensor* node);

@@ -40,7 +40,7 @@ struct Translation {
   std::vector<int> outputs;
   std::vector<Copy> copies;
   std::map<int, std::string> uncovered;  // node index, reason
-  uint64_t constantBytes = 0;            // of all constants, as f32
+  uint64_t constantBytes = 0;            // of all constants, see estimate.h
 };
 
 class Translator {

@@ -298,6 +298,28 @@ void estimates(const Backends& backends) {
   CHECK(bytesOf(attention(false)) >= scores);
 }
 
+// A compiled graph has the weights of its products once, in OpenVINO's own order, whatever type they had.
+void narrowWeights(const Backends& backends) {
+  constexpr int64_t side = 1024;
+  constexpr int products = 16;
+  const auto bytesOf = procedure<uint64_t (*)(ggml_backend_buffer_t)>("ggml_backend_openvino_buffer_bytes");
+  for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16}) {
+    Net net(backends.openvino.get(), false, 10);
+    ggml_tensor* value = net.input({side, 64});
+    ggml_tensor* weight = nullptr;
+    for (int i = 0; i < products; ++i) {
+      weight = net.weight(type, {side, side});
+      value = ggml_mul_mat(net.ctx(), weight, value);
+    }
+    net.build({value});
+    CHECK(net.compute() == GGML_STATUS_SUCCESS);
+    const uint64_t once = products * side * side * sizeof(float);
+    const uint64_t bytes = bytesOf(weight->buffer);
+    CHECK(bytes >= once);
+    CHECK(bytes < once / 10 * 14);
+  }
+}
+
 }  // namespace
 }  // namespace nd::test
 
@@ -313,6 +335,7 @@ int main(int count, char** arguments) {
     writtenWeights(backends);
     signatures(backends);
     estimates(backends);
+    narrowWeights(backends);
     changingFactors(backends, false);
   }
   const Backends inputs(folder, "weightInputs=1");
