@@ -75,7 +75,7 @@ it.each(['none', 'process'] as const)(
     expect(await compilesOf({ ...last, prompt: 'another prompt, somewhat longer' })).toEqual([]);
     expect(await compilesOf(first)).toEqual(['diffusionModel', 'vae']);
     // Too much is too much, and is said with what there is; what is kept for that size stays.
-    const error = await failure(model.txt2img({ ...last, width: 8 * edge, height: 8 * edge, tiling: false }));
+    const error = await failure(model.txt2img({ ...last, width: 16 * edge, height: 16 * edge, tiling: false }));
     expect(error.code).toBe('ERR_OUT_OF_MEMORY');
     expect(await compilesOf(last)).toEqual([]);
     events.length = 0;

@@ -21,9 +21,9 @@ interface Shape {
 }
 
 /**
- * Every kind of image model whose largest network takes at most 4 GB in f32: text encoders, diffusion model, VAE. T5,
- * SD3, Z-Image and SDXL in their whole size do not (docs/openvino.md), and SDXL in its smallest is in parts.test.ts. Without
- * T5 the engine gives zeros as its output.
+ * Every kind of image model whose largest network takes at most 9 GB in f32, with 24 GB of memory: text encoders, diffusion
+ * model, VAE. T5, Z-Image and SDXL in its whole size do not (docs/openvino.md), and SDXL in its smallest is in parts.test.ts.
+ * Without T5 the engine gives zeros as its output.
  */
 const shapes: readonly Shape[] = [
   { kind: 'sd1-inpaint', mode: 'inpaint' },
@@ -36,6 +36,7 @@ const shapes: readonly Shape[] = [
   { kind: 'sdxs-512', convolutionType: 'f32' },
   // The engine gives a tensor of its UNet another width for a while; the product reads what lies behind it.
   { kind: 'sdxs-09', convolutionType: 'f32', leaves: 'a product reads beyond its rows' },
+  { kind: 'sd3-medium' },
   { kind: 'flux-narrow', mode: 'img2img' },
   { kind: 'flux-fill', mode: 'inpaint' },
   { kind: 'flux-controls', mode: 'control' },
