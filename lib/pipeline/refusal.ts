@@ -2,7 +2,7 @@ import type { DiffusionError } from '../errors/index.js';
 import { formatBytes, outOfMemory, type Shortage, sumBytes, whereOf } from '../memory/index.js';
 import type { JobScope } from '../native/index.js';
 import { type Admitter, measureNeed } from './admission.js';
-import { type JobShape, type Tilings, untiled } from './measure.js';
+import { emptyShape, type JobShape, type Tilings, untiled } from './measure.js';
 import type { JobNeed } from './needs.js';
 import { smallerTiles } from './hires/enlargement.js';
 import { tileChoices } from './tiles.js';
@@ -43,6 +43,12 @@ export async function refusal(
   const where = whereOf(admitter.memory.ledger, shortage);
   const compiled = sumBytes(need.compiles);
   const ways = await waysOut(admitter, scope, shape, tilings, relief);
+  const apart = compiled > 0 ? await stageByStage(admitter, scope, shape, tilings, relief) : undefined;
+  if (apart !== undefined)
+    ways.push(
+      'Call encodePrompt, sample and decodeLatent one after the other: each lets go of what the others compiled ' +
+        `(the largest needs ${formatBytes(apart)})`,
+    );
   if (compiled > 0)
     ways.push(`Make the runtime with backend: 'cpu', which compiles nothing: ${formatBytes(compiled)} less`);
   const hint = ways.length > 0 ? `${ways.join('; or ')}.` : lastWay(shortage);
@@ -54,6 +60,37 @@ function lastWay({ byLimit }: Shortage): string {
   return byLimit
     ? 'Raise memoryLimit, dispose of models that are not used, or load the weights with a quantised weightType.'
     : 'Dispose of models that are not used, load the weights with a quantised weightType, or free memory.';
+}
+
+/**
+ * The most that one of the job's stages takes as an operation of its own, which keeps nothing for the others; undefined
+ * where that is too much as well, or nobody samples.
+ */
+async function stageByStage(
+  admitter: Admitter,
+  scope: JobScope,
+  shape: JobShape,
+  tilings: Tilings,
+  relief: number,
+): Promise<number | undefined> {
+  if (shape.prompts.length === 0) return undefined;
+  const { ledger, cache } = admitter.memory;
+  const { prompts, encode, decode, pictures } = shape;
+  const alone = emptyShape(shape);
+  const stages = [
+    { ...alone, prompts },
+    { ...alone, encode },
+    { ...shape, encoded: true, encode: [], decode: false, pictures: 0, enlarge: null },
+    { ...alone, decode, pictures },
+  ];
+  let most = 0;
+  for (const stage of stages) {
+    const { asks, peak, byDevice } = await measureNeed(admitter, scope, stage, tilings);
+    const beside = cache.graphs.beside(new Set(asks.map(({ signature }) => signature)));
+    if (ledger.shortage(byDevice, Math.max(relief, beside)) !== undefined) return undefined;
+    most = Math.max(most, peak);
+  }
+  return most;
 }
 
 /** Changes of the request that were measured and make the job fit. */

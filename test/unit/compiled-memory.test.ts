@@ -105,6 +105,25 @@ describe('a job that does not fit', () => {
   });
 });
 
+describe('a job whose networks do not fit together', () => {
+  it('is told to make its stages by themselves where each fits, which lets go of the others', async () => {
+    const memory: NonNullable<FakeOptions['memory']> = ({ prompts, sample, decode }) => ({
+      ...(prompts.length > 0 ? { textEncoder: asks('textEncoder', 0, 500) } : {}),
+      ...(sample && prompts.length > 0 ? { diffusion: asks('diffusionModel', 64, 600) } : {}),
+      ...(decode ? { vaeDecode: asks('vae', 64, 100) } : {}),
+    });
+    const message = async (limit: number): Promise<string> => {
+      const two = await twoModels({}, { runtime: { memoryLimit: limit * mib }, memory });
+      const error = await failure(two.model.txt2img(request));
+      await two.runtime.dispose();
+      expect(error.code).toBe('ERR_OUT_OF_MEMORY');
+      return error.message;
+    };
+    expect(await message(900)).toMatch(/encodePrompt, sample and decodeLatent one after the other: .*needs 60\d/);
+    expect(await message(550)).not.toContain('decodeLatent');
+  });
+});
+
 describe('a plan', () => {
   it('tells what each pass compiles, and nothing for what was compiled before', async () => {
     const two = await twoModels(
