@@ -159,13 +159,17 @@ std::shared_ptr<Program> compile(const Graph& graph, const Settings& settings, b
     plan = translate(graph, adaptive, uncovered);
   }
   program->adaptive = adaptive;
-  for (const Translation& translation : plan.translations) program->constants += translation.constantBytes;
+  uint64_t constants = 0;
+  for (const Translation& translation : plan.translations) {
+    constants += translation.constantBytes;
+    program->stored += translation.storedBytes;
+  }
   for (Part& part : plan.parts)
     if (!part.compiled || !part.outputs.empty() || !part.copies.empty())
       program->parts.push_back(std::move(part));
   program->tieTo(graph);
   count(*program, graph, uncovered);
-  program->bytes = takenBytes(growth, program->constants, largestValueOf(graph.source()));
+  program->bytes = takenBytes(growth, constants, largestValueOf(graph.source()));
   return program;
 }
 

@@ -38,6 +38,7 @@ Value weightConstant(const ggml_tensor* tensor, Translation& result) {
   if (!ggml_is_contiguous(tensor)) uncovered(tensor, "scattered weights");
   result.constantBytes += constantBytes(tensor);
   const auto type = elementType(tensor->type);
+  result.storedBytes += static_cast<uint64_t>(ggml_nelements(tensor)) * (type ? type->size() : sizeof(float));
   if (!type) return unpacked(tensor);
   const auto constant = sharedConstant(tensor, *type, blockThatHolds(tensor));
   if (*type == ov::element::f32 || *type == ov::element::i32) return constant;

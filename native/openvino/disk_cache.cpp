@@ -196,8 +196,8 @@ std::shared_ptr<Program> importProgram(const Id& key, const Settings& settings, 
     const ResidentGrowth growth;
     const CacheFile file = readCacheFile(path, key, maker, check);
     std::shared_ptr<Program> program = build(file, settings, check);
-    // What it took when it was compiled, which says more than the file's size where nothing can be measured.
-    const uint64_t least = std::max<uint64_t>(program->bytes, file.blobs.get_byte_size());
+    // What it took when it was compiled, and what was read: OpenVINO keeps the constants where they are.
+    const uint64_t least = program->bytes + file.blobs.get_byte_size();
     program->bytes = alone ? growth.bytes(least) : least;
     return program;
   } catch (const std::bad_alloc&) {  // the file may be sound
@@ -235,9 +235,9 @@ std::shared_ptr<Program> readProgram(const Id& key, const Graph& graph, const Se
 void writeProgram(const Id& key, Program& program, const Settings& settings,
                   const std::function<void()>& check) {
   if (settings.diskCache.empty()) return;
-  if (program.constants > settings.diskCacheBytes) {
+  if (program.stored > settings.diskCacheBytes) {
     GGML_LOG_INFO("openvino: a graph with %.1f MiB of weights has no room in the disk cache\n",
-                  static_cast<double>(program.constants) / (1024.0 * 1024.0));
+                  static_cast<double>(program.stored) / (1024.0 * 1024.0));
     return;
   }
   try {

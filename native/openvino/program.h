@@ -81,10 +81,10 @@ class Program {
   std::chrono::steady_clock::time_point made = std::chrono::steady_clock::now();
   std::set<Block*> blocks;  // of constants, and the owner's; it goes with any of them
   std::vector<SharedWeight> shared;
-  uint64_t bytes = 0;      // what it takes, measured when it was compiled
-  uint64_t constants = 0;  // what of it are weights: the least that it takes on disk
-  int covered = 0;         // nodes that OpenVINO computes
-  int uncovered = 0;       // nodes that ggml's CPU backend computes
+  uint64_t bytes = 0;   // what it takes, measured when it was compiled
+  uint64_t stored = 0;  // of its weights on disk: the least that it takes there
+  int covered = 0;      // nodes that OpenVINO computes
+  int uncovered = 0;    // nodes that ggml's CPU backend computes
   std::map<std::string, int> reasons;
 
  private:

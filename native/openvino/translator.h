@@ -41,6 +41,7 @@ struct Translation {
   std::vector<Copy> copies;
   std::map<int, std::string> uncovered;  // node index, reason
   uint64_t constantBytes = 0;            // of all constants, see estimate.h
+  uint64_t storedBytes = 0;              // of all constants on disk
 };
 
 class Translator {
