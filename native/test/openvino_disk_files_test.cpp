@@ -40,6 +40,17 @@ void withoutRoom(const std::string& modules) {
   CHECK(cached.since("diskWrites") == 1);
 }
 
+// 8 MiB of weights in f16 and 4 in f32: a file has each in its type.
+void narrowWeights(const std::string& modules) {
+  constexpr uint64_t mebibyte = 1 << 20;
+  const Folder folder("nd-openvino-narrow-");
+  const Cached cached(modules, folder.path, "diskCacheBytes=" + std::to_string(16 * mebibyte));
+  Layer layer(cached, 18, 7, 65536);
+  compute(layer);
+  CHECK(cached.since("diskWrites") == 1);
+  CHECK(folder.files().size() == 1 && fs::file_size(folder.files().front()) < 14 * mebibyte);
+}
+
 void bounded(const std::string& modules) {
   const Folder folder("nd-openvino-bounded-");
   uint64_t bytes = 0;
@@ -276,6 +287,7 @@ int main(int count, char** arguments) {
   if (count > 2) return asOtherProcess(modules, arguments[2]);
   if (!Backends(modules).openvino) return 1;
   withoutRoom(modules);
+  narrowWeights(modules);
   bounded(modules);
   temporaryFiles(modules);
   writtenAtOnce(modules);
