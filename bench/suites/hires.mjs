@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { inFolder } from '../tools/folders.mjs';
 import { againstSdCli } from '../tools/against-sd-cli.mjs';
 import { runChild } from '../tools/processes.mjs';
 import { goal, interleave, ratioRow, row } from '../tools/shared.mjs';
@@ -14,8 +12,7 @@ export const hires = {
   name: 'hires',
   title: 'hires pass, 64x64 to 128x128, embedded model',
   async run(input, { quick, repeat = quick ? 2 : 7 }) {
-    const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-bench-'));
-    try {
+    return inFolder(async (folder) => {
       const [ours, theirs] = await againstSdCli(input, request, repeat);
       const batch = (jobs) => () =>
         runChild(new URL('../children/hires-batch.mjs', import.meta.url), { ...input, folder, request, jobs });
@@ -24,9 +21,7 @@ export const hires = {
         process.stderr.write(`  batch ${turn} of ${turns}\n`);
       });
       return report(ours, theirs, one, eight, repeat);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    });
   },
 };
 

@@ -1,6 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inFolder } from '../tools/folders.mjs';
 import { runOurs, runSdCli } from '../tools/processes.mjs';
 import { goal, interleave, ratioRow, row } from '../tools/shared.mjs';
 
@@ -13,12 +12,11 @@ export const load = {
   name: 'load',
   title: 'loading a model, addon against sd-cli',
   async run(input, { quick, repeat = quick ? 2 : 15 }) {
-    const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-bench-'));
     const smallest = {
       ...{ prompt: '', negativePrompt: '', seed: 1, width: 64, height: 64, steps: 1, cfgScale: 1 },
       ...{ sampler: 'euler', schedule: 'discrete' },
     };
-    try {
+    return inFolder(async (folder) => {
       const [ours, theirs] = await interleave(repeat, [
         () => runOurs(input),
         () => runSdCli(input, smallest, join(folder, 'sd-cli.png')),
@@ -39,8 +37,6 @@ export const load = {
         ],
         goals: [goal('load ratio', ratio.median, '<=', 1.05, 'x')],
       };
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    });
   },
 };

@@ -1,9 +1,7 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { inFolder } from '../tools/folders.mjs';
 import { runChild, runSdCliLora } from '../tools/processes.mjs';
 import { goal, median, row } from '../tools/shared.mjs';
-import { removeFolder, writeSyntheticSd1 } from '../tools/synthetic.mjs';
+import { writeSyntheticSd1 } from '../tools/synthetic.mjs';
 
 /**
  * Merging a LoRA of 232 modules of rank 16 into a checkpoint of SD 1.5's shape, against the engine's own merge of the
@@ -13,8 +11,7 @@ export const lora = {
   name: 'lora',
   title: 'LoRA: merge, change, restore, against the engine',
   async run(input, { quick, repeat = quick ? 2 : 7 }) {
-    const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-bench-'));
-    try {
+    return inFolder(async (folder) => {
       const files = await writeSyntheticSd1(folder, 16, [1, 2]);
       const request = { ...input, ...files, repeat };
       const child = (cacheBytes) =>
@@ -26,9 +23,7 @@ export const lora = {
       for (let turn = 0; turn < (quick ? 1 : 3); turn++)
         engine.push((await runSdCliLora(input, { checkpoint: files.checkpoint, lora: files.loras[0] })).merge);
       return report(files, plain, kept, engine, repeat);
-    } finally {
-      removeFolder(folder);
-    }
+    });
   },
 };
 

@@ -1,10 +1,7 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { hasOpenvino, nothing, openvinoNotBuilt } from '../tools/openvino.mjs';
-import { runChild } from '../tools/processes.mjs';
+import { inFolder } from '../tools/folders.mjs';
+import { hasOpenvino, nothing, openvinoChild, openvinoNotBuilt } from '../tools/openvino.mjs';
 import { goal, pythonSide, ratioRow, row } from '../tools/shared.mjs';
-import { removeFolder, writeSyntheticSd1 } from '../tools/synthetic.mjs';
+import { writeSyntheticSd1 } from '../tools/synthetic.mjs';
 
 /**
  * The OpenVINO backend against the same networks converted from PyTorch and run by OpenVINO's own Python API
@@ -17,13 +14,10 @@ export const openvinoPython = {
   async run(input, options) {
     if (!hasOpenvino()) return openvinoNotBuilt;
     if (options.openvinoPython === undefined) return nothing('Not asked for: --openvino-python PYTHON');
-    const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-bench-'));
-    try {
+    return inFolder(async (folder) => {
       const { checkpoint } = await writeSyntheticSd1(folder, 4, []);
       return await compare({ checkpoint, threads: input.threads }, options);
-    } finally {
-      removeFolder(folder);
-    }
+    });
   },
 };
 
@@ -46,10 +40,8 @@ async function compare(load, { openvinoPython: python, quick, repeat = quick ? 1
 
 /** The second picture of a process: its first compiles. */
 async function mine({ checkpoint, threads }, side, steps) {
-  const { sizes } = await runChild(new URL('../children/openvino.mjs', import.meta.url), {
-    threads,
-    request: { load: { checkpoint }, backends: ['openvino'], sizes: [side], steps, repeat: 1 },
-  });
+  const request = { load: { checkpoint }, backends: ['openvino'], sizes: [side], steps, repeat: 1 };
+  const { sizes } = await openvinoChild(threads, request);
   const { first, runs } = sizes[side];
   const { encode, total } = first.openvino;
   return { ...runs.openvino[0], first: total - encode };

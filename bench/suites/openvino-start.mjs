@@ -1,10 +1,9 @@
-import { mkdtempSync, readdirSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { inFolder, removeFolder } from '../tools/folders.mjs';
 import { runChild } from '../tools/processes.mjs';
 import { hasOpenvino, openvinoNotBuilt } from '../tools/openvino.mjs';
 import { goal, median, row, writeSyntheticLoras } from '../tools/shared.mjs';
-import { removeFolder } from '../tools/synthetic.mjs';
 
 /** What has to be compiled, against a cold start: in a new process with a disk cache, and for new sets of LoRAs. */
 export const openvinoStart = {
@@ -12,8 +11,7 @@ export const openvinoStart = {
   title: 'OpenVINO: first evaluation of a size, and of a set of LoRAs',
   async run(input, { quick, repeat = quick ? 1 : 3 }) {
     if (!hasOpenvino()) return openvinoNotBuilt;
-    const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-bench-'));
-    try {
+    return inFolder(async (folder) => {
       const { paths: loras, modules } = await writeSyntheticLoras(
         folder,
         input.checkpoint,
@@ -42,9 +40,7 @@ export const openvinoStart = {
         report(side, runs, rows, goals);
       }
       return { compared: compared(modules), modules, repeat, rows, goals };
-    } finally {
-      removeFolder(folder);
-    }
+    });
   },
 };
 

@@ -1,10 +1,7 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { hasOpenvino, openvinoNotBuilt } from '../tools/openvino.mjs';
-import { runChild } from '../tools/processes.mjs';
+import { inFolder } from '../tools/folders.mjs';
+import { hasOpenvino, openvinoChild, openvinoNotBuilt } from '../tools/openvino.mjs';
 import { goal, ratioRow, row } from '../tools/shared.mjs';
-import { removeFolder, writeSyntheticSd1 } from '../tools/synthetic.mjs';
+import { writeSyntheticSd1 } from '../tools/synthetic.mjs';
 
 /** Most of the CPU backend's time that a part may take, by size. */
 const limits = {
@@ -24,13 +21,10 @@ export const openvino = {
   title: 'OpenVINO against the CPU backend',
   async run(input, options) {
     if (!hasOpenvino()) return openvinoNotBuilt;
-    const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-bench-'));
-    try {
+    return inFolder(async (folder) => {
       const { checkpoint: sd1 } = await writeSyntheticSd1(folder, 4, []);
       return await compare(input, sd1, options);
-    } finally {
-      removeFolder(folder);
-    }
+    });
   },
 };
 
@@ -55,7 +49,7 @@ async function compare(input, sd1, { quick, repeat }) {
   for (const model of models) {
     // A process for each size: graphs of the sizes before would fill the memory that two backends share.
     for (const side of model.sizes) {
-      const { sizes: measured } = await child(input, { ...model, sizes: [side], backends });
+      const { sizes: measured } = await openvinoChild(input.threads, { ...model, sizes: [side], backends });
       report(model, side, measured[side], rows, goals);
     }
   }
@@ -63,11 +57,6 @@ async function compare(input, sd1, { quick, repeat }) {
   await jobs(input, sd1, job, rows, goals);
   return { compared, repeat: repeat ?? models[1].repeat, rows, goals };
 }
-
-const child = ({ threads }, { load, backends: some, sizes = [], steps = 1, repeat = 0, job }) =>
-  runChild(new URL('../children/openvino.mjs', import.meta.url), {
-    ...{ threads, request: { load, backends: some, sizes, steps, repeat, job } },
-  });
 
 function report({ name, decoder }, side, { first, runs }, rows, goals) {
   const label = `${name}, ${side}`;
@@ -87,7 +76,7 @@ async function jobs(input, sd1, job, rows, goals) {
   const label = `SD 1.5, ${job.side}: job of ${job.steps} steps`;
   const times = {};
   for (const backend of backends) {
-    const run = await child(input, { load: { checkpoint: sd1 }, backends: [backend], job });
+    const run = await openvinoChild(input.threads, { load: { checkpoint: sd1 }, backends: [backend], job });
     times[backend] = run.job;
     rows.push(row(`${label}, ${backend}`, 'ms', [run.job]));
     rows.push(row(`${label}, peak resident memory, ${backend}`, 'MiB', [run.peak / 2 ** 20]));

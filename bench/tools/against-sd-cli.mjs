@@ -1,6 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inFolder } from './folders.mjs';
 import { runOurs, runSdCli } from './processes.mjs';
 import { interleave, psnr, readPixels } from './shared.mjs';
 
@@ -9,9 +8,8 @@ import { interleave, psnr, readPixels } from './shared.mjs';
  * @returns the runs of the addon and those of sd-cli.
  */
 export async function againstSdCli(input, request, repeat) {
-  const folder = mkdtempSync(join(tmpdir(), 'node-diffusion-bench-'));
-  const pictures = [join(folder, 'addon.png'), join(folder, 'sd-cli.png')];
-  try {
+  return inFolder(async (folder) => {
+    const pictures = [join(folder, 'addon.png'), join(folder, 'sd-cli.png')];
     const sides = [() => runOurs(input, request, pictures[0]), () => runSdCli(input, request, pictures[1])];
     const runs = await interleave(repeat, sides, (turn) => {
       process.stderr.write(`  ${turn} of ${repeat}\n`);
@@ -22,7 +20,5 @@ export async function againstSdCli(input, request, repeat) {
       throw new Error('The addon and sd-cli made different pictures: their times do not compare.');
     }
     return runs;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }

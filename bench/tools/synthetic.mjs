@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
@@ -24,8 +24,4 @@ export async function writeSyntheticSd1(folder, rank, seeds) {
   await writeSynthetic('sd1', checkpoint, { seed: 1 });
   const { paths, modules } = await writeSyntheticLoras(folder, checkpoint, rank, seeds, new AbortController().signal);
   return { checkpoint, loras: paths, modules };
-}
-
-export function removeFolder(folder) {
-  if (existsSync(folder)) rmSync(folder, { recursive: true, force: true });
 }

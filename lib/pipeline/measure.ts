@@ -17,8 +17,8 @@ type TilingKey = 'previewTiling' | 'encodeTiling' | 'decodeTiling';
 export interface JobShape extends Omit<NativeMeasureParams, TilingKey> {
   /** Pictures that are made and handed out. */
   readonly pictures: number;
-  /** The prompts are encoded already: they are here for the shape of what comes of them. */
-  readonly encoded: boolean;
+  /** Its conditioning is given: prompts are here for the shape of that alone. */
+  readonly conditioned: boolean;
   /** Bytes of the pictures that were given, decoded. */
   readonly inputBytes: number;
   /** An upscaler model enlarges what a hires pass begins with; null: none does. */
@@ -27,7 +27,7 @@ export interface JobShape extends Omit<NativeMeasureParams, TilingKey> {
 
 /** A job of this size that does nothing. */
 export function emptyShape({ width, height }: NativeSize): JobShape {
-  return { ...emptyParams({ width, height }), pictures: 0, encoded: false, inputBytes: 0, enlarge: null };
+  return { ...emptyParams({ width, height }), pictures: 0, conditioned: false, inputBytes: 0, enlarge: null };
 }
 
 function emptyParams({ width, height }: NativeSize): Omit<NativeMeasureParams, TilingKey> {
@@ -86,7 +86,7 @@ export class MeasureCache {
     };
     const { sampled, encoded, decoded } = await this.#stages(native, scope, nothing, stages);
     return {
-      textEncoder: (shape.encoded ? undefined : sampled?.textEncoder) ?? none,
+      textEncoder: (shape.conditioned ? undefined : sampled?.textEncoder) ?? none,
       diffusion: sampled?.diffusion ?? none,
       preview: sampled?.preview ?? none,
       vaeEncode: encoded?.vaeEncode ?? none,

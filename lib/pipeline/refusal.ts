@@ -80,7 +80,7 @@ async function stageByStage(
   const stages = [
     { ...alone, prompts },
     { ...alone, encode },
-    { ...shape, encoded: true, encode: [], decode: false, pictures: 0, enlarge: null },
+    { ...shape, conditioned: true, encode: [], decode: false, pictures: 0, enlarge: null },
     { ...alone, decode, pictures },
   ];
   let most = 0;

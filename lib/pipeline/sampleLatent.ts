@@ -87,7 +87,8 @@ export async function sampleLatent(model: PipelineModel, given: unknown): Promis
     const shape = {
       ...emptyShape({ width, height }),
       prompts: uncond ? [placeholder, placeholder] : [placeholder],
-      ...{ sample: true, encoded: true },
+      sample: true,
+      conditioned: true,
       imageGuidance: sampling.imageCfgScale !== sampling.cfgScale,
       control: facts.hasControlNet && inputs.controlImage !== null,
       controlStrength: sampling.controlStrength,

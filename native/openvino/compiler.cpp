@@ -100,7 +100,7 @@ bool compileParts(const Graph& graph, const Settings& settings, Plan& plan,
 // computed.
 uint64_t takenBytes(const ResidentGrowth& growth, uint64_t constants, uint64_t largestValue) {
   const uint64_t grown = growth.bytes(0);
-  if (grown == 0 || grown < constants) return compiledBytes(constants, largestValue);
+  if (grown < constants) return compiledBytes(constants, largestValue);
   return grown + compiledBytes(0, largestValue);
 }
 

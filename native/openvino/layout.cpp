@@ -200,8 +200,8 @@ Value getRows(Translator& translator, const ggml_tensor* node) {
     const Value matrix = reshape(from, {size(table->ne[1]), size(table->ne[0])});
     // A narrow table stays narrow: what is taken from it becomes f32.
     const auto narrow = narrowConstant(matrix);
-    taken = std::make_shared<op::v8::Gather>(narrow ? Value(narrow) : matrix, flat, integers({0}));
-    if (narrow) taken = toComputeType(taken);
+    taken =
+        toComputeType(std::make_shared<op::v8::Gather>(narrow ? Value(narrow) : matrix, flat, integers({0})));
   } else {
     if (table->ne[3] != rows->ne[2] || table->ne[2] != rows->ne[1])
       uncovered(node, "its batches are broadcast");

@@ -238,10 +238,24 @@ void writtenWeights(const Backends& backends) {
   }
 }
 
-// Graphs that are compiled apart have signatures of their own: estimates count each once.
-void signatures(const Backends& backends) {
+struct Estimate {
+  uint64_t bytes = 0;
+  uint64_t signature = 0;
+};
+
+// Of the graph that gives a tensor, which needs no memory.
+Estimate estimateOf(ggml_context* ctx, ggml_tensor* result) {
   const auto estimate =
       procedure<uint64_t (*)(const ggml_cgraph*, uint64_t*)>("ggml_backend_openvino_compile_estimate");
+  ggml_cgraph* graph = ggml_new_graph(ctx);
+  ggml_build_forward_expand(graph, result);
+  Estimate made;
+  made.bytes = estimate(graph, &made.signature);
+  return made;
+}
+
+// Graphs that are compiled apart have signatures of their own: estimates count each once.
+void signatures(const Backends& backends) {
   Layer layer(backends.openvino.get(), false, 8);
   Layer twin(backends.openvino.get(), false, 8);
   // The engine makes its graphs anew for every evaluation.
@@ -249,11 +263,9 @@ void signatures(const Backends& backends) {
     ggml_context* ctx = of.net.ctx();
     ggml_tensor* y = ggml_mul_mat(ctx, of.weight, ggml_new_tensor_2d(ctx, GGML_TYPE_F32, 64, rows));
     if (activated) y = ggml_silu(ctx, y);
-    ggml_cgraph* graph = ggml_new_graph(ctx);
-    ggml_build_forward_expand(graph, y);
-    uint64_t id = 0;
-    CHECK(estimate(graph, &id) > 0);
-    return id;
+    const Estimate made = estimateOf(ctx, y);
+    CHECK(made.bytes > 0);
+    return made.signature;
   };
   const uint64_t first = signature(layer, 8, false);
   CHECK(signature(layer, 8, false) == first);
@@ -265,16 +277,9 @@ void signatures(const Backends& backends) {
 // An estimate counts the values that OpenVINO keeps: neither the columns of a convolution, which are its
 // input nine times, nor the scores of an attention, but those that are read otherwise.
 void estimates(const Backends& backends) {
-  const auto estimate =
-      procedure<uint64_t (*)(const ggml_cgraph*, uint64_t*)>("ggml_backend_openvino_compile_estimate");
   Net net(backends.openvino.get(), false, 9);
   ggml_context* ctx = net.ctx();
-  const auto bytesOf = [&](ggml_tensor* result) {
-    ggml_cgraph* graph = ggml_new_graph(ctx);
-    ggml_build_forward_expand(graph, result);
-    uint64_t id = 0;
-    return estimate(graph, &id);
-  };
+  const auto bytesOf = [&](ggml_tensor* result) { return estimateOf(ctx, result).bytes; };
   const auto values = [&](int64_t a, int64_t b, int64_t c) {
     ggml_tensor* value = ggml_new_tensor_3d(ctx, GGML_TYPE_F32, a, b, c);
     return ggml_scale(ctx, value, 2.0F);  // a node, whose value is between two
